@@ -1,0 +1,1 @@
+"""Aisle: product search that understands what shoppers mean."""

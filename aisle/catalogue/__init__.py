@@ -1,0 +1,1 @@
+"""From a catalogue file to clean products: read, clean, deduplicate, render."""

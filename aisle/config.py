@@ -1,0 +1,158 @@
+"""The recipe: every setting of a search system as frozen dataclasses that round-trip through TOML.
+
+A recipe knows names and numbers only; it builds nothing. Unknown settings and wrong types are errors.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import tomli_w
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from aisle.errors import RecipeError
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class CatalogueSettings:
+    """How a catalogue file is read and cleaned.
+
+    ``columns`` maps a product field ("title") to the file's column ("name") where the name is not found by
+    itself. ``price_unit`` "minor" reads 4995 as 49.95. ``currency`` is used where the file names none.
+    """
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    price_unit: Literal["major", "minor"] = "major"
+    currency: str = ""
+    category_separator: str = ">"
+    boilerplate: bool = True
+    near_duplicates: bool = True
+
+
+@dataclass(frozen=True, config=_STRICT)
+class RenderSettings:
+    """How a product becomes the text that an encoder reads: fields in order, cut at a token budget.
+
+    A field is a product field or ``attributes.NAME``; "attributes" alone means all of them.
+    """
+
+    fields: tuple[str, ...] = ("title", "brand", "category", "description")
+    max_tokens: int = Field(default=96, ge=8, le=8192)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class IndexSettings:
+    """BM25 over weighted fields with typo tolerance, as every back end must offer it.
+
+    ``field_weights`` boosts each searched text field: title, brand, category, description, attributes,
+    identifiers. ``fuzziness`` is the largest edit distance for a query word (0 switches it off); words shorter
+    than ``fuzzy_min_length`` and words with digits are never changed, exact matches outweigh fuzzy ones.
+    """
+
+    field_weights: dict[str, float] = Field(
+        default_factory=lambda: {
+            "title": 3.0,
+            "brand": 1.0,
+            "category": 1.0,
+            "description": 1.0,
+            "identifiers": 1.0,
+            "attributes": 0.5,
+        }
+    )
+    fuzziness: int = Field(default=1, ge=0, le=2)
+    fuzzy_min_length: int = Field(default=5, ge=1)
+    max_query_terms: int = Field(default=64, ge=1)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class SearchSettings:
+    """How candidates become a ranking: reciprocal rank fusion (Cormack et al. 2009) of weighted stages."""
+
+    depth: int = Field(default=200, ge=1, le=100_000)
+    rrf_k: float = Field(default=60.0, gt=0)
+    weights: dict[str, float] = Field(default_factory=lambda: {"bm25": 1.0, "dense:text": 1.0})
+    identifiers: bool = True
+    rerank_depth: int = Field(default=50, ge=1)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class Recipe:
+    """All settings of one search system."""
+
+    name: str = "default"
+    encoder: str = "embedded"
+    catalogue: CatalogueSettings = Field(default_factory=CatalogueSettings)
+    render: RenderSettings = Field(default_factory=RenderSettings)
+    index: IndexSettings = Field(default_factory=IndexSettings)
+    search: SearchSettings = Field(default_factory=SearchSettings)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any], source: str = "recipe") -> Recipe:
+        """Build a recipe from plain data.
+
+        Raises:
+            RecipeError: A setting is unknown, of the wrong type or out of range.
+        """
+        try:
+            return _ADAPTER.validate_python(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "recipe"
+            raise RecipeError(
+                f"{source}: setting {where!r}: {first['msg']} (received {first.get('input')!r})",
+                allowed=_allowed(first["loc"]),
+                fix="correct the setting, or leave it out for the default",
+            ) from None
+
+    @classmethod
+    def from_toml(cls, text: str, source: str = "recipe") -> Recipe:
+        """Parse a recipe; what is left out keeps its default.
+
+        Raises:
+            RecipeError: The text is not TOML or a setting is wrong.
+        """
+        try:
+            data = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise RecipeError(f"{source}: not valid TOML: {error}", fix="see docs/recipes.md") from None
+        return cls.from_dict(data, source)
+
+    @classmethod
+    def load(cls, path: Path) -> Recipe:
+        """Read a recipe file.
+
+        Raises:
+            RecipeError: The file cannot be read, is not TOML, or a setting is wrong.
+        """
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"cannot read recipe {str(path)!r}: {error}", allowed="a TOML file in UTF-8") from None
+        return cls.from_toml(text, str(path))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe as plain data."""
+        return dataclasses.asdict(self)
+
+    def to_toml(self) -> str:
+        """The recipe as TOML that ``from_toml`` reads back to an equal recipe."""
+        return tomli_w.dumps(self.to_dict())
+
+
+_ADAPTER = TypeAdapter(Recipe)
+
+
+def _allowed(location: tuple[int | str, ...]) -> str | None:
+    """The settings that exist where an unknown one was given."""
+    here: Any = Recipe()
+    for part in location[:-1]:
+        here = getattr(here, str(part), None)
+    if not dataclasses.is_dataclass(here):
+        return None
+    return ", ".join(f.name for f in dataclasses.fields(here))

@@ -1,0 +1,1 @@
+"""Judges any ranking against judgments: per-query values, intervals, paired comparison, report."""

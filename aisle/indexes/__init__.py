@@ -1,0 +1,1 @@
+"""Where products live and candidates are found."""

@@ -1,0 +1,1 @@
+"""Text of any language: normalise it, fold identifiers. Knows nothing of products."""
