@@ -1,0 +1,90 @@
+"""Folders on disk: a manifest written last, so that its presence means the folder is complete; swapped in whole.
+
+Knows nothing of what the folders hold.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from aisle.errors import ArtifactError
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a folder is: its kind, format number, fingerprint (what made it) and free details."""
+
+    kind: str
+    format: int
+    fingerprint: Mapping[str, str]
+    details: Mapping[str, Any] = field(default_factory=dict)
+    aisle: str = ""
+    created: str = ""
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest, stamped with version and time, through a temporary file."""
+    now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+    data = asdict(manifest) | {"aisle": version("aisle"), "created": manifest.created or now}
+    write_text(folder / MANIFEST, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+
+
+def read_manifest(folder: Path, kind: str, format: int) -> Manifest:
+    """Read a folder's manifest and check that it is of the kind and format asked for.
+
+    Raises:
+        ArtifactError: There is no such folder, it is incomplete, or it is something else.
+    """
+    path = folder / MANIFEST
+    if not folder.is_dir():
+        raise ArtifactError(f"no such folder: {str(folder)!r}", allowed=f"the folder of an Aisle {kind}")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        manifest = Manifest(**data)
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{str(folder)!r} has no {MANIFEST}: not an Aisle {kind}, or one that was never finished",
+            fix=f"name a finished {kind}, or make it again",
+        ) from None
+    except (OSError, ValueError, TypeError) as error:
+        raise ArtifactError(f"cannot read {str(path)!r}: {error}", fix=f"make the {kind} again") from None
+    if manifest.kind != kind:
+        raise ArtifactError(f"{str(folder)!r} is of kind {manifest.kind!r}", allowed=f"a folder of kind {kind!r}")
+    if manifest.format != format:
+        raise ArtifactError(
+            f"{str(folder)!r} has format {manifest.format}",
+            allowed=f"format {format}",
+            fix=f"make the {kind} again with this version of Aisle",
+        )
+    return manifest
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file so that readers see the old or the new content, never a part."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def swap_in(new: Path, final: Path) -> None:
+    """Put a finished folder in its place; what stood there before is removed only afterwards."""
+    old = final.with_name(f".{final.name}.old")
+    if old.exists():
+        shutil.rmtree(old)
+    if final.exists():
+        final.rename(old)
+    new.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
