@@ -111,8 +111,8 @@ class Recipe:
             ) from None
 
     @classmethod
-    def from_toml(cls, text: str, source: str = "recipe") -> Recipe:
-        """Parse a recipe; what is left out keeps its default.
+    def from_toml(cls, text: str, source: str = "recipe", base: Recipe | None = None) -> Recipe:
+        """Parse a recipe; what is left out keeps the value of ``base``, or its default.
 
         Raises:
             RecipeError: The text is not TOML or a setting is wrong.
@@ -121,11 +121,11 @@ class Recipe:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"{source}: not valid TOML: {error}", fix="see docs/recipes.md") from None
-        return cls.from_dict(data, source)
+        return cls.from_dict(_merge(base.to_dict(), data) if base else data, source)
 
     @classmethod
-    def load(cls, path: Path) -> Recipe:
-        """Read a recipe file.
+    def load(cls, path: Path, base: Recipe | None = None) -> Recipe:
+        """Read a recipe file; what is left out keeps the value of ``base``, or its default.
 
         Raises:
             RecipeError: The file cannot be read, is not TOML, or a setting is wrong.
@@ -134,7 +134,7 @@ class Recipe:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"cannot read recipe {str(path)!r}: {error}", allowed="a TOML file in UTF-8") from None
-        return cls.from_toml(text, str(path))
+        return cls.from_toml(text, str(path), base)
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain data."""
@@ -146,6 +146,14 @@ class Recipe:
 
 
 _ADAPTER = TypeAdapter(Recipe)
+
+
+def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in over.items():
+        old = merged.get(name)
+        merged[name] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return merged
 
 
 def _allowed(location: tuple[int | str, ...]) -> str | None:

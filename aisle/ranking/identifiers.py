@@ -5,6 +5,8 @@ Knows the form of identifiers only; whether a product carries one is the index's
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from aisle.language.normalise import fold_identifier
 
 MAX_WORDS = 32
@@ -24,7 +26,7 @@ def identifier_keys(text: str) -> tuple[str, ...]:
     if 3 <= len(whole) <= 64 and any(c.isdigit() for c in whole):
         keys |= dict.fromkeys(_forms(whole))
     folded = [fold_identifier(word) for word in words[:MAX_WORDS]]
-    for key in (*folded, *(a + b for a, b in zip(folded, folded[1:], strict=False))):
+    for key in (*folded, *(a + b for a, b in pairwise(folded))):
         if _looks_like_identifier(key):
             keys |= dict.fromkeys(_forms(key))
     return tuple(keys)

@@ -1,0 +1,182 @@
+"""From clean products to an index folder: render, encode what changed, write, finish or leave nothing.
+
+    FOLDER/
+        manifest.json    written last: what made this index
+        recipe.toml      the recipe it was built with
+        lance/           the embedded index
+
+A new index grows in `.FOLDER.building` beside its place and moves in when it is complete. Ctrl-C or a kill leaves
+that folder, and the next build with the same settings goes on from it; any other error removes it. An index with
+the same fingerprint is brought up to date in place, so that readers go on; with another one it is replaced.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from aisle.artifacts import MANIFEST, Manifest, read_manifest, swap_in, write_manifest, write_text
+from aisle.catalogue.render import Renderer
+from aisle.config import Recipe
+from aisle.errors import ArtifactError, CatalogueError, IndexLockedError
+from aisle.indexes.lance import LanceIndex
+from aisle.language.normalise import NORMALISER_VERSION
+from aisle.types import Encoder, Product, Progress, Record
+
+KIND, FORMAT = "index", 1
+BATCH = 2_048
+"""Products per write: large enough that LanceDB's fixed cost per write vanishes, small enough to resume finely."""
+
+
+def fingerprint(encoder: Encoder, renderer: Renderer) -> dict[str, str]:
+    """What must be equal between the index and those who search it."""
+    return {"encoder": encoder.fingerprint, "renderer": renderer.fingerprint, "normaliser": NORMALISER_VERSION}
+
+
+def stored_recipe(folder: Path) -> Recipe:
+    """The recipe an index was built with."""
+    return Recipe.load(folder / "recipe.toml")
+
+
+def build_index(
+    products: Iterable[Product],
+    folder: Path,
+    recipe: Recipe,
+    encoder: Encoder,
+    progress: Progress | None = None,
+    attach: Callable[[Path], None] | None = None,
+) -> None:
+    """Make the index in ``folder`` hold exactly these products.
+
+    Args:
+        products: Clean products with distinct ids.
+        folder: A folder that does not exist yet, an empty one, or an Aisle index.
+        recipe: Stored beside the index; searching uses it unless told otherwise.
+        encoder: Must be the one the recipe names.
+        progress: Told of the stages "index" and "optimise".
+        attach: Called with the folder before it is complete, to write more files into it (a cleaning report).
+
+    Raises:
+        ArtifactError: The folder holds something else than an index.
+        CatalogueError: There are no products.
+        IndexLockedError: Another process is writing to this index.
+    """
+    renderer = Renderer(recipe.render, encoder.count_tokens)
+    made_by = fingerprint(encoder, renderer)
+    folder = folder.absolute()
+    fill = _Fill(products, recipe, encoder, renderer, progress)
+    in_place = _holds(folder, made_by, recipe)
+    home = folder if in_place else _build_aside(folder, fill, made_by)
+    if in_place:
+        fill.run(folder)
+    if attach is not None:
+        attach(home)
+    write_text(home / "recipe.toml", recipe.to_toml())
+    write_manifest(home, Manifest(KIND, FORMAT, made_by, {"products": fill.done, "encoder": recipe.encoder}))
+    if not in_place:
+        swap_in(home, folder)
+
+
+def _holds(folder: Path, made_by: dict[str, str], recipe: Recipe) -> bool:
+    """Whether the folder is an index that can be brought up to date in place."""
+    if not folder.exists():
+        return False
+    if not folder.is_dir() or (any(folder.iterdir()) and not (folder / MANIFEST).exists()):
+        raise ArtifactError(
+            f"{str(folder)!r} exists and is not an Aisle index",
+            allowed="a new or empty folder, or an index to bring up to date",
+            fix="choose another --out",
+        )
+    if not (folder / MANIFEST).exists():
+        return False
+    manifest = read_manifest(folder, KIND, FORMAT)
+    same_words = set(stored_recipe(folder).index.field_weights) == set(recipe.index.field_weights)
+    return dict(manifest.fingerprint) == made_by and same_words
+
+
+def _build_aside(folder: Path, fill: _Fill, made_by: dict[str, str]) -> Path:
+    """Fill `.FOLDER.building`, going on from what an interrupted build with the same plan left there."""
+    part = folder.with_name(f".{folder.name}.building")
+    plan = json.dumps([made_by, fill.recipe.to_dict()["index"]], sort_keys=True)
+    plan_file = part / "plan.json"
+    if not plan_file.exists() or plan_file.read_text(encoding="utf-8") != plan:
+        shutil.rmtree(part, ignore_errors=True)
+    part.mkdir(parents=True, exist_ok=True)
+    try:
+        write_text(plan_file, plan)
+        fill.run(part)
+    except IndexLockedError:
+        raise  # another process is building this very index: its work is not ours to remove
+    except Exception:  # not KeyboardInterrupt: what is done is kept for the next try
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    plan_file.unlink()
+    return part
+
+
+@dataclass
+class _Fill:
+    """Upsert what is new or changed, delete what is gone, fold everything into the search structures."""
+
+    products: Iterable[Product]
+    recipe: Recipe
+    encoder: Encoder
+    renderer: Renderer
+    progress: Progress | None
+    done: int = 0
+
+    def run(self, folder: Path) -> None:
+        report = self.progress or (lambda stage, done, total: None)
+        total = len(self.products) if isinstance(self.products, Sized) else None
+        lance = folder / "lance"
+        index = (
+            LanceIndex.open(lance, self.recipe.index, writable=True)
+            if lance.exists()
+            else LanceIndex.create(lance, self.recipe.index, {"text": self.encoder.dim})
+        )
+        with closing(index):
+            gone = set(index.ids())
+            for batch in _batches(self.products):
+                _write(index, batch, self.encoder, self.renderer)
+                gone.difference_update(product.id for product in batch)
+                self.done += len(batch)
+                report("index", self.done, total)
+            if not self.done:
+                raise CatalogueError("there are no products to index", fix="see `aisle catalogue inspect FILE`")
+            index.delete(sorted(gone))
+            report("optimise", 0, 1)
+            index.optimize(wait=True)
+            report("optimise", 1, 1)
+
+
+def _batches(products: Iterable[Product]) -> Iterator[list[Product]]:
+    source = iter(products)
+    while batch := list(islice(source, BATCH)):
+        yield batch
+
+
+def _write(index: LanceIndex, batch: Sequence[Product], encoder: Encoder, renderer: Renderer) -> None:
+    texts = [renderer.text(product) for product in batch]
+    hashes = [renderer.hash(text) for text in texts]
+    stored = index.stored([product.id for product in batch])
+    vectors = {
+        product.id: stored[product.id].vectors["text"]
+        for product, text_hash in zip(batch, hashes, strict=True)
+        if product.id in stored and stored[product.id].text_hash == text_hash
+    }
+    fresh = [i for i, product in enumerate(batch) if product.id not in vectors]
+    for i, vector in zip(fresh, encoder.encode([texts[i] for i in fresh], "product"), strict=True):
+        vectors[batch[i].id] = vector
+    records = [
+        Record(product, text_hash, {"text": vectors[product.id]})
+        for product, text_hash in zip(batch, hashes, strict=True)
+        if product.id not in stored
+        or stored[product.id].product != product
+        or stored[product.id].text_hash != text_hash
+    ]
+    index.upsert(records)

@@ -1,0 +1,44 @@
+"""Options that several commands share, and how they change a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aisle.config import Recipe
+from aisle.errors import RecipeError
+from aisle.types import MODES
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
+recipe_option = click.option(
+    "--recipe", "recipe_file", type=click.Path(path_type=Path), help="Settings in TOML; see docs/recipes.md."
+)
+mode_option = click.option(
+    "--mode", type=click.Choice(MODES), default="hybrid", show_default=True, help="Words, meaning, or both."
+)
+model_option = click.option("--model", type=click.Path(path_type=Path), help="Folder of a trained re-ranker.")
+column_option = click.option(
+    "--column", "columns", multiple=True, metavar="FIELD=NAME", help="Which column holds a product field; repeatable."
+)
+price_unit_option = click.option(
+    "--price-unit", type=click.Choice(["major", "minor"]), help="minor: prices are cents, 4995 is 49.95."
+)
+
+
+def with_catalogue_options(recipe: Recipe, columns: tuple[str, ...], price_unit: str | None) -> Recipe:
+    """The recipe with what the command line says of the catalogue's columns and prices.
+
+    Raises:
+        RecipeError: A column is not given as FIELD=NAME.
+    """
+    changes: dict[str, Any] = recipe.to_dict()
+    for column in columns:
+        field, equals, name = column.partition("=")
+        if not (field and equals and name):
+            raise RecipeError(f"--column received {column!r}", allowed="FIELD=NAME, such as title=product_name")
+        changes["catalogue"]["columns"][field.strip()] = name.strip()
+    if price_unit is not None:
+        changes["catalogue"]["price_unit"] = price_unit
+    return Recipe.from_dict(changes)

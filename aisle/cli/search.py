@@ -1,0 +1,159 @@
+"""`aisle search` and `aisle run`: one query for people, many queries for measuring."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aisle.cli.options import json_option, mode_option, model_option, recipe_option
+from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.config import Recipe
+from aisle.types import And, Hit, Mode, Ranking, SearchRequest
+
+if TYPE_CHECKING:
+    from aisle.engine import SearchEngine
+
+
+@contextmanager
+def open_engine(folder: Path, recipe_file: Path | None = None, model: Path | None = None) -> Iterator[SearchEngine]:
+    """Open an index; a recipe file overrides the settings it names, the rest stay as they were indexed."""
+    from aisle.build import stored_recipe
+    from aisle.engine import SearchEngine, check_index
+    from aisle.rerankers.load import load_reranker
+
+    check_index(folder)
+    reranker = load_reranker(model) if model else None
+    recipe = Recipe.load(recipe_file, base=stored_recipe(folder)) if recipe_file else None
+    with SearchEngine.open(folder, recipe, reranker=reranker) as engine:
+        yield engine
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("query")
+@click.option("-k", default=10, show_default=True, help="How many products.")
+@click.option("--offset", default=0, help="How many to pass over first.")
+@mode_option
+@click.option("--filter", "filters", multiple=True, metavar="EXPR", help="Such as 'price<500'; repeated ones all hold.")
+@click.option("--sort", metavar="FIELD[:desc],...", help="Order what was found by fields instead of relevance.")
+@click.option("--deadline", "deadline_ms", type=float, metavar="MS", help="Leave stages out once this is spent.")
+@recipe_option
+@model_option
+@json_option
+@click.pass_context
+def search(context: click.Context, folder: Path, query: str, **_: Any) -> None:
+    """Search the index in DIR for QUERY; an empty QUERY lists everything that passes the filters.
+
+    Example: aisle search shop "something to listen to music while running" --filter "price<100"
+    """
+    from aisle.filters import parse_filter, parse_sort
+
+    given = context.params
+    parts = tuple(parse_filter(text) for text in given["filters"])
+    request = SearchRequest(
+        text=query,
+        filter=parts[0] if len(parts) == 1 else And(parts) if parts else None,
+        sort=parse_sort(given["sort"]) if given["sort"] else (),
+        offset=given["offset"],
+        k=given["k"],
+        mode=given["mode"],
+        deadline_ms=given["deadline_ms"],
+    )
+    with open_engine(folder, given["recipe_file"], given["model"]) as engine:
+        ranking = engine.search(request)
+    if given["as_json"]:
+        print_json(ranking_to_dict(ranking))
+    else:
+        _print_ranking(ranking)
+
+
+def ranking_to_dict(ranking: Ranking) -> dict[str, Any]:
+    """A ranking as the JSON that `search --json` prints."""
+    return {
+        "query": ranking.request.text,
+        "mode": ranking.request.mode,
+        "total": ranking.total,
+        "hits": [_hit_to_dict(hit) for hit in ranking.hits],
+        "degraded": list(ranking.degraded),
+        "timings_ms": {stage: round(ms, 3) for stage, ms in ranking.timings_ms.items()},
+    }
+
+
+def _hit_to_dict(hit: Hit) -> dict[str, Any]:
+    product = hit.product
+    return {
+        "rank": hit.rank,
+        "product_id": product.id,
+        "score": hit.score,
+        "title": product.title,
+        "price": product.price,
+        "currency": product.currency,
+        "parts": {
+            stage: {"score": part.score, "rank": part.rank, "contribution": part.contribution}
+            for stage, part in hit.parts.items()
+        },
+    }
+
+
+def _print_ranking(ranking: Ranking) -> None:
+    rows = []
+    for hit in ranking.hits:
+        product = hit.product
+        price = "" if product.price is None else f"{product.price:,.2f} {product.currency or ''}".strip()
+        found = ", ".join(f"{stage} #{part.rank}" for stage, part in hit.parts.items())
+        rows.append([product.title, product.id, price, f"{hit.score:.4f}", found])
+    notes = [f"{len(rows)} of {ranking.total:,} candidates, {sum(ranking.timings_ms.values()):.0f} ms"]
+    notes += [f"left out: {reason}" for reason in ranking.degraded]
+    title = f"{ranking.request.text[:80]} ({ranking.request.mode})" if ranking.request.text.strip() else "everything"
+    print_table(title, ["title", "id", "price", "score", "found by"], rows, notes)
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--queries", required=True, type=click.Path(path_type=Path), help="One a line, or a judgments file.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="TREC run to write.")
+@click.option("-k", default=100, show_default=True, help="How many products a query.")
+@mode_option
+@recipe_option
+@model_option
+def run(
+    folder: Path, queries: Path, out: Path, k: int, mode: Mode, recipe_file: Path | None, model: Path | None
+) -> None:
+    """Answer every query of a file and write a TREC run.
+
+    A query is named by its query_id where the file has one, else by its text with white space as `_`.
+
+    Example: aisle run shop --queries samples/icecat/ratings.csv --out hybrid.trec
+    """
+    from aisle.judgments import read_queries, write_run
+
+    asked = read_queries(queries)
+    with open_engine(folder, recipe_file, model) as engine:
+        found = answer(engine, asked, mode, k)
+    write_run(out, found, tag=mode)
+    print_table(
+        f"Wrote {out}",
+        ["", "count"],
+        [
+            ["queries", f"{len(found):,}"],
+            ["without results", f"{sum(not hits for hits in found.values()):,}"],
+            ["results", f"{sum(len(hits) for hits in found.values()):,}"],
+        ],
+    )
+
+
+def answer(
+    engine: SearchEngine, queries: list[tuple[str, str]], mode: Mode, k: int
+) -> dict[str, list[tuple[str, float]]]:
+    """Search every query; query id to ``(product id, score)``, best first, with progress on standard error."""
+    requests = [SearchRequest(text=text, k=k, mode=mode) for _, text in queries]
+    found: dict[str, list[tuple[str, float]]] = {}
+    with progress_bar() as progress:
+        for (query_id, _), ranking in zip(queries, engine.search_batch(requests), strict=True):
+            found[query_id] = [(hit.product_id, hit.score) for hit in ranking.hits]
+            progress(f"search, {mode}", len(found), len(queries))
+    return found

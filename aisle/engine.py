@@ -1,0 +1,283 @@
+"""SearchEngine: an index, an encoder and a recipe that answer search requests.
+
+Building lives in `aisle.build`; this file only opens and searches. It knows no command line and no file formats.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Self
+
+from aisle.artifacts import Manifest, read_manifest, swap_in
+from aisle.build import FORMAT, KIND, build_index, fingerprint, stored_recipe
+from aisle.catalogue.render import Renderer
+from aisle.config import Recipe
+from aisle.encoders.load import load_encoder
+from aisle.errors import ArtifactError, FingerprintError, RequestError
+from aisle.indexes.lance import LanceIndex
+from aisle.language.normalise import normalise
+from aisle.ranking.fusion import Scored, fuse, lift, reorder
+from aisle.ranking.identifiers import identifier_keys
+from aisle.ranking.sorting import order_by
+from aisle.types import MODES, Array, Encoder, Hit, Index, Mode, Product, Progress, Ranking, Reranker, SearchRequest
+
+TEXT = "text"
+MAX_QUERY_CHARS = 2_000
+"""A longer query is cut, and the ranking says so: nobody types it, and the encoder reads 256 tokens at most."""
+
+MAX_IDENTIFIER_HITS = 20
+"""A key that more products carry than this is a word, not an identifier."""
+
+
+class SearchEngine:
+    """Search over one catalogue: `build` or `open`, `search`, `save`.
+
+    A context manager; leaving it closes the index.
+    """
+
+    def __init__(self, index: Index, encoder: Encoder, recipe: Recipe, reranker: Reranker | None = None) -> None:
+        self.index = index
+        self.encoder = encoder
+        self.recipe = recipe
+        self.reranker = reranker
+        self._folder: Path | None = None
+
+    @classmethod
+    def build(
+        cls,
+        products: Iterable[Product],
+        folder: Path,
+        recipe: Recipe | None = None,
+        *,
+        encoder: Encoder | None = None,
+        progress: Progress | None = None,
+    ) -> Self:
+        """Index clean products into a folder and open it.
+
+        An index that stands there already is brought up to date: what did not change is not encoded again, what
+        is not among the products is deleted. An interrupted build goes on where it stopped.
+
+        Raises:
+            ArtifactError: The folder holds something else.
+            IndexLockedError: Another process is writing to it.
+        """
+        recipe = recipe or Recipe()
+        encoder = encoder or load_encoder(recipe.encoder)
+        build_index(products, folder, recipe, encoder, progress)
+        return cls.open(folder, encoder=encoder)
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        recipe: Recipe | None = None,
+        *,
+        encoder: Encoder | None = None,
+        reranker: Reranker | None = None,
+    ) -> Self:
+        """Open an index for searching.
+
+        Args:
+            folder: What `build` or `aisle index` made.
+            recipe: Settings to search with; None takes those the index was built with. Fusion and field weights
+                may differ from these, the encoder and the renderer may not.
+            encoder: An encoder already loaded.
+            reranker: Re-ranks the first ``recipe.search.rerank_depth`` products.
+
+        Raises:
+            ArtifactError: The folder is not a finished index.
+            FingerprintError: The index was made by another encoder, renderer or normaliser.
+        """
+        manifest = check_index(folder)
+        recipe = recipe or stored_recipe(folder)
+        encoder = encoder or load_encoder(recipe.encoder)
+        renderer = Renderer(recipe.render, encoder.count_tokens)
+        wanted = fingerprint(encoder, renderer)
+        for part, found in manifest.fingerprint.items():
+            if wanted.get(part) != found:
+                raise FingerprintError(
+                    f"the index {str(folder)!r} was made with {part} {found}, this search would use {wanted.get(part)}",
+                    fix="search without --recipe, or index the catalogue again with these settings",
+                )
+        engine = cls(LanceIndex.open(folder / "lance", recipe.index), encoder, recipe, reranker)
+        engine._folder = folder
+        return engine
+
+    def save(self, folder: Path) -> None:
+        """Copy the whole engine to another folder, complete or not at all.
+
+        Raises:
+            ArtifactError: The folder exists, or this engine was not made from a folder.
+        """
+        if self._folder is None:
+            raise ArtifactError("this engine has no folder to copy", fix="make it with SearchEngine.build or open")
+        if folder.exists():
+            raise ArtifactError(f"{str(folder)!r} exists", fix="name a folder that does not exist yet")
+        part = folder.with_name(f".{folder.name}.building")
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.copytree(self._folder, part)
+        swap_in(part, folder)
+
+    def close(self) -> None:
+        """Close the index."""
+        self.index.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def search(self, request: SearchRequest) -> Ranking:
+        """Answer one request.
+
+        A blank query browses: all products that pass the filter, by ``request.sort``, then id. ``k`` of 0 gives
+        no hits but the total; a ``k`` past the end gives what there is. With ``request.sort`` the candidates that
+        retrieval found are ordered by it, not by relevance.
+
+        Raises:
+            RequestError: ``k`` or ``offset`` is negative, or the mode unknown.
+            FilterError: The filter or sort names a field that does not exist.
+        """
+        return self._search(request, None)
+
+    def search_batch(self, requests: Sequence[SearchRequest], chunk: int = 256) -> Iterator[Ranking]:
+        """Answer many requests in order; queries are encoded together, ``chunk`` at a time."""
+        for start in range(0, len(requests), chunk):
+            part = requests[start : start + chunk]
+            texts = [self._text(request.text) for request in part]
+            wanted = [i for i, request in enumerate(part) if texts[i] and request.mode != "bm25"]
+            encoded = self.encoder.encode([texts[i] for i in wanted], "query")
+            vectors = dict(zip(wanted, encoded, strict=True))
+            for i, request in enumerate(part):
+                yield self._search(request, vectors.get(i))
+
+    @staticmethod
+    def _text(text: str) -> str:
+        return normalise(text[:MAX_QUERY_CHARS])
+
+    def _search(self, request: SearchRequest, vector: Array | None) -> Ranking:
+        _check(request)
+        clock = _Clock(request.deadline_ms)
+        settings = self.recipe.search
+        text = self._text(request.text)
+        degraded = [] if len(request.text) <= MAX_QUERY_CHARS else [f"query cut at {MAX_QUERY_CHARS} characters"]
+        clean = replace(request, text=text)
+        depth = max(settings.depth, request.offset + request.k)
+
+        lists: dict[str, tuple[tuple[str, float], ...]] = {}
+        if not text or request.mode != "dense":
+            found = self.index.search(replace(clean, mode="bm25"), {}, depth)
+            lists |= found.lists
+            total = found.total
+            clock.lap("bm25" if text else "browse")
+        if text and request.mode != "bm25":
+            if request.mode == "hybrid" and clock.spent:
+                degraded.append(f"dense: the deadline of {request.deadline_ms:g} ms was spent")
+            else:
+                if vector is None:
+                    vector = self.encoder.encode([text], "query")[0]
+                    clock.lap("encode")
+                found = self.index.search(replace(clean, mode="dense"), {TEXT: vector}, depth)
+                lists |= found.lists
+                total = found.total
+                clock.lap("dense")
+
+        scored = fuse(lists, settings.weights, settings.rrf_k)
+        if text:
+            total = len(scored)
+            if settings.identifiers:
+                scored = lift(scored, "identifier", self._identified(clean))
+                total = len(scored)
+            clock.lap("fusion")
+        if self.reranker is not None and text and not request.sort:
+            if clock.spent:
+                degraded.append(f"rerank: the deadline of {request.deadline_ms:g} ms was spent")
+            else:
+                scored = self._rerank(self.reranker, text, scored)
+                clock.lap("rerank")
+        if request.sort and text:
+            scored = self._sort(request, scored)
+        hits = self._hits(scored, request)
+        clock.lap("fetch")
+        return Ranking(request, hits, total, tuple(degraded), clock.laps)
+
+    def _identified(self, request: SearchRequest) -> list[str]:
+        keys = identifier_keys(request.text)
+        if not keys:
+            return []
+        found = self.index.lookup(keys, request.filter, MAX_IDENTIFIER_HITS + 1)
+        ids: dict[str, None] = {}
+        for key in keys:
+            carriers = found.get(key, ())
+            if len(carriers) <= MAX_IDENTIFIER_HITS:
+                ids |= dict.fromkeys(carriers)
+        return list(ids)
+
+    def _rerank(self, reranker: Reranker, text: str, scored: list[Scored]) -> list[Scored]:
+        head = scored[: self.recipe.search.rerank_depth]
+        products = self._products([item[0] for item in head])
+        scores = reranker.score(text, products)
+        return reorder(scored, "rerank", [float(score) for score in scores])
+
+    def _sort(self, request: SearchRequest, scored: list[Scored]) -> list[Scored]:
+        products = self._products([item[0] for item in scored])
+        by_id = {item[0]: item for item in scored}
+        return [by_id[product.id] for product in order_by(products, request.sort)]
+
+    def _products(self, ids: Sequence[str]) -> list[Product]:
+        return [product for product in self.index.get(ids) if product is not None]
+
+    def _hits(self, scored: Sequence[Scored], request: SearchRequest) -> tuple[Hit, ...]:
+        page = scored[request.offset : request.offset + request.k]
+        products = self.index.get([item[0] for item in page])
+        return tuple(
+            Hit(rank, product, score, parts)
+            for rank, (product, (_, score, parts)) in enumerate(
+                zip(products, page, strict=True), start=request.offset + 1
+            )
+            if product is not None  # deleted by another process since it was found
+        )
+
+
+def check_index(folder: Path) -> Manifest:
+    """The manifest of a finished index, cheaply read before anything is loaded.
+
+    Raises:
+        ArtifactError: The folder is not a finished index.
+    """
+    return read_manifest(folder, KIND, FORMAT)
+
+
+class _Clock:
+    """Times stages against a deadline."""
+
+    def __init__(self, deadline_ms: float | None) -> None:
+        self._start = self._last = time.perf_counter()
+        self._deadline = deadline_ms
+        self.laps: dict[str, float] = {}
+
+    def lap(self, stage: str) -> None:
+        now = time.perf_counter()
+        self.laps[stage] = (now - self._last) * 1000
+        self._last = now
+
+    @property
+    def spent(self) -> bool:
+        return self._deadline is not None and (time.perf_counter() - self._start) * 1000 >= self._deadline
+
+
+def _check(request: SearchRequest) -> None:
+    for name in ("k", "offset"):
+        value = getattr(request, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise RequestError(f"{name} is {value!r}", allowed="a whole number, 0 or more")
+    mode: Mode = request.mode
+    if mode not in MODES:
+        raise RequestError(f"mode is {mode!r}", allowed=", ".join(MODES))
+    if request.deadline_ms is not None and not request.deadline_ms > 0:
+        raise RequestError(f"deadline_ms is {request.deadline_ms!r}", allowed="milliseconds above 0, or none")

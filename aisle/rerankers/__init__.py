@@ -1,0 +1,1 @@
+"""A second opinion on few products: (query, products) to scores."""

@@ -1,0 +1,66 @@
+"""Imports point one way: a file imports only from lower layers, never from the package root or a peer's inside."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent / "aisle"
+LAYERS = {
+    "types": 0,
+    "errors": 0,
+    "config": 1,
+    "artifacts": 1,
+    "metrics": 1,
+    "filters": 1,
+    "language": 1,
+    "catalogue": 2,
+    "judgments": 2,
+    "evaluate": 2,
+    "encoders": 3,
+    "rerankers": 3,
+    "indexes": 3,
+    "ranking": 3,
+    "build": 4,
+    "engine": 5,
+    "cli": 7,
+}
+FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
+
+
+def part_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imported(path: Path) -> set[str]:
+    """Dotted names of everything of this package that a file imports, wherever in the file."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module == "aisle":
+                found |= {f"aisle.{alias.name}" for alias in node.names}
+            else:
+                found.add(node.module or "")
+        elif isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+    return {name for name in found if name == "aisle" or name.startswith("aisle.")}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_file_imports_only_from_lower_layers(path):
+    here = part_of(path)
+    assert here in LAYERS, f"{path} belongs to no layer: add it to LAYERS here"
+    for name in imported(path):
+        target = name.split(".")[1] if "." in name else ""
+        assert target in LAYERS, f"{path} imports {name}, the package root or an unknown part"
+        assert target == here or LAYERS[target] < LAYERS[here], f"{path} (layer {LAYERS[here]}) imports {name}"
+
+
+def test_every_layer_named_here_exists():
+    assert {part_of(path) for path in FILES} == set(LAYERS)
+
+
+def test_files_stay_small():
+    long = {str(path.relative_to(ROOT)): n for path in FILES if (n := len(path.read_text("utf-8").splitlines())) > 400}
+    assert not long
