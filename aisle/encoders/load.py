@@ -1,0 +1,48 @@
+"""From the name in a recipe or on the command line to an encoder.
+
+Knows which kinds there are, and nothing of how they work.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aisle.artifacts import MANIFEST
+from aisle.errors import ArtifactError
+from aisle.types import Encoder
+
+EMBEDDED = "embedded"
+
+
+def load_encoder(spec: str) -> Encoder:
+    """Load the encoder that a recipe names.
+
+    ========================================  =============================================
+    ``embedded``                              the one inside the package
+    a folder with a ``manifest.json``         an Aisle encoder: ONNX, no PyTorch
+    another folder                            a sentence-transformers or Hugging Face model
+    any other name                            a model of the Hugging Face hub, downloaded
+    ========================================  =============================================
+
+    Raises:
+        ArtifactError: The folder or the name leads to no encoder.
+        OptionalDependencyError: The encoder needs aisle[train].
+    """
+    if spec == EMBEDDED:
+        from aisle.encoders.embedded import EmbeddedEncoder
+
+        return EmbeddedEncoder()
+    folder = Path(spec).expanduser()
+    if (folder / MANIFEST).is_file():
+        from aisle.encoders.onnx import OnnxEncoder
+
+        return OnnxEncoder(folder)
+    if not spec.strip() or (not folder.is_dir() and (folder.is_absolute() or spec.startswith((".", "~")))):
+        raise ArtifactError(
+            f"no such encoder: {spec!r} is not a folder",
+            allowed=f"{EMBEDDED!r}, the folder of an encoder, or the name of a Hugging Face model",
+            fix="check the path",
+        )
+    from aisle.encoders.hub import SentenceTransformerEncoder
+
+    return SentenceTransformerEncoder(str(folder) if folder.is_dir() else spec)
