@@ -44,7 +44,7 @@ _PARAMETER: dict[Name, str] = {"nDCG": "gain", "MAP": "rel", "MRR": "rel", "P": 
 _NEEDS_CUTOFF = ("P", "R")
 _SYNTAX = re.compile(r"([A-Za-z]+)(?:\(\s*([A-Za-z]+)\s*=\s*([^()]+?)\s*\))?(?:@([0-9]{1,9}))?")
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)")
-_ALLOWED = "nDCG@10, nDCG(gain=linear)@10, nDCG(gain=0:0,1:1,2:3)@10, MAP, MRR@10, P(rel=2)@10, R@100, ERR(max=3)@10, judged@10"
+_ALLOWED = "nDCG@10, nDCG(gain=linear)@10, nDCG(gain=0:0,1:1,2:3)@10, MAP, MRR@10, P(rel=2)@10, R@100, ERR, judged@10"
 GDEVAL_MAX = 4.0
 _HIGHEST = 60.0  # 2^grade stays exact; a scale beyond is a count or a percentage, not a grade
 
