@@ -1,0 +1,153 @@
+"""The embedded encoder's contract: unit rows in order, the same vector in any company, clear errors."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+from aisle.encoders.embedded import FOLDER, EmbeddedEncoder
+from aisle.encoders.load import load_encoder
+from aisle.encoders.onnx import OnnxEncoder
+from aisle.errors import ArtifactError
+from aisle.types import Encoder
+
+TEXTS = [
+    "wireless mouse",
+    "",
+    "Logitech M185 mouse RF Wireless Optical 1000 DPI Ambidextrous",
+    "小米手机 12 Pro",
+    "😀",
+    "toner " * 400,
+    "ink",
+    *(f"product number {number} with {'very ' * (number % 17)}long name" for number in range(40)),
+]
+
+
+@pytest.fixture(scope="module")
+def encoder() -> EmbeddedEncoder:
+    return EmbeddedEncoder()
+
+
+@pytest.fixture(scope="module")
+def vectors(encoder) -> np.ndarray:
+    return encoder.encode(TEXTS, "product")
+
+
+@pytest.fixture
+def copy(tmp_path) -> Path:
+    return Path(shutil.copytree(FOLDER, tmp_path / "encoder"))
+
+
+def test_it_is_an_encoder_of_384_dimensions(encoder, vectors):
+    assert isinstance(encoder, Encoder)
+    assert encoder.dim == 384
+    assert vectors.shape == (len(TEXTS), 384)
+    assert vectors.dtype == np.float32
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, atol=1e-5)
+
+
+def test_a_vector_does_not_depend_on_company_order_kind_or_threads(encoder, vectors):
+    alone = np.concatenate([encoder.encode([text], "query") for text in TEXTS])
+    np.testing.assert_array_equal(alone, vectors)
+    np.testing.assert_array_equal(encoder.encode(TEXTS[::-1], "product")[::-1], vectors)
+    np.testing.assert_array_equal(EmbeddedEncoder(threads=3).encode(TEXTS, "product"), vectors)
+
+
+def test_texts_beyond_one_chunk_keep_their_order(encoder, vectors):
+    many = (TEXTS * 30)[:1100]
+    found = encoder.encode(many, "product")
+    np.testing.assert_array_equal(found, np.tile(vectors, (30, 1))[:1100])
+
+
+def test_no_texts_give_no_rows(encoder):
+    found = encoder.encode([], "query")
+    assert found.shape == (0, 384)
+    assert found.dtype == np.float32
+
+
+def test_a_text_is_read_up_to_256_tokens(encoder):
+    # [CLS] and [SEP] take two, and "mouse" is one token: words from the 255th on change nothing.
+    cut, longer, shorter = encoder.encode(["mouse " * 254, "mouse " * 254 + "sofa " * 2000, "mouse " * 253], "product")
+    np.testing.assert_array_equal(cut, longer)
+    assert not np.array_equal(cut, shorter)
+    assert encoder.count_tokens("mouse " * 254) == encoder.max_tokens == 256
+    assert encoder.count_tokens("mouse " * 1000) == 1002
+
+
+def test_meaning_is_closer_than_words(encoder):
+    query, same, other = encoder.encode(["notebook computer", "laptop", "notebook paper"], "query")
+    assert query @ same > query @ other
+
+
+def test_the_shipped_tokenizer_neither_cuts_nor_pads():
+    tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
+    assert tokenizer.truncation is None
+    assert tokenizer.padding is None
+
+
+def test_the_manifest_says_what_is_shipped():
+    from hashlib import sha256
+
+    manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
+    for name in ("model.onnx", "tokenizer.json"):
+        assert manifest["fingerprint"][name] == sha256((FOLDER / name).read_bytes()).hexdigest()
+    assert "Apache-2.0" in manifest["details"]["licence"]
+
+
+def test_fingerprint_follows_the_manifest(encoder, copy):
+    assert OnnxEncoder(copy).fingerprint == encoder.fingerprint
+    manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
+    manifest["fingerprint"]["tokenizer.json"] = "another"
+    (copy / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    assert OnnxEncoder(copy).fingerprint != encoder.fingerprint
+
+
+def test_an_unfinished_folder_is_refused(copy):
+    (copy / "manifest.json").unlink()
+    with pytest.raises(ArtifactError, match=r"has no manifest\.json"):
+        OnnxEncoder(copy)
+
+
+def test_a_shortened_model_is_refused(copy):
+    with (copy / "model.onnx").open("r+b") as file:
+        file.truncate(1_000_000)
+    with pytest.raises(ArtifactError, match=r"model\.onnx' is missing or incomplete"):
+        OnnxEncoder(copy)
+
+
+def test_a_damaged_model_is_one_clear_error(copy):
+    size = (copy / "model.onnx").stat().st_size
+    (copy / "model.onnx").write_bytes(b"\0" * size)
+    with pytest.raises(ArtifactError, match=r"cannot load .*model\.onnx"):
+        OnnxEncoder(copy).encode(["a"], "query")
+
+
+def test_a_damaged_tokenizer_is_one_clear_error(copy):
+    size = (copy / "tokenizer.json").stat().st_size
+    (copy / "tokenizer.json").write_bytes(b"{" * size)
+    with pytest.raises(ArtifactError, match=r"cannot read .*tokenizer\.json"):
+        OnnxEncoder(copy).count_tokens("a")
+
+
+def test_what_is_no_text_is_an_error(encoder):
+    with pytest.raises(TypeError, match="TextInputSequence|TextEncodeInput"):
+        encoder.encode(["a", None, "b"], "query")
+
+
+def test_an_exported_folder_loads_by_its_path(copy, vectors):
+    found = load_encoder(str(copy))
+    assert type(found) is OnnxEncoder
+    np.testing.assert_array_equal(found.encode(TEXTS[:3], "product"), vectors[:3])
+
+
+def test_importing_the_encoder_loads_no_runtime():
+    code = "import sys, aisle.encoders.load, aisle.encoders.embedded; aisle.encoders.embedded.EmbeddedEncoder()\n"
+    code += "print([name for name in ('onnxruntime', 'tokenizers', 'torch') if name in sys.modules])"
+    assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"
