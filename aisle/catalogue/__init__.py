@@ -1,1 +1,4 @@
-"""From a catalogue file to clean products: read, clean, deduplicate, render."""
+"""From a catalogue file to clean products: read, map, clean, deduplicate, report.
+
+Knows nothing of search: no encoder, no index.
+"""
