@@ -137,7 +137,7 @@ def test_a_damaged_tokenizer_is_one_clear_error(copy):
 
 
 def test_what_is_no_text_is_an_error(encoder):
-    with pytest.raises(TypeError, match="TextInputSequence|TextEncodeInput"):
+    with pytest.raises(TypeError, match=r"TextInputSequence|TextEncodeInput"):
         encoder.encode(["a", None, "b"], "query")
 
 
