@@ -1,0 +1,208 @@
+"""Judgments from a file: tables with a header, TREC qrels, and BEIR (a qrels table or a whole folder).
+
+Knows no metrics. Ids stay strings, texts keep their blanks, and nothing is dropped without being counted.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import overload
+
+from aisle.errors import JudgmentError
+from aisle.judgments.files import lines_of, read_text
+from aisle.judgments.matching import run_name
+from aisle.judgments.tables import Header, find_header, rows
+from aisle.types import Judgment
+
+FORMATS = (
+    "a table with a header such as query,docid,rating (comma, semicolon or tab; a query_id column may be added), "
+    "TREC qrels (query_id 0 docid rating), or a BEIR folder or its qrels file"
+)
+_GRADE = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Judgments(Sequence[Judgment]):
+    """The judgments of a file in its order, each query and product once.
+
+    ``repeated`` counts lines that said again, with the same grade, what an earlier line had said.
+    """
+
+    items: tuple[Judgment, ...]
+    repeated: int = 0
+
+    @overload
+    def __getitem__(self, index: int) -> Judgment: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Judgment, ...]: ...
+    def __getitem__(self, index: int | slice) -> Judgment | tuple[Judgment, ...]:
+        return self.items[index]
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __iter__(self) -> Iterator[Judgment]:
+        return iter(self.items)
+
+    @property
+    def queries(self) -> dict[str, str]:
+        """Query id to text ("" where the file has none), in file order."""
+        return {judgment.query_id: judgment.query for judgment in self.items}
+
+
+def read_judgments(path: Path) -> Judgments:
+    """Read a judgments file, plain or gzipped, or a BEIR folder; the format is known by content, not by name.
+
+    Where a query has no query_id, its id is its text with white space as ``_``, as in a run.
+
+    Raises:
+        JudgmentError: The file is unreadable, empty, of no known format, has a malformed line, or grades the same
+            query and product differently on two lines.
+    """
+    if path.is_dir():
+        return _read_beir(path)
+    return _collect(_read_file(path, None), path)
+
+
+def _read_beir(folder: Path) -> Judgments:
+    """All tables below ``qrels``, in the order of their names, with the texts of ``queries.jsonl``."""
+    files = [*sorted((folder / "qrels").glob("*.tsv")), *sorted((folder / "qrels").glob("*.tsv.gz"))]
+    if not files:
+        raise JudgmentError(
+            f"the folder {str(folder)!r} has no qrels/*.tsv", allowed="a BEIR folder: qrels/test.tsv and queries.jsonl"
+        )
+    texts = _texts_beside(files[0])
+    return _collect((found for file in files for found in _read_file(file, texts)), folder)
+
+
+def _read_file(path: Path, texts: dict[str, str] | None) -> Iterator[tuple[str, Judgment]]:
+    """Judgments with the place they stand at, "FILE, line N"."""
+    text = read_text(path, "judgments")
+    lines = lines_of(text)
+    first = next(line for line in lines if line.strip())
+    header = find_header(first)
+    if header is not None and header.is_judgments:
+        yield from _read_table(text, header, path, texts)
+    elif is_trec_line(first):
+        yield from _read_trec(lines, path)
+    else:
+        found = f"; columns recognised: {', '.join(header.columns)}" if header else ""
+        raise JudgmentError(
+            f"{path}: no judgments format recognised in the first line {first[:80]!r}{found}",
+            allowed=FORMATS,
+            fix="name the columns in a header line, such as query,docid,rating",
+        )
+
+
+def _read_table(text: str, header: Header, path: Path, texts: dict[str, str] | None) -> Iterator[tuple[str, Judgment]]:
+    if "query" not in header.columns and texts is None:
+        texts = _texts_beside(path)
+    for line, cells in rows(text, header, path):
+        place = f"{path}, line {line}"
+        query_id, query = cells.get("query_id", ""), cells.get("query", "")
+        if "query_id" in cells and not query_id.strip():
+            raise JudgmentError(f"{place}: the query_id is empty", fix="complete the line or leave the column out")
+        if "query_id" not in cells:
+            query_id = run_name(query)
+        if not query_id:
+            raise JudgmentError(f"{place}: the query is empty", fix="complete or remove the line")
+        if "query" not in cells and texts:
+            query = texts.get(query_id, "")
+        if not cells["product_id"].strip():
+            raise JudgmentError(f"{place}: the product id is empty", fix="complete or remove the line")
+        yield place, Judgment(query_id, query, cells["product_id"], parse_grade(cells["grade"], place))
+
+
+def is_trec_line(line: str) -> bool:
+    """Whether a line has the four columns of TREC qrels, the second and fourth numbers."""
+    parts = line.split()
+    return len(parts) == 4 and (parts[1].isdigit() or parts[1] == "Q0") and bool(_GRADE.fullmatch(parts[3]))
+
+
+def _read_trec(lines: Sequence[str], path: Path) -> Iterator[tuple[str, Judgment]]:
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        place, parts = f"{path}, line {number}", line.split()
+        if len(parts) != 4:
+            raise JudgmentError(
+                f"{place}: {len(parts)} columns: {line[:80]!r}",
+                allowed="the four of TREC qrels: query_id 0 docid rating",
+            )
+        yield place, Judgment(parts[0], "", parts[2], parse_grade(parts[3], place))
+
+
+def parse_grade(text: str, place: str) -> float:
+    """A grade as a finite number.
+
+    Raises:
+        JudgmentError: It is none.
+    """
+    grade = float(text) if _GRADE.fullmatch(text.strip()) else math.nan
+    if not math.isfinite(grade):
+        raise JudgmentError(f"{place}: the rating {text[:40]!r} is not a number", allowed="such as 0, 3 or 2.5")
+    return grade
+
+
+def _collect(found: Iterator[tuple[str, Judgment]], path: Path) -> Judgments:
+    seen: dict[tuple[str, str], tuple[str, Judgment]] = {}
+    texts: dict[str, tuple[str, str]] = {}
+    repeated = 0
+    for place, judgment in found:
+        key = (judgment.query_id, judgment.product_id)
+        earlier_place, earlier = seen.setdefault(key, (place, judgment))
+        if earlier is not judgment:
+            repeated += 1
+            if earlier.grade != judgment.grade:
+                raise JudgmentError(
+                    f"{place}: query {judgment.query_id[:80]!r}, product {judgment.product_id[:80]!r} is rated "
+                    f"{judgment.grade:g}, but {earlier.grade:g} at {earlier_place}",
+                    fix="keep one rating for each query and product",
+                )
+        text_place, text = texts.setdefault(judgment.query_id, (place, judgment.query))
+        if text != judgment.query and run_name(text) != run_name(judgment.query):
+            raise JudgmentError(
+                f"{place}: query_id {judgment.query_id[:80]!r} is {judgment.query[:80]!r}, but {text[:80]!r} at "
+                f"{text_place}",
+                fix="give each query text its own query_id",
+            )
+    if not seen:
+        raise JudgmentError(f"{str(path)!r} has a header but no judgments", allowed=FORMATS)
+    return Judgments(tuple(judgment for _, judgment in seen.values()), repeated)
+
+
+def _texts_beside(qrels: Path) -> dict[str, str]:
+    """Query texts of a ``queries.jsonl`` beside a BEIR qrels file or in the folder above; none if there is none."""
+    for folder in (qrels.absolute().parent, qrels.absolute().parent.parent):
+        for name in ("queries.jsonl", "queries.jsonl.gz"):
+            if (folder / name).is_file():
+                return dict(read_jsonl_queries(folder / name))
+    return {}
+
+
+def read_jsonl_queries(path: Path) -> list[tuple[str, str]]:
+    """Id and text of each line of a BEIR ``queries.jsonl``.
+
+    Raises:
+        JudgmentError: A line is not an object with ``_id`` and ``text``.
+    """
+    found = []
+    for number, line in enumerate(lines_of(read_text(path, "queries")), start=1):
+        if not line.strip():
+            continue
+        try:
+            entry = json.loads(line)
+            query_id, text = entry["_id"], entry["text"]
+        except (ValueError, KeyError, TypeError):
+            query_id = text = None
+        if not isinstance(text, str) or not isinstance(query_id, str | int) or not str(query_id).strip():
+            raise JudgmentError(
+                f"{path}, line {number}: {line[:80]!r}", allowed='lines such as {"_id": "1", "text": "..."}'
+            )
+        found.append((str(query_id), text))
+    return found

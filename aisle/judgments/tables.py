@@ -1,0 +1,119 @@
+"""Tables with a header line: comma, semicolon or tab, columns found by their usual names.
+
+Knows columns and rows, not what a judgment is. Cells keep their blanks.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from aisle.errors import JudgmentError
+
+SYNONYMS: dict[str, tuple[str, ...]] = {
+    "query_id": ("query_id", "queryid", "qid", "topic_id", "topic", "search_id"),
+    "query": ("query", "query_text", "search_term", "search_query", "search", "keyword", "keywords", "q", "term"),
+    "product_id": (
+        "docid", "doc_id", "document_id", "product_id", "productid", "product_uid", "corpus_id", "item_id", "itemid",
+        "asin", "sku", "docno", "product", "doc", "item", "id",
+    ),
+    "grade": ("rating", "relevance", "grade", "label", "judgment", "judgement", "relevancy", "rel", "score", "gain",
+              "median_relevance", "final_rating"),
+}  # fmt: skip
+"""Column names by meaning, the surest first; compared without case, blanks, hyphens and underscores."""
+
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """Where the columns are: meaning to position, with the delimiter that separates them."""
+
+    delimiter: str
+    columns: dict[str, int]
+
+    @property
+    def is_judgments(self) -> bool:
+        """Whether it names a query (by text or id), a product and a grade."""
+        return {"product_id", "grade"} <= self.columns.keys() and bool({"query", "query_id"} & self.columns.keys())
+
+    @property
+    def is_queries(self) -> bool:
+        """Whether it names queries by both id and text; a single column could as well be a query itself."""
+        return {"query", "query_id"} <= self.columns.keys()
+
+
+def find_header(line: str) -> Header | None:
+    """The header that a file's first line is, or None if it names no two of the columns."""
+    for delimiter in ("\t", ",", ";"):
+        if delimiter not in line:
+            continue
+        cells = [_fold(cell) for cell in line.split(delimiter)]
+        columns: dict[str, int] = {}
+        for meaning, names in SYNONYMS.items():
+            found = (cells.index(_fold(name)) for name in names if _fold(name) in cells)
+            position = next((place for place in found if place not in columns.values()), None)
+            if position is not None:
+                columns[meaning] = position
+        header = Header(delimiter, columns)
+        if header.is_judgments or header.is_queries:
+            return header
+    return None
+
+
+def rows(text: str, header: Header, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """The rows below the header: line number (from 1) and cells by meaning. Empty lines are passed over.
+
+    Raises:
+        JudgmentError: A row has fewer columns than the header needs, or its quotes do not close.
+    """
+    width = max(header.columns.values()) + 1
+    source = _tabbed(text) if header.delimiter == "\t" else _quoted(text, header.delimiter, path)
+    for line, cells in source:
+        if len(cells) < width:
+            shown = header.delimiter.join(cells)
+            raise JudgmentError(
+                f"{path}, line {line}: {len(cells)} column(s) where at least {width} are needed: {shown[:80]!r}",
+                fix="complete the line, or put text that holds the delimiter in double quotes",
+            )
+        yield line, {meaning: cells[position] for meaning, position in header.columns.items()}
+
+
+def _quoted(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    start, first = 1, True
+    try:
+        for cells in reader:
+            if "".join(cells).strip() or len(cells) > 1:
+                if not first:
+                    yield start, cells
+                first = False
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise JudgmentError(
+            f"{path}, line {start}: {error}", fix="double every quotation mark inside a quoted cell, and close the cell"
+        ) from None
+
+
+def _tabbed(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Tab-separated rows; only a cell that is quoted as a whole loses its quotes, so that 10" stays as it is."""
+    first = True
+    for number, line in enumerate(text.split("\n"), start=1):
+        line = line.removesuffix("\r")
+        if not line.strip():
+            continue
+        if not first:
+            yield number, [_unquote(cell) for cell in line.split("\t")]
+        first = False
+
+
+def _unquote(cell: str) -> str:
+    return cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell
+
+
+def _fold(name: str) -> str:
+    return re.sub(r"[\s_-]+", "", name.strip().strip('"')).casefold()
