@@ -1,0 +1,122 @@
+"""`aisle evaluate` and `aisle compare`: runs and indexes against judgments.
+
+Parses, calls ``aisle.evaluate``, prints; an index is searched by ``aisle.cli.evaluate_index``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from aisle.cli.evaluation_tables import print_comparison, print_modes, print_run
+from aisle.cli.metric_options import MetricsCommand
+from aisle.cli.options import json_option
+from aisle.cli.output import print_json
+
+if TYPE_CHECKING:
+    from aisle.evaluate import Evaluation
+
+DEFAULT_METRICS = ("nDCG@10", "MRR@10", "R@100", "judged@10")
+
+judgments_option = click.option(
+    "--judgments", required=True, type=click.Path(path_type=Path), help="CSV, TSV or TREC file, or a BEIR folder."
+)
+report_option = click.option("--report", type=click.Path(path_type=Path), help="Also write a page with plots (HTML).")
+
+
+@click.command(cls=MetricsCommand)
+@click.argument("run", metavar="RUN.trec|DIR", type=click.Path(path_type=Path))
+@judgments_option
+@click.option(
+    "--metrics",
+    multiple=True,
+    metavar="NAME...",
+    help=f"One or more, separated by blanks or commas.  [default: {' '.join(DEFAULT_METRICS)}]",
+)
+@report_option
+@json_option
+def evaluate(run: Path, judgments: Path, metrics: tuple[str, ...], report: Path | None, as_json: bool) -> None:
+    """Measure a TREC run, or every search mode of the index in DIR, against judgments.
+
+    Example: aisle evaluate shop --judgments samples/icecat/ratings.csv --metrics nDCG@10 R@100 judged@10
+    """
+    from aisle.evaluate import evaluate as evaluate_run
+    from aisle.judgments import align, read_judgments
+    from aisle.metrics import Metric, split_names
+
+    names = [name for text in metrics for name in split_names(text)] or DEFAULT_METRICS
+    chosen = list(dict.fromkeys(Metric.parse(name) for name in names))
+    known = read_judgments(judgments)
+    runs = _runs(run, judgments)
+    evaluations = {name: evaluate_run(align(found, known), known, chosen) for name, found in runs.items()}
+    if report:
+        _write_report(report, evaluations, judgments)
+    if as_json:
+        print_json(_evaluations_to_dict(run, judgments, evaluations))
+    elif run.is_dir():
+        print_modes(run, evaluations, known)
+    else:
+        print_run(run, evaluations[str(run)], known)
+
+
+def _runs(run: Path, judgments: Path) -> Mapping[str, Mapping[str, Any]]:
+    """The run under its path, or one run per mode of an index."""
+    if not run.is_dir():
+        from aisle.judgments import read_run
+
+        return {str(run): read_run(run)}
+    from aisle.cli.evaluate_index import run_modes
+    from aisle.judgments import read_queries
+
+    return {str(mode): found for mode, found in run_modes(run, read_queries(judgments)).items()}
+
+
+def _write_report(path: Path, evaluations: Mapping[str, Evaluation], judgments: Path) -> None:
+    from aisle.evaluate import evaluation_report
+    from aisle.judgments.files import write_lines
+
+    write_lines(path, [evaluation_report(evaluations, str(judgments))])
+
+
+def _evaluations_to_dict(run: Path, judgments: Path, evaluations: Mapping[str, Evaluation]) -> dict[str, Any]:
+    from aisle.evaluate.plain import METHODS, evaluation_to_dict
+
+    plain = {name: evaluation_to_dict(evaluation) for name, evaluation in evaluations.items()}
+    head = {"judgments": str(judgments), "methods": METHODS}
+    if run.is_dir():
+        return {"index": str(run), **head, "modes": plain}
+    return {"run": str(run), **head, **plain[str(run)]}
+
+
+@click.command()
+@click.argument("run_a", metavar="RUN_A", type=click.Path(path_type=Path))
+@click.argument("run_b", metavar="RUN_B", type=click.Path(path_type=Path))
+@judgments_option
+@click.option("--metric", default="nDCG@10", show_default=True, metavar="NAME", help="The one metric to decide by.")
+@report_option
+@json_option
+def compare(run_a: Path, run_b: Path, judgments: Path, metric: str, report: Path | None, as_json: bool) -> None:
+    """Is RUN_B better than RUN_A? Paired interval and test, and the queries that it hurts most.
+
+    Example: aisle compare bm25.trec hybrid.trec --judgments samples/icecat/ratings.csv --metric nDCG@10
+    """
+    from aisle.evaluate import compare as compare_runs
+    from aisle.evaluate import comparison_report
+    from aisle.evaluate.plain import METHODS, comparison_to_dict
+    from aisle.judgments import align, read_judgments, read_run
+    from aisle.judgments.files import write_lines
+    from aisle.metrics import Metric
+
+    chosen = Metric.parse(metric)
+    known = read_judgments(judgments)
+    comparison = compare_runs(align(read_run(run_a), known), align(read_run(run_b), known), known, chosen)
+    if report:
+        write_lines(report, [comparison_report(comparison, str(run_a), str(run_b), str(judgments))])
+    if as_json:
+        head = {"a": str(run_a), "b": str(run_b), "judgments": str(judgments), "methods": METHODS}
+        print_json({**head, **comparison_to_dict(comparison)})
+    else:
+        print_comparison(run_a, run_b, comparison, known)
