@@ -110,8 +110,8 @@ def _meanings() -> list[str]:
 def _count_line(evaluation: Evaluation, judgments: Judgments) -> str:
     counts = evaluation.counts
     line = (
-        f"{counts.queries} queries ({counts.skipped} skipped without a relevant product, {counts.missing} without"
-        f" results count as 0; {counts.extra} more in the run are not judged), {counts.judged_share:.0%} of results judged"
+        f"{counts.queries} queries ({counts.skipped} skipped without a relevant product; {counts.missing} without"
+        f" results count as 0; {counts.extra} of the run not judged), {counts.judged_share:.0%} of results judged"
     )
     return f"{line}, {judgments.repeated} judgments repeated" if judgments.repeated else line
 

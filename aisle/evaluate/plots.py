@@ -21,7 +21,7 @@ def bars(groups: Sequence[str], systems: Sequence[str], intervals: Sequence[Sequ
         systems: One bar for each in every group.
         intervals: For each system, one interval per group, None where it has no meaning.
     """
-    figure, axes = _figure(width=max(6.0, 0.9 + 0.5 * len(groups) * max(2, len(systems))), height=3.2)
+    figure, axes = _figure(width=max(6.0, 0.4 * len(groups) * max(2, len(systems))), height=3.2)
     width = 0.8 / len(systems)
     for place, (name, row) in enumerate(zip(systems, intervals, strict=True)):
         shown = [(position, item) for position, item in enumerate(row) if item is not None]
@@ -53,9 +53,10 @@ def differences(values: Sequence[float], label: str) -> str:
 
 
 def histogram(series: Sequence[Sequence[float]], systems: Sequence[str], label: str, low: float, high: float) -> str:
-    """How the per-query values are spread over 20 steps between ``low`` and ``high``."""
+    """How the values are spread between ``low`` and ``high``; a step has its middle at 0 if they straddle it."""
     figure, axes = _figure()
-    edges = [low + (high - low) * step / 20 for step in range(21)]
+    steps = 21 if low < 0 else 20
+    edges = [low + (high - low) * step / steps for step in range(steps + 1)]
     colours = [COLOURS[place % len(COLOURS)] for place in range(len(systems))]
     axes.hist([list(values) for values in series], bins=edges, color=colours, label=list(systems))
     axes.set_xlim(low, high)

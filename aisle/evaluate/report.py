@@ -121,7 +121,7 @@ def _render(charts: Sequence[Mapping[str, str]], **content: Any) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["number"] = _number
-    environment.filters["signed"] = lambda value: "–" if value is None else f"{value:+.3f}"
+    environment.filters["signed"] = _signed
     environment.filters["share"] = lambda value: f"{100 * value:.0f}%"
     page = environment.get_template("report.html")
     return page.render(
@@ -136,3 +136,7 @@ def _render(charts: Sequence[Mapping[str, str]], **content: Any) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return "0.000" if abs(value) < 0.0005 else f"{value:+.3f}"
