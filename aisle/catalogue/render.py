@@ -68,7 +68,7 @@ class Renderer:
 
     def hash(self, text: str) -> str:
         """32 hexadecimal digits that change with the text or the renderer's version."""
-        return blake2b(f"{RENDERER_VERSION}\0{text}".encode(), digest_size=16).hexdigest()
+        return blake2b(f"{RENDERER_VERSION}\0{text}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
     def _parts(self, product: Product, field: str) -> Iterator[str]:
         if field == "title":

@@ -135,6 +135,12 @@ def test_hash_and_fingerprint_follow_what_they_name():
     assert Renderer(RenderSettings(max_tokens=64), COUNT).fingerprint != renderer.fingerprint
 
 
+def test_half_a_surrogate_pair_can_be_rendered_and_hashed():
+    renderer = Renderer(RenderSettings(), COUNT)
+    text = renderer.text(replace(MOUSE, title="\ud83d mouse"))
+    assert renderer.hash(text) != renderer.hash("mouse")
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.text(alphabet=st.sampled_from("ab -,.é小米テ한😀\u0301\n"), max_size=300),
