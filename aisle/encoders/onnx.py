@@ -1,9 +1,9 @@
 """Text to unit vectors by a folder with an ONNX graph and a tokenizer; no PyTorch.
 
 Knows nothing of how the graph was made: it takes ``input_ids`` (1, tokens) without padding and gives ``embedding``
-(1, dim) of length 1. Each text is a run of its own, several at a time on a thread each. In a batch a vector would depend
-on its neighbours, because int8 activations take their range from everything in a run (cosine .992 between alone and in
-company); and from 31 tokens on a batch is no faster, at 20 tokens by a sixth (docs/encoder.md).
+(1, dim) of length 1. Each text is a run of its own, several at a time on a thread each. In a batch a vector would
+depend on its neighbours, because int8 activations take their range from everything in a run (cosine .992 between
+alone and in company); and from 31 tokens on a batch is no faster, at 20 tokens by a sixth (docs/encoder.md).
 """
 
 from __future__ import annotations
