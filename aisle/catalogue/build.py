@@ -58,6 +58,7 @@ class Builder:
     count: RuleCounter
     numeric: frozenset[str] = frozenset()
     _names: dict[str, str] = field(default_factory=dict)
+    _tags: set[str] = field(default_factory=set)
 
     def draft(self, values: Mapping[str, Any], line: int) -> Draft:
         """The product of a row.
@@ -249,6 +250,8 @@ class Builder:
             name = self._names.get(column)
             if name is None:
                 name = self._names[column] = attribute_name(column)
+                if is_tags(column):
+                    self._tags.add(column)
             if column in self.columns.fields.get("attributes", ()):
                 inner = _as_mapping(value)
                 if inner is not None:
@@ -256,7 +259,7 @@ class Builder:
                     continue
             if name in raw:
                 name = column  # two columns that differ only in Icecat's type prefix
-            if is_tags(column) and isinstance(value, str):
+            if isinstance(value, str) and column in self._tags:
                 value = to_list(value, r"[|;,，、]")
             elif column in self.numeric and isinstance(value, str) and _PLAIN_NUMBER.fullmatch(value.strip()):
                 value = float(value)

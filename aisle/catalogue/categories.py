@@ -13,15 +13,15 @@ MIN_PRODUCTS = 200
 MIN_PER_CATEGORY = 5
 MAX_CATEGORIES = 300
 MAX_ROWS = 50_000
-FLAG_AT = 0.9
-"""A category is suspicious when another one is this probable and the product's own is almost impossible."""
-_OWN_AT_MOST = 0.02
+FLAG_AT = 15.0
+"""A category is suspicious when another one explains the title e^15 times better; measured on livostyle, see docs."""
 _FOLDS = 5
+_BATCH = 2000  # rows scored at once: 2,000 x 300 categories is 5 MB
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """A suspicious category: position of the product, the category that fits better, and how sure (0 to 1)."""
+    """A suspicious category: position of the product, the category that fits better, and by how much (log odds)."""
 
     position: int
     suggested: tuple[str, ...]
@@ -48,7 +48,6 @@ def suspicious(titles: Sequence[str], paths: Sequence[tuple[str, ...]]) -> list[
 def _flags(titles: list[str], labels: list[tuple[str, ...]], positions: list[int]) -> list[Flag]:
     import numpy as np
     from sklearn.feature_extraction.text import HashingVectorizer
-    from sklearn.linear_model import LogisticRegression  # noqa: F401
     from sklearn.naive_bayes import MultinomialNB
 
     names = sorted(set(labels))
@@ -62,16 +61,25 @@ def _flags(titles: list[str], labels: list[tuple[str, ...]], positions: list[int
     for number in range(_FOLDS):
         held = np.flatnonzero(fold == number)
         model = MultinomialNB(alpha=0.1).fit(texts[fold != number], target[fold != number])
-        probability = model.predict_proba(texts[held])
         column = {int(c): i for i, c in enumerate(model.classes_)}
-        best = probability.argmax(axis=1)
-        for row, position in enumerate(held):
-            own = column.get(int(target[position]))
-            own_probability = probability[row, own] if own is not None else 0.0
-            score = float(probability[row, best[row]])
-            if score >= FLAG_AT and own_probability <= _OWN_AT_MOST:
-                flags.append(Flag(positions[int(position)], names[int(model.classes_[best[row]])], score))
+        for start in range(0, len(held), _BATCH):
+            part = held[start : start + _BATCH]
+            log_odds = model.predict_log_proba(texts[part])
+            best = log_odds.argmax(axis=1)
+            for row, position in enumerate(part):
+                own = column.get(int(target[position]))
+                other = names[int(model.classes_[best[row]])]
+                if own is None or _related(other, labels[position]):
+                    continue
+                score = float(log_odds[row, best[row]] - log_odds[row, own])
+                if score >= FLAG_AT:
+                    flags.append(Flag(positions[int(position)], other, score))
     return sorted(flags, key=lambda flag: (-flag.score, flag.position))
+
+
+def _related(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether one path is above the other: less specific is not wrong."""
+    return one[: len(other)] == other or other[: len(one)] == one
 
 
 def _labels(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...] | None]:

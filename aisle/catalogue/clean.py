@@ -229,7 +229,7 @@ class _Run:
             if family := data.get("family"):
                 groups[family] = groups.get(family, 0) + 1
             else:
-                finder.add(data["id"], data["title"])
+                finder.add(data["id"], data["title"], data.get("brand", ""))
         self._progress("families", 0, 1)
         families = finder.families() if self._settings.near_duplicates else {}
         self._progress("families", 1, 1)

@@ -122,7 +122,8 @@ class ColumnMap:
 
     def learn(self, columns: Iterable[str]) -> None:
         """Take columns not seen before into account; a field that has its column keeps it."""
-        fresh = [name for name in columns if name not in self._roles]
+        roles = self._roles
+        fresh = [name for name in columns if name not in roles]
         if not fresh:
             return
         self._names.extend(fresh)

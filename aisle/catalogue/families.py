@@ -1,7 +1,7 @@
 """Groups near-duplicates and variants into families, without ever removing a product.
 
 Candidates come from MinHash over title words (Broder 1997) in bands, all in numpy, and from equal model codes;
-``similar.same_product`` decides. Knows titles and ids only. Linear in the number of products but for sorting.
+``similar.same_product`` decides. Knows ids, titles and brands only. Linear in the number of products but for sorting.
 """
 
 from __future__ import annotations
@@ -13,9 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.catalogue.similar import Signature, core_signature, same_product, signature
+from aisle.language.normalise import fold_identifier
 
 _BANDS, _ROWS = 16, 4  # a pair of Jaccard similarity .8 meets in a band with probability .9998, one of .4 with .34
 _WINDOW = 8  # neighbours compared in a bucket: keeps large buckets linear
+_MAX_TITLES_OF_A_CODE = 8
 _MERSENNE = np.uint64((1 << 61) - 1)
 
 
@@ -25,31 +27,46 @@ class FamilyFinder:
     def __init__(self) -> None:
         self._titles: list[str] = []
         self._ids: list[str] = []
+        self._brands: list[str] = []
 
-    def add(self, product_id: str, title: str) -> None:
+    def add(self, product_id: str, title: str, brand: str = "") -> None:
         """Take a product that has no family of its own."""
         self._ids.append(product_id)
         self._titles.append(title)
+        self._brands.append(fold_identifier(brand))
 
     def families(self) -> dict[str, str]:
         """Product id to family id, for members of groups of at least two.
 
         The family id is the smallest product id of the group, so it does not depend on the order of rows.
         """
-        by_core: dict[tuple[str, ...], list[str]] = {}
-        for product_id, title in zip(self._ids, self._titles, strict=True):
-            by_core.setdefault(signature(title).core, []).append(product_id)
+        by_core: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        for product_id, title, brand in zip(self._ids, self._titles, self._brands, strict=True):
+            by_core.setdefault((brand, signature(title).core), []).append(product_id)
         cores = sorted(by_core)  # any fixed order: the result must not depend on that of the rows
-        signatures = [core_signature(core) for core in cores]
+        common = _common_codes([core for _, core in cores])
+        signatures = [core_signature(core, common, brand) for brand, core in cores]
         parent = list(range(len(cores)))
         for one, other in candidates(signatures):
-            first, second = _root(parent, one), _root(parent, other)
-            if first != second and same_product(signatures[one], signatures[other]):
-                parent[max(first, second)] = min(first, second)
+            first, second = sorted((_root(parent, one), _root(parent, other)))
+            if first == second or not same_product(signatures[one], signatures[other]):
+                continue
+            # The groups' first members must agree too: otherwise A-B, B-C, C-D ... would chain unlike products.
+            if {first, second} == {one, other} or same_product(signatures[first], signatures[second]):
+                parent[second] = first
         members: dict[int, list[str]] = {}
         for position, core in enumerate(cores):
             members.setdefault(_root(parent, position), []).extend(by_core[core])
         return {member: min(group) for group in members.values() if len(group) > 1 for member in group}
+
+
+def _common_codes(cores: Sequence[tuple[str, ...]]) -> frozenset[str]:
+    """Folded words in more titles than a model would be in: "rj45" or "62.5/125" tell kinds apart, not models."""
+    counts: dict[str, int] = {}
+    for core in cores:
+        for code in core_signature(core).codes:
+            counts[code] = counts.get(code, 0) + 1
+    return frozenset(code for code, count in counts.items() if count > _MAX_TITLES_OF_A_CODE)
 
 
 def candidates(signatures: Sequence[Signature]) -> Iterator[tuple[int, int]]:

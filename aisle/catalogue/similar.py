@@ -12,11 +12,14 @@ from rapidfuzz import fuzz
 
 from aisle.language.normalise import fold_identifier
 
-THRESHOLD = 88.0
+THRESHOLD = 84.0
 """Least similarity (0 to 100) of two titles without a common model code; measured on Abt-Buy, see docs."""
-THRESHOLD_WITH_CODE = 45.0
+THRESHOLD_WITH_CODE = 50.0
 """Least similarity when a model code is common: the same code in unlike titles may be an accessory's target."""
 
+_SPECIFICATION = re.compile(
+    r"\d+(?:p|x|k|bit|st|nd|rd|th|pk|pcs|pack)|\d+x\d+.*|802.*|ddr\d.*|cat\d.*|rj\d+|usb\d.*|mp[34]"
+)
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"[a-z0-9一-鿿぀-ヿ가-힯]+(?:[-./'][a-z0-9]+)*", re.IGNORECASE)
 _MEASURE = re.compile(
@@ -36,12 +39,14 @@ class Signature:
     """What of a title counts when titles are compared.
 
     ``core`` is the words without colours, clothing sizes and measures, which tell variants of one product apart;
-    ``codes`` are folded model codes; ``numbers`` the bare numbers, which often tell models apart ("HP 15", "HP 85").
+    ``codes`` are folded model codes; ``numbers`` the other words with digits, which often tell models apart ("HP 15",
+    "HP 85"; "Cat5e", "Cat6"). ``brand`` may be unknown ("").
     """
 
     core: tuple[str, ...]
     codes: frozenset[str]
     numbers: frozenset[str]
+    brand: str = ""
 
     @property
     def text(self) -> str:
@@ -55,31 +60,28 @@ def signature(title: str) -> Signature:
     return core_signature(tuple(word for word in words if word not in _COLOURS))
 
 
-def core_signature(core: tuple[str, ...]) -> Signature:
-    """The signature of words that are already a core."""
+def core_signature(core: tuple[str, ...], common: frozenset[str] = frozenset(), brand: str = "") -> Signature:
+    """The signature of words that are already a core; ``common`` are folded words that are no codes, however they look."""
     codes: set[str] = set()
     numbers: set[str] = set()
     for word in core:
         if _DIGIT.search(word):
             folded = fold_identifier(word)
-            if is_code(folded):
+            if is_code(word, folded) and folded not in common:
                 codes.add(folded)
-            elif folded.isdigit():
+            else:
                 numbers.add(folded.lstrip("0") or "0")
-    return Signature(core, frozenset(codes), frozenset(numbers))
+    return Signature(core, frozenset(codes), frozenset(numbers), brand)
 
 
-def is_code(folded: str) -> bool:
-    """Whether a folded word looks like a model code: five digits or more, or four characters with two digits."""
+def is_code(word: str, folded: str) -> bool:
+    """Whether a word looks like a model code: five digits or more, or four letters and digits with two digits."""
+    if folded.isdigit():
+        return len(folded) >= 5 and word == folded  # 62.5/125 is a measure
+    if not folded.isascii() or _SPECIFICATION.fullmatch(folded):
+        return False
     digits = sum(c.isdigit() for c in folded)
-    if digits == len(folded):
-        return digits >= 5
-    return (
-        len(folded) >= 4
-        and digits >= 2
-        and folded.isascii()
-        and not re.fullmatch(r"\d+(?:p|x\d+|bit|st|nd|rd|th)", folded)
-    )
+    return (len(folded) >= 4 and digits >= 2) or (len(folded) >= 5 and digits >= 1 and len(folded) - digits >= 3)
 
 
 def similarity(one: Signature, other: Signature) -> float:
@@ -91,6 +93,8 @@ def similarity(one: Signature, other: Signature) -> float:
 
 def same_product(one: Signature, other: Signature) -> bool:
     """Whether two titles are one product or variants of one."""
+    if one.brand and other.brand and one.brand != other.brand:
+        return False
     common = shared_code(one.codes, other.codes)
     if common:
         return float(fuzz.token_set_ratio(one.text, other.text)) >= THRESHOLD_WITH_CODE
@@ -102,11 +106,15 @@ def same_product(one: Signature, other: Signature) -> bool:
 
 
 def shared_code(one: frozenset[str], other: frozenset[str]) -> bool:
-    """Whether a code occurs in both, or one is the other with an ending (a colour or country letter)."""
+    """Whether a code occurs in both; also with another ending (a colour or country) or without its beginning."""
     if one & other:
         return True
-    return any(
-        (a.startswith(b) or b.startswith(a)) and min(len(a), len(b)) >= 5 and abs(len(a) - len(b)) <= 2
-        for a in one
-        for b in other
-    )
+    return any(_same_code(*sorted((a, b), key=len)) for a in one for b in other)
+
+
+def _same_code(short: str, long: str) -> bool:
+    if len(short) < 5:
+        return False
+    if long.startswith(short):
+        return len(long) - len(short) <= 2 and (long[len(short) :].isalpha() or not short[-1].isdigit())
+    return long.endswith(short) and len(short) >= 6

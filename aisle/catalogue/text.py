@@ -33,6 +33,7 @@ _AMPERSANDS = re.compile(r"&(?:amp;|#0*38;|#x0*26;)+", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,30});")
 _LINE_BREAKS = re.compile(r"[\r\n\u2028\u2029]+")
 _ROUNDS = 12
+_CACHED_LENGTH = 100  # attribute values repeat, descriptions do not
 
 
 def strip_tags(text: str) -> str:
@@ -73,16 +74,32 @@ def clean_text(text: str, count: Counter | None = None) -> str:
     """One line of clean text; idempotent."""
     if _is_plain(text):
         return text
+    text, changes = _cached(text) if len(text) <= _CACHED_LENGTH else _clean(text)
+    if count is not None:
+        for rule, before, after in changes:
+            count(rule, before, after)
+    return text
+
+
+def _clean(text: str) -> tuple[str, tuple[tuple[str, str, str], ...]]:
+    """Clean text, and what each rule changed."""
+    changes: list[tuple[str, str, str]] = []
     for _ in range(_ROUNDS):
         start = text
         for rule, step in _RULES:
             after = step(text)
-            if after != text and count is not None:
-                count(rule, text, after)
+            if after != text:
+                changes.append((rule, text, after))
             text = after
         if text == start:
-            return text
-    return normalise(text.translate(_NO_MARKUP))  # nested beyond reason: no markup characters, no further rounds
+            return text, tuple(changes)
+    # Nested beyond reason: no markup characters, so no further rounds.
+    return normalise(text.translate(_NO_MARKUP)), tuple(changes)
+
+
+@lru_cache(maxsize=65536)
+def _cached(text: str) -> tuple[str, tuple[tuple[str, str, str], ...]]:
+    return _clean(text)
 
 
 def clean_lines(text: str, count: Counter | None = None) -> list[str]:

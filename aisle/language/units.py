@@ -37,34 +37,32 @@ _UNITS: dict[str, str] = {
 }  # fmt: skip
 _BITS = {"Gb": "Gb", "Mb": "Mb", "Tb": "Tb", "Kb": "Kb"}  # lower-case b after a capital is bits: "10Gb Ethernet"
 
-_NUMBER = r"\d{1,3}(?:,\d{3})+(?:\.\d+)?|\d+(?:[.,]\d+)?(?:/\d+)?"
+_NUMBER = r"\d+(?:[.,]\d+)*(?:/\d+)?"
+_GROUPED = re.compile(r"\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_SIMPLE = re.compile(r"\d+(?:[.,]\d+)?(?:/\d+)?")
 # Not in the middle of a word, a number or a code ("AT-12V"), but "10x12 cm" counts; nor a price. Looked at after a
 # match, not within the pattern: a pattern that begins with a digit is searched several times faster.
 _INSIDE = re.compile(r"(?:[\w.,/#$€£¥]|[A-Za-z]-)$")
 _OUTSIDE = re.compile(r"(?:(?<=[\d\s\"])[xX]|[\da-z]/|[一-鿿])$")
 _DIGIT = re.compile(r"\d")
 _MARKED = re.compile(r"\d ?[\"'”′]")
-_LATIN = "|".join(sorted((re.escape(u) for u in _UNITS if u.isascii()), key=len, reverse=True))
 _HAN = "|".join(sorted((u for u in _UNITS if not u.isascii()), key=len, reverse=True))
 _HAN_WORDS = r"(?!克拉|克力|克斯|升级|升降|米色|米白|米粉|米线|瓦楞|寸照|寸头)"  # 3升级 is an upgrade, not 3 litres
 _MEASURE = re.compile(
-    rf"(?P<number>{_NUMBER})"
-    rf"(?:(?P<gap>\s?-?\s?)(?P<latin>{_LATIN})(?![A-Za-z0-9_]|-\w|/[A-Za-z]|'\w)|\s?{_HAN_WORDS}(?P<han>{_HAN}))",
-    re.IGNORECASE,
+    rf"(?P<number>{_NUMBER})(?:(?P<gap>\s?-?\s?)(?P<latin>[A-Za-z]+(?:/s(?![A-Za-z]))?)(?![A-Za-z0-9_]|-\w|/[A-Za-z]|'\w)"
+    rf"|\s?{_HAN_WORDS}(?P<han>{_HAN}))"
 )
 _PIXELS = re.compile(r"(?<![\d.,])(\d{2,6})\s?万像素")
 
-# "in" is a word as often as a unit. A unit when glued ("10in", "10-in") and no word follows in a "3-in-1" way, or
-# when apart and then nothing, punctuation, a dimension or the name of a thing with a screen or a diameter follows.
+# "in" is a word as often as a unit. It is a unit when glued ("10in", "10-in"), but for "2in1" and "all-in one"; and
+# apart when nothing, punctuation, a dimension or the name of a thing with a screen or a diameter follows.
 _IN_NOUN = (
     "monitor|screen|display|tablet|laptop|notebook|tv|television|rack|lcd|led|touchscreen|hdd|ssd|drive|disk|bay|"
     "wide|long|tall|deep|high|thick|diagonal|diameter|wheel|wheels|cable|length|width|height|depth"
 )
-_IN = re.compile(
-    rf"(?P<number>{_NUMBER})(?:-?in(?![A-Za-z0-9_]|-\w|\.?\s?(?:1|one)\b|'\w)"
-    rf"|\sin(?:(?=\.?\s*$)|(?=[,;:)\]/])|(?=\.?\s?[x×]\s?\d)|(?=\s(?:{_IN_NOUN})\b)))(?:\.(?=\s?[x×,;)]))?",
-    re.IGNORECASE,
-)
+_AFTER_IN = re.compile(rf"\.?\s*$|[,;:)\]/]|\.?\s?[x×]\s?\d|\s(?:{_IN_NOUN})\b", re.IGNORECASE)
+_AFTER_GLUED_IN = re.compile(r"(?!\.?\s?(?:1|one)\b)", re.IGNORECASE)
+_FULL_STOP_AFTER_IN = re.compile(r"( inch)\.(?=\s?[x×,;)])")
 _FEET_INCHES = re.compile(r"(?<![\w.,/'])(\d{1,2})\s?'\s?(\d{1,2}(?:\.\d+)?)\s?(?:\"|'')(?!\w)")
 _QUOTE = re.compile(r"\"|''")
 _NUMBER_BEFORE = re.compile(rf"(?:\d+[xX])?(?:{_NUMBER})(\s?)$")
@@ -80,13 +78,7 @@ def unify_units(text: str) -> str:
         text = _marks_to_words(text)
     text = _THOUSANDS.sub(lambda m: m[1].replace(",", ""), text)
     text = _PIXELS.sub(lambda m: f"{int(m[1]) / 100:g} MP", text)
-    text = _MEASURE.sub(_measure, text)
-    return _IN.sub(lambda m: f"{_plain(m['number'])} inch" if _starts(m) else m[0], text)
-
-
-def _starts(match: re.Match[str]) -> bool:
-    """Whether the number is one by itself, not the end of a word, of another number, of a code or a price."""
-    return _free(match.string, match.start())
+    return _FULL_STOP_AFTER_IN.sub(r"\1", _MEASURE.sub(_measure, text))
 
 
 def _free(text: str, position: int) -> bool:
@@ -95,29 +87,35 @@ def _free(text: str, position: int) -> bool:
 
 
 def _measure(match: re.Match[str]) -> str:
-    number, written = match["number"], match["latin"]
-    if not _starts(match):
+    number, written, gap = match["number"], match["latin"], match["gap"]
+    unit = _UNITS[match["han"]] if written is None else _unit(match, number, written, gap)
+    if unit is None or not _free(match.string, match.start()) or (value := _plain(number)) is None:
         return match[0]
-    if written is None:
-        return f"{_plain(number)} {_UNITS[match['han']]}"
-    gap = match["gap"]
-    unit = _BITS.get(written) or _UNITS[written.lower()]
+    return f"{value} {unit}"
+
+
+def _unit(match: re.Match[str], number: str, written: str, gap: str) -> str | None:
+    """The unit that a Latin word after a number stands for, if any."""
+    folded = written.lower()
+    if folded == "in":
+        after = _AFTER_GLUED_IN if gap in {"", "-"} else _AFTER_IN if gap == " " else None
+        return "inch" if after is not None and after.match(match.string, match.end()) else None
+    unit = _BITS.get(written) or _UNITS.get(folded)
+    if unit is None or ("-" in gap and " " in gap):  # "page 5 - mm" joins two things
+        return None
     if len(written) == 1:
         # One letter is a unit only in its usual case and without a hyphen; 5M, 3-V and 4G (and a typed 4g) are not.
-        usual = written in "mgVvWwlL"
         network = written == "g" and gap == "" and number in {"2", "3", "4", "5", "6"}
-        if not usual or "-" in gap or network:
-            return match[0]
-    elif "-" in gap and " " in gap:
-        return match[0]  # "page 5 - mm" joins two things
-    return f"{_plain(number)} {unit}"
+        if written not in "mgVvWwlL" or gap not in {"", " "} or network:
+            return None
+    return unit
 
 
-def _plain(number: str) -> str:
-    """A number without thousands separators, with a decimal point: "1,000" is 1000, "3,5" is 3.5."""
-    if re.fullmatch(r"\d{1,3}(,\d{3})+(\.\d+)?", number):
+def _plain(number: str) -> str | None:
+    """A number without thousands separators, with a decimal point: "1,000" is 1000, "3,5" is 3.5; None for "1.2.3"."""
+    if _GROUPED.fullmatch(number):
         return number.replace(",", "")
-    return number.replace(",", ".")
+    return number.replace(",", ".") if _SIMPLE.fullmatch(number) else None
 
 
 def _marks_to_words(text: str) -> str:
