@@ -1,11 +1,17 @@
-"""The `aisle` command: gathers the verbs and turns deliberate errors into short messages."""
+"""The `aisle` command: gathers the verbs and turns errors into short messages."""
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
 
+from aisle.cli.catalogue import catalogue
+from aisle.cli.evaluate import compare, evaluate
+from aisle.cli.index import index
+from aisle.cli.search import run as run_queries
+from aisle.cli.search import search
 from aisle.errors import AisleError
 
 
@@ -15,16 +21,33 @@ def cli() -> None:
     """Product search that understands what shoppers mean."""
 
 
+for command in (catalogue, index, search, run_queries, evaluate, compare):
+    cli.add_command(command)
+
+
 def run() -> None:
-    """Entry point: exit 1 on a deliberate error, 2 on wrong usage, 130 on Ctrl-C."""
+    """Entry point: exit 0 done, 1 on a deliberate error, 2 on wrong usage, 70 on a bug, 130 on Ctrl-C."""
     try:
         cli(standalone_mode=False)
     except AisleError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
-    except click.exceptions.Abort:
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+        _stop(str(error), 1)
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        _stop("interrupted; the same command goes on where it can", 130)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:
+        _stop(f"{error.strerror or error}: {error.filename!r}" if error.filename else str(error), 1)
+    except Exception as error:
+        if os.environ.get("AISLE_TRACEBACK"):
+            raise
+        _stop(f"a fault in Aisle: {type(error).__name__}: {error}\nto fix: report it with AISLE_TRACEBACK=1 set", 70)
+
+
+def _stop(message: str, status: int) -> None:
+    lines = message.splitlines()
+    click.echo("\n".join([f"error: {lines[0][:500]}", *(line[:500] for line in lines[1:3])]), err=True)
+    sys.exit(status)

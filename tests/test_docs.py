@@ -1,0 +1,55 @@
+"""Documentation is executed: README examples run and print what they say; the command page is the commands' own help."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from aisle.cli.main import cli
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
+from build_cli_docs import TARGET, commands, render
+
+ROOT = Path(__file__).parent.parent
+EXAMPLE = re.compile(r"```python\n(.*?)```\s*```text\n(.*?)```", re.DOTALL)
+COMMANDS = dict(commands(cli, "aisle"))
+
+
+def examples():
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        for number, found in enumerate(EXAMPLE.finditer(page.read_text(encoding="utf-8")), start=1):
+            yield pytest.param(*found.groups(), id=f"{page.name}-{number}")
+
+
+@pytest.mark.parametrize(("code", "output"), list(examples()))
+def test_an_example_prints_what_the_page_says(code, output, tmp_path):
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == output
+    assert done.stderr == ""
+
+
+def test_the_readme_has_an_executed_example():
+    assert EXAMPLE.search((ROOT / "README.md").read_text(encoding="utf-8"))
+
+
+def test_the_command_page_is_up_to_date():
+    assert TARGET.read_text(encoding="utf-8") == render(), "run: python scripts/build_cli_docs.py"
+
+
+@pytest.mark.parametrize("name", [name for name, command in COMMANDS.items() if not hasattr(command, "commands")])
+def test_every_command_has_an_example_and_every_option_has_help(name):
+    command = COMMANDS[name]
+    assert "Example:" in (command.help or "")
+    assert f"{name} " in command.help.split("Example:")[1]
+    for parameter in command.params:
+        if parameter.param_type_name == "option" and parameter.name not in {"k", "help"}:
+            assert parameter.help, f"{name} {parameter.opts}"
+
+
+def test_every_page_the_docs_link_to_exists():
+    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
