@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from aisle.artifacts import MANIFEST
 from aisle.cli.evaluation_tables import print_comparison, print_modes, print_run
 from aisle.cli.metric_options import MetricsCommand
 from aisle.cli.options import json_option
 from aisle.cli.output import print_json
+from aisle.errors import ArtifactError
 
 if TYPE_CHECKING:
     from aisle.evaluate import Evaluation
@@ -68,6 +70,11 @@ def _runs(run: Path, judgments: Path) -> Mapping[str, Mapping[str, Any]]:
         from aisle.judgments import read_run
 
         return {str(run): read_run(run)}
+    if not (run / MANIFEST).is_file():
+        raise ArtifactError(
+            f"{str(run)!r} is a folder without {MANIFEST}: neither a TREC run nor an index",
+            allowed="a TREC run, or a folder made by aisle index",
+        )
     from aisle.cli.evaluate_index import run_modes
     from aisle.judgments import read_queries
 

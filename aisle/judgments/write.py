@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -56,9 +54,14 @@ def _table(items: Sequence[Judgment], delimiter: str) -> Iterator[str]:
             cells.insert(0, judgment.query_id)
         if delimiter == "\t" and any(mark in cell for cell in cells for mark in "\t\n\r"):
             raise JudgmentError(f"query {judgment.query!r} or its product holds a tab or line break", fix="write CSV")
-        line = io.StringIO(newline="")
-        csv.writer(line, delimiter=delimiter, lineterminator="\n").writerow(cells)
-        yield line.getvalue()
+        yield delimiter.join(_quoted(cell, delimiter) for cell in cells) + "\n"
+
+
+def _quoted(cell: str, delimiter: str) -> str:
+    """In quotes where needed; a lone carriage return too, which csv.writer leaves bare and csv.reader trips over."""
+    if not any(mark in cell for mark in (delimiter, '"', "\n", "\r")):
+        return cell
+    return '"' + cell.replace('"', '""') + '"'
 
 
 def _trec(items: Sequence[Judgment]) -> Iterator[str]:
