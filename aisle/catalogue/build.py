@@ -196,7 +196,11 @@ class Builder:
     def _collected(self, values: Mapping[str, Any], target: str, separators: str) -> tuple[str, ...]:
         found: dict[str, None] = {}
         for column in self.columns.fields.get(target, ()):
-            for part in to_list(values.get(column), separators):
+            cell = values.get(column)
+            parts = to_list(cell, separators)
+            if target == "identifiers" and isinstance(cell, str) and any(" " in str(part) for part in parts):
+                parts = [cell]  # a model's name with a comma in it, not a list of codes
+            for part in parts:
                 if isinstance(part, dict):
                     part = part.get("src") or part.get("url") or part.get("value")
                 text = to_id(part)

@@ -49,9 +49,16 @@ def legacy_encoding(data: bytes) -> str:
     except UnicodeDecodeError:
         return "cp1252"
     beyond = [c for c in text if c > "\x7f"]
-    chinese = sum("一" <= c <= "龥" or "\u3000" <= c <= "\u303f" or "！" <= c <= "～" for c in beyond)
-    # French or German in Windows-1252 rarely has two bytes above 127 in a row, which GB 18030 needs.
-    return "gb18030" if beyond and chinese >= 0.7 * len(beyond) else "cp1252"
+    # Both bytes of the everyday characters (GB 2312) are above 160; French or German seldom has two such in a row.
+    everyday = sum(_is_gb2312(c) for c in beyond)
+    return "gb18030" if beyond and everyday >= 0.7 * len(beyond) else "cp1252"
+
+
+def _is_gb2312(character: str) -> bool:
+    try:
+        return len(character.encode("gb2312")) == 2
+    except UnicodeEncodeError:
+        return False
 
 
 def _decodes(data: bytes, encoding: str, *, final: bool = True) -> bool:

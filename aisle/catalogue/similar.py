@@ -61,7 +61,7 @@ def signature(title: str) -> Signature:
 
 
 def core_signature(core: tuple[str, ...], common: frozenset[str] = frozenset(), brand: str = "") -> Signature:
-    """The signature of words that are already a core; ``common`` are folded words that are no codes, however they look."""
+    """The signature of words that are already a core; ``common`` folded words are no codes, however they look."""
     codes: set[str] = set()
     numbers: set[str] = set()
     for word in core:

@@ -65,6 +65,11 @@ class GunzipStream(io.RawIOBase):
         self._buffer = self._buffer[count:]
         return count
 
+    def close(self) -> None:
+        """Close the file below too."""
+        self._raw.close()
+        super().close()
+
     def _fill(self) -> None:
         if self._inflate.eof:  # another member may follow; zero padding may too
             chunk = self._inflate.unused_data.lstrip(b"\0") or self._raw.read(1 << 16).lstrip(b"\0")
@@ -199,7 +204,9 @@ def _spool(stream: BinaryIO, stack: ExitStack) -> Path:
 
 
 def _is_binary(text: str) -> bool:
-    """Whether decoded text is mostly not text: more than one character in a hundred is a control character."""
+    """Whether decoded text is no text: over 1% control characters, or over 25% undecodable."""
     sample = text[:65536]
-    strange = sum(1 for c in sample if (c < " " and c not in "\t\r\n\f\v") or c == "\ufffd" or "\x7f" <= c <= "\x9f")
-    return strange * 100 > len(sample) or sample.startswith(("PK\x03\x04", "%PDF-", "SQLite format"))
+    control = sum(1 for c in sample if (c < " " and c not in "\t\r\n\f\v") or "\x7f" <= c <= "\x9f")
+    undecodable = sample.count("\ufffd")
+    known = sample.startswith(("PK\x03\x04", "%PDF-", "SQLite format"))
+    return known or control * 100 > len(sample) or undecodable * 4 > len(sample)

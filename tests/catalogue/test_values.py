@@ -1,0 +1,86 @@
+"""Cells to values, against written-out expectations."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from aisle.catalogue.values import to_count, to_flag, to_id, to_number, to_price
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("1,299.00", (1299.0, None)),
+        ("1.299,00 €", (1299.0, "EUR")),
+        ("$12.50", (12.5, "USD")),
+        ("12,50", (12.5, None)),
+        ("¥1299", (1299.0, "CNY")),
+        ("CNY 12", (12.0, "CNY")),
+        ("12.50 USD", (12.5, "USD")),
+        ("1,299", (1299.0, None)),
+        ("1.299", (1.299, None)),
+        ("1.299 €", (1299.0, "EUR")),
+        ("1 299,00 kr", (1299.0, None)),
+        ("CHF 1'299.50", (1299.5, "CHF")),
+        ("1.234.567", (1234567.0, None)),
+        ("12 - 15 EUR", (12.0, "EUR")),
+        ("￥４，２９９．００", (4299.0, "CNY")),
+        ("1.2万元", (12000.0, "CNY")),
+        (12, (12.0, None)),
+        ({"amount": "5", "currency": "GBP"}, (5.0, "GBP")),
+        ("-5", (None, None)),
+        (math.nan, (None, None)),
+        (math.inf, (None, None)),
+        (10**400, (None, None)),
+        (1e12, (None, None)),
+        ("free", (None, None)),
+        (True, (None, None)),
+        (None, (None, None)),
+    ],
+)
+def test_prices(cell: object, expected: tuple[float | None, str | None]) -> None:
+    assert to_price(cell) == expected
+
+
+def test_the_default_currency_settles_ambiguous_symbols() -> None:
+    assert to_price("$5", "CAD") == (5.0, "CAD")
+    assert to_price("$5", "EUR") == (5.0, "USD")
+    assert to_price("¥5", "JPY") == (5.0, "JPY")
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("00123", "00123"),
+        (123, "123"),
+        (123.0, "123"),
+        (1.5, "1.5"),
+        (" a  b ", "a b"),
+        (None, ""),
+        ([], ""),
+        ("n/a", ""),
+    ],
+)
+def test_ids_are_text(cell: object, expected: str) -> None:
+    assert to_id(cell) == expected
+
+
+@pytest.mark.parametrize(
+    ("cell", "expected"),
+    [
+        ("in stock", True), ("有货", True), ("https://schema.org/InStock", True), ("out of stock", False), ("售罄", False),
+        ("preorder", True), (0, False), ("3", True), (True, True), ("maybe", None), (None, None), ("²", None),
+    ],
+)  # fmt: skip
+def test_flags(cell: object, expected: bool | None) -> None:
+    assert to_flag(cell) is expected
+
+
+def test_numbers_and_counts() -> None:
+    assert to_number("4.5 out of 5") == 4.5
+    assert to_number("4,5") == 4.5
+    assert to_count("1,024") == 1024
+    assert to_count(-1) is None
+    assert to_number("no") is None
