@@ -1,0 +1,88 @@
+"""Nearest vectors by cosine. Knows the table, not requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from aisle.errors import RequestError
+from aisle.indexes.bm25 import Ranked
+from aisle.indexes.schema import VECTOR
+from aisle.indexes.sql import one_of
+from aisle.types import Array
+
+EXACT_ROWS = 100_000
+"""Up to this many rows every partition is searched, so that the answer is exact."""
+
+PARTITION_ROWS = 1_000
+PROBED = 0.2
+"""The share of partitions that a larger table's search looks into."""
+
+MIN_INDEXED = 5_000
+"""Below this many rows a plain scan is as quick as an index."""
+
+
+def nearest(table: Any, name: str, vector: Array, where: str | None, depth: int, candidates: int) -> Ranked:
+    """The products with the highest cosine, ties by id.
+
+    Args:
+        table: A LanceDB table whose vectors have length 1.
+        name: Which of the named vectors.
+        vector: ``(dim,)``, of length 1.
+        where: A condition that every product found meets.
+        depth: How many products.
+        candidates: How many rows meet the condition; decides whether the search is exact.
+    """
+    limit = min(depth, candidates)
+    if limit < 1:
+        return []
+    query = check_vector(table, name, vector)
+    search = (
+        table.search(query, vector_column_name=VECTOR + name, query_type="vector")
+        .distance_type("dot")  # 1 - dot; equals the cosine for vectors of length 1, without computing lengths
+        .select(["id", "_distance"])
+        .limit(min(limit + 20, candidates))  # a little more, so that ties at the cut are cut by id
+    )
+    if where:
+        search = search.where(where, prefilter=True)
+    partitions = max(1, table.count_rows() // PARTITION_ROWS)
+    if candidates <= EXACT_ROWS:
+        search = search.nprobes(2 * partitions)
+    else:
+        search = search.minimum_nprobes(max(1, int(partitions * PROBED))).maximum_nprobes(0)
+    found = search.to_arrow()
+    cosines = [1.0 - distance for distance in found["_distance"].to_pylist()]
+    return sorted(zip(found["id"].to_pylist(), cosines, strict=True), key=lambda hit: (-hit[1], hit[0]))[:limit]
+
+
+def cosines(table: Any, name: str, vector: Array, ids: Sequence[str]) -> dict[str, float]:
+    """The cosine of these products' vectors with a query vector, exactly."""
+    query = check_vector(table, name, vector)
+    column = VECTOR + name
+    found = table.search().where(one_of("id", ids)).select(["id", column]).limit(len(ids)).to_arrow()
+    stored = found[column].combine_chunks()
+    matrix = stored.flatten().to_numpy().reshape(-1, len(query)) if stored.null_count == 0 else _filled(stored)
+    return dict(zip(found["id"].to_pylist(), (matrix @ query).tolist(), strict=True))
+
+
+def _filled(vectors: Any) -> Array:
+    """Vectors with zeros where there is none."""
+    length = vectors.type.list_size
+    return np.array([part if part is not None else [0.0] * length for part in vectors.to_pylist()], np.float32)
+
+
+def check_vector(table: Any, name: str, vector: Array) -> Array:
+    """The query vector, if the table has vectors of this name and length.
+
+    Raises:
+        RequestError: It has not.
+    """
+    names = [field.name[len(VECTOR) :] for field in table.schema if field.name.startswith(VECTOR)]
+    if name not in names:
+        raise RequestError(f"the index has no vectors called {name!r}", allowed=", ".join(names) or "none")
+    length = table.schema.field(VECTOR + name).type.list_size
+    if vector.shape != (length,):
+        raise RequestError(f"the query vector {name!r} has shape {vector.shape}", allowed=f"({length},)")
+    return np.asarray(vector, np.float32)

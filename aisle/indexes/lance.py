@@ -1,0 +1,381 @@
+"""LanceIndex: the embedded index, one LanceDB table in a folder.
+
+One process writes at a time (a lock in the folder), any number read; every read sees the latest finished write, also
+one of another process. A write is one atomic commit. Knows products and requests, no encoder and no fusion.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from aisle.config import IndexSettings
+from aisle.errors import ArtifactError, FilterError
+from aisle.filters.fields import NUMBER_FIELDS, resolve
+from aisle.indexes.bm25 import TOKENIZER, WordSearch
+from aisle.indexes.browse import browse
+from aisle.indexes.connection import TABLE, connect
+from aisle.indexes.dense import MIN_INDEXED, PARTITION_ROWS, cosines, nearest
+from aisle.indexes.facets import count_values, fields_of, without_field
+from aisle.indexes.lock import WriterLock
+from aisle.indexes.schema import (
+    VECTOR,
+    attribute_token,
+    check_text_fields,
+    product_of,
+    rows,
+    table_schema,
+    text_column,
+)
+from aisle.indexes.sql import has_any, one_of, where
+from aisle.types import Array, Candidates, Facets, Filter, Product, Record, SearchRequest
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+LOCK = "writer.lock"
+KEEP_VERSIONS = timedelta(minutes=10)
+"""Files that no version newer than this needs are removed: far longer than any read takes."""
+
+CHUNK = 2_000
+"""Ids per condition."""
+
+
+class LanceIndex:
+    """Products in a LanceDB table; meets the protocol `aisle.types.Index`."""
+
+    def __init__(self, folder: Path, table: Any, settings: IndexSettings) -> None:
+        self.folder = folder
+        self.settings = settings
+        self._table = table
+        self._words = WordSearch(table, settings)
+        self._lock = WriterLock(folder / LOCK)
+        self._writing = threading.Lock()
+        self._background: threading.Thread | None = None
+        self._failure: Exception | None = None
+        self._seen_attributes: set[str] = set()
+
+    @classmethod
+    def create(cls, folder: Path, settings: IndexSettings, vectors: Mapping[str, int]) -> Self:
+        """Make an empty index that this process may write to.
+
+        Args:
+            folder: Where; must not exist.
+            settings: Which text fields are searched, and how.
+            vectors: The length of each named vector.
+
+        Raises:
+            ArtifactError: The folder exists.
+            RecipeError: A text field does not exist.
+        """
+        from lancedb.index import FTS, Bitmap, BTree, LabelList
+
+        check_text_fields(list(settings.field_weights))
+        if folder.exists():
+            raise ArtifactError(f"{str(folder)!r} exists", fix="open it, or choose another folder")
+        part = folder.with_name(f".{folder.name}.creating")
+        shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True)
+        table = connect(part).create_table(TABLE, schema=table_schema(list(settings.field_weights), vectors))
+        # made while the table is empty, so that rows are searched from the moment they are written
+        for field in settings.field_weights:
+            table.create_index(text_column(field), config=FTS(**TOKENIZER))
+        for column in ("id", *NUMBER_FIELDS):
+            table.create_index(column, config=BTree())
+        for column in ("brand_key", "available"):
+            table.create_index(column, config=Bitmap())
+        for column in ("tokens", "keys"):
+            table.create_index(column, config=LabelList())
+        part.rename(folder)
+        return cls.open(folder, settings, writable=True)
+
+    @classmethod
+    def open(cls, folder: Path, settings: IndexSettings, *, writable: bool = False) -> Self:
+        """Open an index.
+
+        Args:
+            folder: What ``create`` made.
+            settings: May weigh fewer text fields than the index has, not others.
+            writable: Take the writer's lock now, not at the first write.
+
+        Raises:
+            ArtifactError: There is no index, or it lacks a text field.
+            IndexLockedError: Another process is writing.
+        """
+        if not (folder / f"{TABLE}.lance").is_dir():
+            raise ArtifactError(f"no index in {str(folder)!r}", fix="make one with `aisle index`")
+        table = connect(folder).open_table(TABLE)
+        check_text_fields(list(settings.field_weights))
+        missing = [field for field in settings.field_weights if text_column(field) not in table.schema.names]
+        if missing:
+            raise ArtifactError(
+                f"the index in {str(folder)!r} has no text field {missing[0]!r}",
+                allowed=", ".join(
+                    name[5:] for name in table.schema.names if name.startswith("text_") and name != "text_hash"
+                ),
+                fix="weigh other fields, or index the catalogue again with this recipe",
+            )
+        index = cls(folder, table, settings)
+        if writable:
+            index._lock.acquire()
+        return index
+
+    # --- writing ---
+
+    def upsert(self, records: Sequence[Record]) -> None:
+        """Insert products or replace those of the same id; of several with one id the last counts.
+
+        Raises:
+            IndexLockedError: Another process is writing.
+        """
+        latest = {record.product.id: record for record in records}
+        if not latest:
+            return
+        table = rows(list(latest.values()), self._table.schema)
+        with self._write():
+            if any(True for _ in self._found(list(latest), ["id"])):
+                merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+                merge.execute(table)
+            else:  # much quicker, and just as atomic
+                self._table.add(table)
+
+    def delete(self, ids: Iterable[str]) -> int:
+        """Delete products; unknown ids are ignored. Returns how many were deleted.
+
+        Raises:
+            IndexLockedError: Another process is writing.
+        """
+        wanted = list(dict.fromkeys(ids))
+        if not wanted:
+            return 0
+        with self._write():
+            return sum(int(self._table.delete(one_of("id", part)).num_deleted_rows) for part in _chunks(wanted))
+
+    def optimize(self, *, wait: bool = True) -> None:
+        """Fold recent writes into the search structures; reads go on meanwhile, writes of this process wait.
+
+        Until then fresh rows are searched one by one, which is exact but slow.
+        """
+        if wait:
+            self._join()
+            self._optimize()
+            return
+        if self._background is None or not self._background.is_alive():
+            self._background = threading.Thread(target=self._optimize_quietly, name="aisle-optimize", daemon=True)
+            self._background.start()
+
+    def _optimize_quietly(self) -> None:
+        try:
+            self._optimize()
+        except Exception as error:  # told at the next call that waits
+            self._failure = error
+
+    def _optimize(self) -> None:
+        from lancedb.index import IvfFlat
+
+        with self._write():
+            count = self._table.count_rows()
+            for column in (VECTOR + name for name in self._vector_names()):
+                if count >= MIN_INDEXED and self._outgrown(column):
+                    partitions = max(1, count // PARTITION_ROWS)
+                    config = IvfFlat(distance_type="dot", num_partitions=partitions)
+                    self._table.create_index(column, config=config, replace=True)
+            self._table.optimize(cleanup_older_than=KEEP_VERSIONS)
+
+    def _outgrown(self, column: str) -> bool:
+        """Whether there is no vector index yet, or most rows came after it was made."""
+        stats = self._table.index_stats(f"{column}_idx")
+        return stats is None or stats.num_unindexed_rows > stats.num_indexed_rows
+
+    def _join(self) -> None:
+        if self._background is not None:
+            self._background.join()
+            self._background = None
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def close(self) -> None:
+        """Wait for background work and let go of the lock."""
+        self._join()
+        self._lock.release()
+
+    def _write(self) -> Any:
+        """The right to write: in this process, and before all others."""
+        self._lock.acquire()
+        return self._writing
+
+    # --- reading ---
+
+    def search(self, request: SearchRequest, vectors: Mapping[str, Array], depth: int) -> Candidates:
+        """Find up to ``depth`` candidates per retrieval stage; see `aisle.types.Index`.
+
+        ``request.sort`` orders a browse only; its scores are minus the number of products before.
+
+        Raises:
+            FilterError: The filter or sort names an attribute that no product has.
+            RequestError: The index has no such vectors.
+        """
+        self._check_fields(sort.field for sort in request.sort)
+        condition = self._condition(request.filter)
+        total = self._table.count_rows(condition)
+        depth = min(depth, total)
+        if not request.text.strip():
+            return Candidates({"browse": tuple(browse(self._table, request.sort, condition, depth))}, total)
+        lists: dict[str, tuple[tuple[str, float], ...]] = {}
+        if request.mode != "dense":
+            lists["bm25"] = tuple(self._words.best(self._words.words(request.text), condition, depth))
+        if request.mode != "bm25":
+            for name, vector in vectors.items():
+                lists[f"dense:{name}"] = tuple(nearest(self._table, name, vector, condition, depth, total))
+        return Candidates(lists, total)
+
+    def lookup(
+        self, keys: Sequence[str], filter: Filter | None = None, limit: int = 20
+    ) -> Mapping[str, tuple[str, ...]]:
+        """Products that carry an identifier (already folded by ``fold_identifier``): key to ids, sorted."""
+        wanted = list(dict.fromkeys(key for key in keys if key))
+        if not wanted:
+            return {}
+        condition = _both(self._condition(filter), has_any("keys", wanted))
+        found = self._scan(condition, ["id", "keys"])
+        carriers: dict[str, list[str]] = {}
+        for product_id, carried in zip(found["id"].to_pylist(), found["keys"].to_pylist(), strict=True):
+            for key in carried:
+                carriers.setdefault(key, []).append(product_id)
+        return {key: tuple(sorted(carriers[key])[:limit]) for key in wanted if key in carriers}
+
+    def get(self, ids: Sequence[str]) -> tuple[Product | None, ...]:
+        """The stored products in the order asked for; None where there is none."""
+        found = {row["id"]: product_of(row["product"]) for row in self._found(ids, ["id", "product"])}
+        return tuple(found.get(product_id) for product_id in ids)
+
+    def stored(self, ids: Sequence[str]) -> Mapping[str, Record]:
+        """What is stored under these ids, with text hash and vectors; unknown ids are absent."""
+        columns = {name: VECTOR + name for name in self._vector_names()}
+        return {
+            row["id"]: Record(
+                product_of(row["product"]),
+                row["text_hash"],
+                {
+                    name: np.array(row[column], np.float32)
+                    for name, column in columns.items()
+                    if row[column] is not None
+                },
+            )
+            for row in self._found(ids, ["id", "product", "text_hash", *columns.values()])
+        }
+
+    def features(self, ids: Sequence[str], request: SearchRequest, vectors: Mapping[str, Array]) -> pa.Table:
+        """One row per id, in order: "product_id", "bm25:FIELD" per text field, "dense:NAME" per vector (cosine).
+
+        0 where a field does not match; null where the id is unknown. The weighted sum of the fields is the score of
+        the stage "bm25".
+        """
+        import pyarrow as pa
+
+        known = {row["id"] for row in self._found(ids, ["id"])}
+        wanted = [product_id for product_id in dict.fromkeys(ids) if product_id in known]
+        words = self._words.words(request.text)
+        scores: dict[str, dict[str, float]] = {}
+        for part in _chunks(wanted) or [[]]:
+            for field, found in self._words.by_field(words, part).items():
+                scores.setdefault(f"bm25:{field}", {}).update(found)
+            for name, vector in vectors.items():
+                scores.setdefault(f"dense:{name}", {}).update(cosines(self._table, name, vector, part))
+        columns = {"product_id": pa.array(list(ids), pa.string())}
+        for column, found in scores.items():
+            values = [found.get(product_id, 0.0) if product_id in known else None for product_id in ids]
+            columns[column] = pa.array(values, pa.float32())
+        return pa.table(columns)
+
+    def facets(self, fields: Sequence[str], filter: Filter | None = None, limit: int = 100) -> Facets:
+        """Count the values of fields over the products that pass the filter; see `aisle.types.Index`.
+
+        Raises:
+            FilterError: A field or the filter names an attribute that no product has.
+        """
+        self._check_fields(fields)
+        return Facets(
+            {
+                field: count_values(self._table, field, self._condition(without_field(filter, field)), limit)
+                for field in fields
+            }
+        )
+
+    def count(self, filter: Filter | None = None) -> int:
+        """How many products pass the filter."""
+        return int(self._table.count_rows(self._condition(filter)))
+
+    def ids(self) -> Iterable[str]:
+        """All product ids, in no particular order."""
+        found: list[str] = self._scan(None, ["id"])["id"].to_pylist()
+        return found
+
+    def check(self, filter: Filter) -> None:
+        """Refuse a filter on an attribute that no product has.
+
+        Raises:
+            FilterError: Names the attributes that look alike.
+        """
+        self._check_fields(fields_of(filter))
+
+    # --- shared ---
+
+    def _condition(self, filter: Filter | None) -> str | None:
+        if filter is None:
+            return None
+        condition = where(filter)
+        self.check(filter)
+        return condition
+
+    def _check_fields(self, fields: Iterable[str]) -> None:
+        for field in fields:
+            attribute, name = resolve(field)
+            if not attribute or name in self._seen_attributes:
+                continue
+            if self._table.count_rows(has_any("tokens", [attribute_token(name)])) or not self._table.count_rows():
+                self._seen_attributes.add(name)
+            else:
+                raise self._unknown(name)
+
+    def _unknown(self, name: str) -> FilterError:
+        from rapidfuzz import fuzz, process
+
+        from aisle.filters.fields import PRODUCT_FIELDS
+
+        names: set[str] = set(PRODUCT_FIELDS)
+        for labels in self._scan(None, ["labels"])["labels"].to_pylist():
+            names.update(label[1:].partition("\x1f")[0] for label in labels)
+        alike = process.extract(name, sorted(names), scorer=fuzz.WRatio, processor=str.casefold, limit=5)
+        close = ", ".join(found for found, score, _ in alike if score >= 60)
+        return FilterError(
+            f"no product has an attribute {name!r}",
+            allowed=f"for example {close}" if close else ", ".join(PRODUCT_FIELDS),
+            fix="correct the name, or leave the condition out",
+        )
+
+    def _found(self, ids: Sequence[str], columns: list[str]) -> Iterator[dict[str, Any]]:
+        for part in _chunks(list(dict.fromkeys(ids))):
+            yield from self._scan(one_of("id", part), columns).to_pylist()
+
+    def _scan(self, condition: str | None, columns: list[str]) -> Any:
+        search = self._table.search().select(columns)
+        return (search.where(condition) if condition else search).limit(max(1, self._table.count_rows())).to_arrow()
+
+    def _vector_names(self) -> list[str]:
+        return [name[len(VECTOR) :] for name in self._table.schema.names if name.startswith(VECTOR)]
+
+
+def _both(first: str | None, second: str) -> str:
+    return f"({first}) AND {second}" if first else second
+
+
+def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:
+    return [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
