@@ -152,6 +152,7 @@ def test_detectable_difference_is_found_four_times_in_five():
     found = scipy.stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05
     assert found.mean() == pytest.approx(0.8, abs=0.03)
     assert detectable_difference([0.5]) is None
+    assert detectable_difference([0.5, 0.5]) is None
 
 
 # --- comparison --------------------------------------------------------------------------------------------

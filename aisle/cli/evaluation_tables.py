@@ -45,8 +45,8 @@ def print_modes(folder: Path, evaluations: Mapping[str, Evaluation], judgments: 
     notes = [
         *_definitions(first.metrics),
         *_meanings(),
-        'judged@k tells the treatments apart: where few results of a mode are judged, "wrong" understates it,',
-        '  and "only" rests on few products; believe an order of modes that both treatments show',
+        "where few results of a mode are judged (judged@k), wrong understates it and only rests on few products;",
+        "  believe an order of modes that both treatments show",
         *(f"{mode}: {_count_line(evaluation, judgments)}" for mode, evaluation in evaluations.items()),
         *_detectable_between(evaluations, first.metrics[0]),
     ]
@@ -54,7 +54,7 @@ def print_modes(folder: Path, evaluations: Mapping[str, Evaluation], judgments: 
         part = values[start : start + _VALUE_COLUMNS]
         last = start + _VALUE_COLUMNS >= len(values)
         print_table(
-            f"{folder}: means over {first.counts.queries} queries, 95% intervals below",
+            f"{folder}: means over {first.counts.queries} queries, 95% intervals below" if start == 0 else "continued",
             ["mode", *(_heading(metric, item) for metric, item in part)],
             [
                 [mode, *(_short(evaluation.summary(metric, item)) for metric, item in part)]
@@ -88,8 +88,13 @@ def _heading(metric: Metric, treatment: Treatment) -> str:
 
 
 def _short(summary: Summary) -> str:
-    low, high = (f"{value:.2f}".removeprefix("0") for value in (summary.interval.low, summary.interval.high))
-    return f"{summary.interval.mean:.3f}\n{low}-{high}"
+    interval = summary.interval
+    return f"{interval.mean:.3f}\n{_three(interval.low)}-{_three(interval.high)}"
+
+
+def _three(value: float) -> str:
+    """Three characters: .87 or 1.0."""
+    return "1.0" if value >= 0.995 else f"{value:.2f}".removeprefix("0")
 
 
 def _long(summary: Summary) -> str:

@@ -94,10 +94,10 @@ def detectable_difference(differences: Sequence[float], *, power: float = 0.8, a
     at .5, on the safe side where they correlate more, as those of two rankings of the same catalogue usually do.
 
     Returns:
-        The difference, or None for fewer than two queries.
+        The difference, or None where the values tell no spread: fewer than two queries, or all alike.
     """
     array = np.asarray(differences, dtype=np.float64)
-    if len(array) < 2:
+    if len(array) < 2 or np.ptp(array) == 0:
         return None
     normal = NormalDist()
     quantiles = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
