@@ -148,6 +148,12 @@ def test_equal_repeats_are_counted(file):
     assert (len(judgments), judgments.repeated) == (2, 2)
 
 
+def test_texts_that_a_run_cannot_tell_apart_are_one_query(file):
+    path = file("query,docid,rating\na b,1,1\na\u00a0b,2,2\na_b,1,1\n")
+    assert read_judgments(path).queries == {"a_b": "a b"}
+    assert (len(read_judgments(path)), read_judgments(path).repeated) == (2, 1)
+
+
 @pytest.mark.parametrize("format", ["csv", "tsv", "trec", "beir"])
 @pytest.mark.parametrize("name", ["out", "out.gz"])
 def test_written_judgments_read_back(tmp_path, format, name):

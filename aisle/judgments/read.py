@@ -51,8 +51,11 @@ class Judgments(Sequence[Judgment]):
 
     @property
     def queries(self) -> dict[str, str]:
-        """Query id to text ("" where the file has none), in file order."""
-        return {judgment.query_id: judgment.query for judgment in self.items}
+        """Query id to text as first written ("" where the file has none), in file order."""
+        texts: dict[str, str] = {}
+        for judgment in self.items:
+            texts.setdefault(judgment.query_id, judgment.query)
+        return texts
 
 
 def read_judgments(path: Path) -> Judgments:
