@@ -35,9 +35,8 @@ def main() -> None:
     original = suspicious(titles, paths)
     already = {flag.position for flag in original}
     for flag in original[: options.top]:
-        print(
-            f"{flag.score:.3f} | {titles[flag.position]} | {' > '.join(paths[flag.position])} | {' > '.join(flag.suggested)}"
-        )
+        own, other = " > ".join(paths[flag.position]), " > ".join(flag.suggested)
+        print(f"{flag.score:.1f} | {titles[flag.position]} | {own} | {other}")
     rounds = []
     for seed in range(options.seeds):
         chance = random.Random(seed)

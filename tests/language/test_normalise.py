@@ -11,8 +11,10 @@ from hypothesis import strategies as st
 from aisle.language.normalise import fold_identifier, normalise
 
 _PIECES = st.sampled_from(
-    [*"0123456789", *" \t\n\"'”“″′‘’½¼.,-/x×()$€#", "10", "1,000", "in", "inch", "in.", "cm", "mm", "m", "GB", "Gb", "g", "W",
-     "mAh", "英寸", "寸", "万像素", "升", "克", "™", "®", "１０", "＂", "㎏", "\u200b", "\ufeff", "\x00", "\u2044", "ft", "'", "black"]
+    [*"0123456789", *" \t\n\"'”“″′‘’½¼.,-/x×()$€#", "10", "1,000", "in", "inch", "in.", "cm", "mm", "m", "GB",
+    "Gb", "g", "W",
+     "mAh", "英寸", "寸", "万像素", "升", "克", "™", "®", "１０", "＂", "㎏", "\u200b", "\ufeff", "\x00",
+     "\u2044", "ft", "'", "black"]
 )  # fmt: skip
 
 

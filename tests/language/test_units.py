@@ -62,8 +62,10 @@ def test_units(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "LC51C", "10W-40", "4G", "2in1", "3 in 1", "3-in-1", "all-in-one 2 in one", "size 10 in black", "5W30", "5g phone",
-        'the "best" case', 'the "size 10" case', 'model 10 "gold"', "60's", "AT-12V", "5M", "3-V", "M8x10", "$10 in total",
+        "LC51C", "10W-40", "4G", "2in1", "3 in 1", "3-in-1", "all-in-one 2 in one", "size 10 in black", "5W30",
+        "5g phone",
+        'the "best" case', 'the "size 10" case', 'model 10 "gold"', "60's", "AT-12V", "5M", "3-V", "M8x10",
+        "$10 in total",
         "100,200,300", "1.2.3 mm", "3升级版", "2克拉", "Windows 10", "B 5 m2", "10 lbX", "the '90s 5",
     ],
 )  # fmt: skip
