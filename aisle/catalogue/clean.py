@@ -79,6 +79,16 @@ class CleanCatalogue:
 
         return write_catalogue(self, folder, compress=compress)
 
+    def write_report(self, folder: Path) -> None:
+        """Write the rejected rows and the report (rejected.jsonl, report.json, report.html), not the products.
+
+        Raises:
+            CatalogueError: The folder cannot be written.
+        """
+        from aisle.catalogue.write import write_report
+
+        write_report(self, folder)
+
 
 def clean(source: Path, settings: CatalogueSettings, *, progress: Progress | None = None) -> CleanCatalogue:
     """Read a catalogue file and clean it; ``-`` is standard input.

@@ -18,36 +18,47 @@ if TYPE_CHECKING:
 
 
 def write_catalogue(catalogue: CleanCatalogue, folder: Path, *, compress: bool) -> dict[str, Path]:
-    """Write products.jsonl(.gz), rejected.jsonl, report.json and report.html.
+    """Write products.jsonl(.gz) and what ``write_report`` writes; returns the files by what they hold.
+
+    Raises:
+        CatalogueError: The folder cannot be written.
+    """
+    products = folder / ("products.jsonl.gz" if compress else "products.jsonl")
+    with _writing(folder), _complete(products) as out:
+        out.writelines(f"{to_json(product)}\n" for product in catalogue)
+    return {"products": products} | write_report(catalogue, folder)
+
+
+def write_report(catalogue: CleanCatalogue, folder: Path) -> dict[str, Path]:
+    """Write rejected.jsonl, report.json and report.html; returns the files by what they hold.
 
     Raises:
         CatalogueError: The folder cannot be written.
     """
     from aisle.catalogue.html_report import render_html
 
-    products = folder / ("products.jsonl.gz" if compress else "products.jsonl")
-    files = {
-        "products": products,
-        "rejected": folder / "rejected.jsonl",
-        "report": folder / "report.json",
-        "html": folder / "report.html",
-    }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with _complete(products) as out:
-            out.writelines(f"{to_json(product)}\n" for product in catalogue)
+    files = {"rejected": folder / "rejected.jsonl", "report": folder / "report.json", "html": folder / "report.html"}
+    with _writing(folder):
         with _complete(files["rejected"]) as out:
             out.writelines(f"{_dump(row)}\n" for row in catalogue.rejected())
         with _complete(files["report"]) as out:
             out.write(json.dumps(catalogue.report.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n")
         with _complete(files["html"]) as out:
             out.write(render_html(catalogue.report))
+    return files
+
+
+@contextmanager
+def _writing(folder: Path) -> Iterator[None]:
+    """Make the folder; what goes wrong in it becomes one error."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
     except OSError as error:
         raise CatalogueError(
             f"cannot write the clean catalogue to {str(folder)!r}: {error.strerror or error}",
             fix="give a folder that can be written with --out",
         ) from None
-    return files
 
 
 def _dump(row: object) -> str:

@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from aisle.types import Progress as ProgressCallback
 
@@ -27,18 +28,14 @@ def print_json(payload: Mapping[str, Any]) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> None:
     """Print a table for people; the first column is text, the others align right."""
     console = Console(file=sys.stdout, highlight=False)
-    table = Table(title=title, title_justify="left", title_style="bold")
+    table = Table(title=Text(title), title_justify="left", title_style="bold")
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
     for row in rows:
-        table.add_row(*(_plain(cell) for cell in row))
+        table.add_row(*(Text(cell) for cell in row))  # Text, so that no markup or emoji code in it is obeyed
     console.print(table)
     for note in notes:
-        console.print(note, markup=False, soft_wrap=True)
-
-
-def _plain(cell: str) -> str:
-    return cell.replace("[", r"\[")
+        console.print(Text(note), soft_wrap=True)
 
 
 @contextmanager
