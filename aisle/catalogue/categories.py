@@ -31,8 +31,8 @@ class Flag:
 def suspicious(titles: Sequence[str], paths: Sequence[tuple[str, ...]]) -> list[Flag]:
     """The products whose category disagrees with their title, most suspicious first.
 
-    Products without a category, and categories of fewer than five products, are left out. More than 50,000
-    products are judged in a sample spread evenly.
+    Categories of fewer than five products count as their parent; products without a category are left out. More than
+    50,000 products are judged in a sample spread evenly.
     """
     labels = _labels(paths)
     known = [i for i, label in enumerate(labels) if label is not None]
@@ -61,19 +61,20 @@ def _flags(titles: list[str], labels: list[tuple[str, ...]], positions: list[int
     for number in range(_FOLDS):
         held = np.flatnonzero(fold == number)
         model = MultinomialNB(alpha=0.1).fit(texts[fold != number], target[fold != number])
-        column = {int(c): i for i, c in enumerate(model.classes_)}
+        classes = [names[int(c)] for c in model.classes_]
+        # A product's own category is as probable as all categories above and below it together.
+        own_columns = {label: [c for c, name in enumerate(classes) if _related(name, label)] for label in names}
         for start in range(0, len(held), _BATCH):
             part = held[start : start + _BATCH]
             log_odds = model.predict_log_proba(texts[part])
             best = log_odds.argmax(axis=1)
             for row, position in enumerate(part):
-                own = column.get(int(target[position]))
-                other = names[int(model.classes_[best[row]])]
-                if own is None or _related(other, labels[position]):
+                own = own_columns[labels[position]]
+                if not own or int(best[row]) in own:
                     continue
-                score = float(log_odds[row, best[row]] - log_odds[row, own])
+                score = float(log_odds[row, best[row]] - np.logaddexp.reduce(log_odds[row, own]))
                 if score >= FLAG_AT:
-                    flags.append(Flag(positions[int(position)], other, score))
+                    flags.append(Flag(positions[int(position)], classes[best[row]], score))
     return sorted(flags, key=lambda flag: (-flag.score, flag.position))
 
 
@@ -83,11 +84,20 @@ def _related(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 
 
 def _labels(paths: Sequence[tuple[str, ...]]) -> list[tuple[str, ...] | None]:
-    """Each path cut to the depth at which the catalogue has few enough categories; None for rare ones."""
+    """Each path cut to the depth at which the catalogue has few enough categories, and rare ones to their parent.
+
+    None where even the first part of the path is rare.
+    """
     deepest = max((len(path) for path in paths), default=0)
+    counts = Counter(path[:depth] for path in paths for depth in range(1, len(path) + 1))
     for depth in range(deepest, 0, -1):
-        counts = Counter(path[:depth] for path in paths if path)
-        frequent = {path for path, count in counts.items() if count >= MIN_PER_CATEGORY}
-        if len(frequent) <= MAX_CATEGORIES:
-            return [path[:depth] if path and path[:depth] in frequent else None for path in paths]
+        labels = [_frequent(path[:depth], counts) for path in paths]
+        if len(set(labels)) <= MAX_CATEGORIES:
+            return labels
     return [None for _ in paths]
+
+
+def _frequent(path: tuple[str, ...], counts: Counter[tuple[str, ...]]) -> tuple[str, ...] | None:
+    while path and counts[path] < MIN_PER_CATEGORY:
+        path = path[:-1]
+    return path or None

@@ -8,6 +8,7 @@ from typing import Literal
 
 import click
 
+from aisle.catalogue.report import Example
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.config import CatalogueSettings, Recipe
 from aisle.errors import CatalogueError
@@ -115,12 +116,14 @@ def clean(
     print_table(
         "rules applied",
         ["rule", "values", "for example"],
-        [
-            [rule, f"{result.count:,}", f"{result.examples[0].before} → {result.examples[0].after or '(removed)'}"]
-            for rule, result in report.rules.items()
-        ],
+        [[rule, f"{result.count:,}", _example(result.examples[0])] for rule, result in report.rules.items()],
         [*(f"hint: {hint}" for hint in report.hints), *(f"{name}: {path}" for name, path in files.items())],
     )
+
+
+def _example(example: Example) -> str:
+    """On one line, whatever line breaks the values have."""
+    return " ".join(f"{example.before} → {example.after or '(removed)'}".split())
 
 
 def _settings(
