@@ -34,8 +34,9 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     ),
     "category": (
         "category_path", "category_full_path", "full_category", "product_category", "category", "categories",
-        "category_name", "google_product_category", "product_category_tree", "taxonomy", "breadcrumb", "breadcrumbs",
-        "product_type", "department", "type", "类目", "类目路径", "分类", "商品分类", "类别", "品类", "所属类目",
+        "category_name", "product_category_tree", "taxonomy", "breadcrumb", "breadcrumbs",
+        "product_type", "google_product_category", "department", "type", "类目", "类目路径", "分类",
+        "商品分类", "类别", "品类", "所属类目",
     ),
     "price": (
         "price", "sale_price", "selling_price", "current_price", "final_price", "retail_price", "list_price",

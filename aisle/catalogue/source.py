@@ -118,13 +118,13 @@ class Source:
 
     def rows(self) -> Iterator[Row]:
         """All rows in order, broken ones included."""
-        from aisle.catalogue import delimited, json_rows, parquet_rows
+        from aisle.catalogue import delimited, json_rows, parquet_rows, shopify
 
         self.notes.truncated, self.notes.redecoded_lines = "", 0
         if self.format == "parquet":
             return parquet_rows.rows(self.path)
         if self.format == "csv":
-            return delimited.rows(self.open_bytes, self.encoding, self.delimiter, self.notes)
+            return shopify.complete(delimited.rows(self.open_bytes, self.encoding, self.delimiter, self.notes))
         if self.format == "json":
             return json_rows.array_rows(self.open_bytes, self.encoding, self.notes)
         return json_rows.line_rows(self.open_bytes, self.encoding, self.notes)

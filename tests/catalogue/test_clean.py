@@ -254,6 +254,22 @@ def test_without_ids_the_line_number_is_the_id(tmp_path: Path) -> None:
     assert any("no id column" in hint for hint in catalogue.report.hints)
 
 
+def test_shopify_variants_hang_under_their_product(tmp_path: Path) -> None:
+    text = """Handle,Title,Vendor,Option1 Name,Option1 Value,Variant SKU,Variant Price,Image Src
+tee,Basic Tee,Acme,Size,S,T-S,10.00,http://x/1.jpg
+tee,,,,M,,11.00,
+tee,,,,,,,http://x/3.jpg
+mug,Mug,Acme,Title,Default Title,M-1,5.00,http://x/4.jpg
+"""
+    products, _, rejected = cleaned(write_bytes(tmp_path, text.encode()))
+    assert [(p.id, p.title, p.brand, p.price, p.family) for p in products] == [
+        ("T-S", "Basic Tee", "Acme", 10.0, "tee"),
+        ("tee-M", "Basic Tee", "Acme", 11.0, "tee"),
+        ("M-1", "Mug", "Acme", 5.0, "mug"),
+    ]
+    assert [(row["line"], row["reason"]) for row in rejected] == [(4, "only a further image of 'tee': no variant")]
+
+
 # --- damaged files ---
 
 
