@@ -20,7 +20,8 @@ from aisle.catalogue.build import Builder, Draft, RowProblem
 from aisle.catalogue.columns import ColumnMap, column_map
 from aisle.catalogue.hints import file_hints, numeric_columns
 from aisle.catalogue.report import CleaningReport, RuleCounter, Suspicion
-from aisle.catalogue.source import Row, Source, open_source
+from aisle.catalogue.rows import Row
+from aisle.catalogue.source import Source, open_source
 from aisle.catalogue.spool import Spool
 from aisle.catalogue.store import product_from_dict, product_to_dict
 from aisle.catalogue.text import clean_text

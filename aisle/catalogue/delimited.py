@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
 from aisle.catalogue.encoding import text_lines
-from aisle.catalogue.source import ReadNotes, Row
+from aisle.catalogue.rows import ReadNotes, Row
 
 _DELIMITERS = ",\t;|"
 _MAX_ROW_LINES = 10_000  # a quoted field with more line breaks than this is a quote that was never closed

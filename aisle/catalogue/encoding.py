@@ -10,7 +10,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from aisle.catalogue.source import ReadNotes
+from aisle.catalogue.rows import ReadNotes
 
 MAX_LINE = 64 << 20  # characters; longer than any real row, short enough for memory
 

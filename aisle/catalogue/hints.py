@@ -9,7 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from aisle.catalogue.columns import ColumnMap
-from aisle.catalogue.source import Row, Source
+from aisle.catalogue.rows import Row
+from aisle.catalogue.source import Source
 from aisle.catalogue.values import is_missing, to_price
 from aisle.config import CatalogueSettings
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO
 
 from aisle.catalogue.encoding import text_lines
-from aisle.catalogue.source import ReadNotes, Row
+from aisle.catalogue.rows import ReadNotes, Row
 
 _CHUNK = 1 << 18
 _MAX_RECORD = 64 << 20

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from aisle.catalogue.source import FORMATS, Row
+from aisle.catalogue.rows import FORMATS, Row
 from aisle.errors import CatalogueError
 
 _BATCH = 1000

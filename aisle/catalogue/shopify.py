@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 
-from aisle.catalogue.source import Row
+from aisle.catalogue.rows import Row
 
 _LAYOUT = ("Handle", "Title", "Variant Price")
 _OF_THE_VARIANT = ("Variant ", "Option", "Image ")

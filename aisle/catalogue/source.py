@@ -16,32 +16,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
+from aisle.catalogue import delimited, json_rows, parquet_rows, shopify
+from aisle.catalogue.encoding import find_encoding
+from aisle.catalogue.rows import FORMATS, ReadNotes, Row
 from aisle.errors import CatalogueError
 
 Format = Literal["csv", "jsonl", "json", "parquet"]
-FORMATS = "CSV, TSV, JSON Lines, a JSON array or Parquet, each also gzipped"
 SAMPLE_BYTES = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One row as read: its values, or the reason why there are none.
-
-    ``line`` counts physical lines from 1; in Parquet and JSON arrays it counts records.
-    """
-
-    line: int
-    values: dict[str, Any] | None
-    problem: str = ""
-    raw: str = ""
-
-
-@dataclass(slots=True)
-class ReadNotes:
-    """What reading found out on the way."""
-
-    truncated: str = ""
-    redecoded_lines: int = 0
 
 
 class GunzipStream(io.RawIOBase):
@@ -118,8 +99,6 @@ class Source:
 
     def rows(self) -> Iterator[Row]:
         """All rows in order, broken ones included."""
-        from aisle.catalogue import delimited, json_rows, parquet_rows, shopify
-
         self.notes.truncated, self.notes.redecoded_lines = "", 0
         if self.format == "parquet":
             return parquet_rows.rows(self.path)
@@ -145,9 +124,6 @@ def open_source(path: Path) -> Source:
 
 
 def _open(path: Path, stack: ExitStack) -> Source:
-    from aisle.catalogue import delimited
-    from aisle.catalogue.encoding import find_encoding
-
     name = "standard input" if str(path) == "-" else str(path)
     try:
         if str(path) == "-":
