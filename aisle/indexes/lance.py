@@ -10,6 +10,7 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -18,13 +19,14 @@ import numpy as np
 from aisle.config import IndexSettings
 from aisle.errors import ArtifactError, FilterError
 from aisle.filters.fields import NUMBER_FIELDS, resolve
-from aisle.indexes.bm25 import TOKENIZER, WordSearch
+from aisle.indexes.bm25 import WordSearch
 from aisle.indexes.browse import browse
 from aisle.indexes.connection import TABLE, connect
 from aisle.indexes.dense import MIN_INDEXED, PARTITION_ROWS, cosines, nearest
 from aisle.indexes.facets import count_values, fields_of, without_field
 from aisle.indexes.lock import WriterLock
 from aisle.indexes.schema import (
+    TEXT,
     VECTOR,
     attribute_token,
     check_text_fields,
@@ -34,12 +36,14 @@ from aisle.indexes.schema import (
     text_column,
 )
 from aisle.indexes.sql import has_any, one_of, where
+from aisle.indexes.vocabulary import TOKENIZER, Vocabulary
 from aisle.types import Array, Candidates, Facets, Filter, Product, Record, SearchRequest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 LOCK = "writer.lock"
+WORDS = "words.txt"
 KEEP_VERSIONS = timedelta(minutes=10)
 """Files that no version newer than this needs are removed: far longer than any read takes."""
 
@@ -54,7 +58,8 @@ class LanceIndex:
         self.folder = folder
         self.settings = settings
         self._table = table
-        self._words = WordSearch(table, settings)
+        self._vocabulary = Vocabulary(folder / WORDS)
+        self._words = WordSearch(table, self._vocabulary, settings)
         self._lock = WriterLock(folder / LOCK)
         self._writing = threading.Lock()
         self._background: threading.Thread | None = None
@@ -74,8 +79,6 @@ class LanceIndex:
             ArtifactError: The folder exists.
             RecipeError: A text field does not exist.
         """
-        from lancedb.index import FTS, Bitmap, BTree, LabelList
-
         check_text_fields(list(settings.field_weights))
         if folder.exists():
             raise ArtifactError(f"{str(folder)!r} exists", fix="open it, or choose another folder")
@@ -83,6 +86,8 @@ class LanceIndex:
         shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True)
         table = connect(part).create_table(TABLE, schema=table_schema(list(settings.field_weights), vectors))
+        from lancedb.index import FTS, Bitmap, BTree, LabelList
+
         # made while the table is empty, so that rows are searched from the moment they are written
         for field in settings.field_weights:
             table.create_index(text_column(field), config=FTS(**TOKENIZER))
@@ -116,9 +121,7 @@ class LanceIndex:
         if missing:
             raise ArtifactError(
                 f"the index in {str(folder)!r} has no text field {missing[0]!r}",
-                allowed=", ".join(
-                    name[5:] for name in table.schema.names if name.startswith("text_") and name != "text_hash"
-                ),
+                allowed=", ".join(name.removeprefix(TEXT) for name in table.schema.names if name.startswith(TEXT)),
                 fix="weigh other fields, or index the catalogue again with this recipe",
             )
         index = cls(folder, table, settings)
@@ -139,6 +142,8 @@ class LanceIndex:
             return
         table = rows(list(latest.values()), self._table.schema)
         with self._write():
+            texts = (table[column].to_pylist() for column in table.schema.names if column.startswith(TEXT))
+            self._vocabulary.add(chain.from_iterable(texts))
             if any(True for _ in self._found(list(latest), ["id"])):
                 merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
                 merge.execute(table)
@@ -283,9 +288,10 @@ class LanceIndex:
         known = {row["id"] for row in self._found(ids, ["id"])}
         wanted = [product_id for product_id in dict.fromkeys(ids) if product_id in known]
         words = self._words.words(request.text)
+        condition = self._condition(request.filter)
         scores: dict[str, dict[str, float]] = {}
         for part in _chunks(wanted) or [[]]:
-            for field, found in self._words.by_field(words, part).items():
+            for field, found in self._words.by_field(words, condition, part).items():
                 scores.setdefault(f"bm25:{field}", {}).update(found)
             for name, vector in vectors.items():
                 scores.setdefault(f"dense:{name}", {}).update(cosines(self._table, name, vector, part))

@@ -2,7 +2,7 @@ r"""What a row holds, and how a record becomes one. Knows Arrow, not LanceDB.
 
 Columns:
     id, product (JSON), text_hash, vec_NAME: what ``get`` and ``stored`` give back.
-    text_FIELD: what BM25 searches.
+    fts_FIELD: what BM25 searches.
     price, rating, rating_count, stock, available; FIELD_key: product fields as filters compare and sorts order them.
     brand, currency, family, category (the path): as facets show them.
     keys: folded identifiers.
@@ -36,6 +36,7 @@ from aisle.types import Array, Product, Record, Scalar
 
 SEPARATOR = "\x1f"
 KEYED = tuple(field for field in TEXT_FIELDS if field != "id")
+TEXT = "fts_"
 VECTOR = "vec_"
 
 _TEXTS: dict[str, Callable[[Product], str]] = {
@@ -50,7 +51,7 @@ _TEXTS: dict[str, Callable[[Product], str]] = {
 
 def text_column(field: str) -> str:
     """The column that BM25 searches for a field."""
-    return f"text_{field}"
+    return TEXT + field
 
 
 def check_text_fields(fields: Sequence[str]) -> None:

@@ -1,0 +1,87 @@
+"""The words of a catalogue, so that a query word it does not have can be taken for one that it has.
+
+A file beside the table, one word a line, only ever appended to: a write's words are there before its products are, and
+readers follow it as it grows. Words of products since deleted stay. Knows words, no products.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+TOKENIZER: Mapping[str, Any] = {
+    "base_tokenizer": "icu",  # knows where Chinese and Japanese words end
+    "stem": False,
+    "remove_stop_words": False,
+    "lower_case": True,
+    "ascii_folding": True,
+    "max_token_length": 64,
+}
+MAX_CORRECTIONS = 20
+
+
+def words_of(text: str) -> list[str]:
+    """The distinct words of a text, as BM25 sees them."""
+    import lancedb
+
+    return list(dict.fromkeys(token.text for token in lancedb.tokenize(text, **TOKENIZER)))
+
+
+class Vocabulary:
+    """The words in a file, and which of them a misspelt word may have meant."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._words: set[str] = set()
+        self._list: list[str] = []
+        self._read = 0
+
+    def add(self, texts: Iterable[str]) -> None:
+        """Note the words of these texts. Call with the writer's lock held, before the products are written."""
+        self._follow()
+        fresh = [word for word in words_of("\n".join(texts)) if word.isalpha() and word not in self._words]
+        if not fresh:
+            return
+        with self.path.open("ab") as file:
+            broken = file.tell() > self._read  # a kill left half a line
+            file.write(("\n" * broken + "\n".join(fresh) + "\n").encode())
+        self._follow()
+
+    def corrections(self, word: str, distance: int) -> Sequence[str]:
+        """The nearest words of the catalogue, or the word itself where it has it or has nothing near.
+
+        Only words that begin with the same letter count if there are any: that letter is rarely the wrong one
+        (Pollock and Zamora, "Automatic spelling correction in scientific and scholarly text", CACM 1984).
+
+        Args:
+            word: As `words_of` gives it.
+            distance: The most letters that may be inserted, deleted, replaced or swapped with their neighbour.
+        """
+        self._follow()
+        if word in self._words:
+            return [word]
+        from rapidfuzz import process
+        from rapidfuzz.distance import OSA
+
+        near = process.extract(word, self._list, scorer=OSA.distance, score_cutoff=distance, limit=None)
+        if not near:
+            return [word]
+        best = min(found for _, found, _ in near)
+        closest = sorted(other for other, found, _ in near if found == best)
+        return ([other for other in closest if other[0] == word[0]] or closest)[:MAX_CORRECTIONS]
+
+    def _follow(self) -> None:
+        """Read what was appended since the last time, whole lines only."""
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._read)
+                added = file.read()
+        except FileNotFoundError:
+            return
+        whole = added[: added.rfind(b"\n") + 1]
+        if whole:
+            self._read += len(whole)
+            fresh = [word for word in whole.decode(errors="replace").split("\n") if word and word not in self._words]
+            self._words.update(fresh)
+            self._list.extend(fresh)
