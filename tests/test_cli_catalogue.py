@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from aisle.cli.catalogue import catalogue
-from aisle.errors import CatalogueError
+from aisle.errors import CatalogueError, RecipeError
 
 DATA = Path(__file__).parent / "data" / "catalogue"
 
@@ -64,6 +64,6 @@ def test_errors_leave_nothing_behind(tmp_path: Path) -> None:
     bad.write_text("id,title\n1,\n", encoding="utf-8")
     with pytest.raises(CatalogueError, match="no valid product"):
         run("clean", str(bad), "--out", str(out))
-    with pytest.raises(CatalogueError, match="is not FIELD=NAME"):
+    with pytest.raises(RecipeError, match="is not FIELD=NAME"):
         run("clean", str(bad), "--out", str(out), "--column", "title")
     assert not out.exists()

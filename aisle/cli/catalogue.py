@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
-from typing import Literal
 
 import click
 
 from aisle.catalogue.report import Example
+from aisle.cli.options import (
+    column_option,
+    json_option,
+    price_unit_option,
+    recipe_option,
+    with_catalogue_options,
+)
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.config import CatalogueSettings, Recipe
-from aisle.errors import CatalogueError
 
-_FILE = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
-_RECIPE = click.option("--recipe", type=click.Path(path_type=Path), help="Settings from a TOML file.")
-_COLUMN = click.option("--column", "columns", multiple=True, metavar="FIELD=NAME", help="Which column holds a field.")
-_UNIT = click.option("--price-unit", type=click.Choice(["major", "minor"]), help="minor reads 4995 as 49.95.")
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+file_argument = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 _COLUMNS_SHOWN = 40
 
 
@@ -27,16 +27,16 @@ def catalogue() -> None:
 
 
 @catalogue.command()
-@_FILE
-@_RECIPE
-@_COLUMN
-@_UNIT
-@_JSON
+@file_argument
+@recipe_option
+@column_option
+@price_unit_option
+@json_option
 def inspect(
     file: Path,
-    recipe: Path | None,
+    recipe_file: Path | None,
     columns: tuple[str, ...],
-    price_unit: Literal["major", "minor"] | None,
+    price_unit: str | None,
     as_json: bool,
 ) -> None:
     """Show how FILE would be read: format, encoding, columns and what they mean.
@@ -45,7 +45,7 @@ def inspect(
     """
     from aisle.catalogue.inspect import inspect as look
 
-    found = look(file, _settings(recipe, columns, price_unit))
+    found = look(file, _settings(recipe_file, columns, price_unit))
     if as_json:
         print_json(found.to_dict())
         return
@@ -69,18 +69,18 @@ def inspect(
 
 
 @catalogue.command()
-@_FILE
+@file_argument
 @click.option("--out", required=True, type=click.Path(path_type=Path, file_okay=False), help="Folder for the results.")
-@_RECIPE
-@_COLUMN
-@_UNIT
-@_JSON
+@recipe_option
+@column_option
+@price_unit_option
+@json_option
 def clean(
     file: Path,
     out: Path,
-    recipe: Path | None,
+    recipe_file: Path | None,
     columns: tuple[str, ...],
-    price_unit: Literal["major", "minor"] | None,
+    price_unit: str | None,
     as_json: bool,
 ) -> None:
     """Clean FILE: products, rows set aside with reasons, and a report go to the folder --out.
@@ -89,7 +89,7 @@ def clean(
     """
     from aisle.catalogue.clean import clean as clean_file
 
-    settings = _settings(recipe, columns, price_unit)
+    settings = _settings(recipe_file, columns, price_unit)
     with progress_bar() as progress, clean_file(file, settings, progress=progress) as cleaned:
         files = cleaned.write(out)
         report = cleaned.report
@@ -126,16 +126,7 @@ def _example(example: Example) -> str:
     return " ".join(f"{example.before} → {example.after or '(removed)'}".split())
 
 
-def _settings(
-    recipe: Path | None, columns: tuple[str, ...], price_unit: Literal["major", "minor"] | None
-) -> CatalogueSettings:
+def _settings(recipe_file: Path | None, columns: tuple[str, ...], price_unit: str | None) -> CatalogueSettings:
     """The recipe's settings with those of the command line on top."""
-    settings = Recipe.load(recipe).catalogue if recipe else CatalogueSettings()
-    mapping = dict(settings.columns)
-    for choice in columns:
-        target, equals, column = choice.partition("=")
-        if not equals or not target.strip() or not column.strip():
-            raise CatalogueError(f"--column {choice!r} is not FIELD=NAME", allowed="for example --column title=name")
-        mapping[target.strip()] = column.strip()
-    settings = dataclasses.replace(settings, columns=mapping)
-    return dataclasses.replace(settings, price_unit=price_unit) if price_unit else settings
+    recipe = Recipe.load(recipe_file) if recipe_file else Recipe()
+    return with_catalogue_options(recipe, columns, price_unit).catalogue

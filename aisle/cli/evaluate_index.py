@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from aisle.cli.search import answer, open_engine
 from aisle.types import MODES, Mode
 
-DEPTH = 100
-"""Products a query; recall@100 needs as many."""
+DEPTH = 1_000
+"""Products a query: "judged only" looks below rank 10 for judged products, so a shallow run would understate it."""
 
 
-def run_modes(folder: Path, queries: list[tuple[str, str]]) -> dict[Mode, dict[str, list[tuple[str, float]]]]:
+def run_modes(folder: Path, queries: Sequence[tuple[str, str]]) -> dict[Mode, dict[str, list[tuple[str, float]]]]:
     """Mode to run (query id to ``(product id, score)``, best first)."""
     with open_engine(folder) as engine:
         return {mode: answer(engine, queries, mode, DEPTH) for mode in MODES}

@@ -36,8 +36,8 @@ def with_catalogue_options(recipe: Recipe, columns: tuple[str, ...], price_unit:
     changes: dict[str, Any] = recipe.to_dict()
     for column in columns:
         field, equals, name = column.partition("=")
-        if not (field and equals and name):
-            raise RecipeError(f"--column received {column!r}", allowed="FIELD=NAME, such as title=product_name")
+        if not (field.strip() and equals and name.strip()):
+            raise RecipeError(f"--column {column!r} is not FIELD=NAME", allowed="for example --column title=name")
         changes["catalogue"]["columns"][field.strip()] = name.strip()
     if price_unit is not None:
         changes["catalogue"]["price_unit"] = price_unit

@@ -28,7 +28,8 @@ def print_json(payload: Mapping[str, Any]) -> None:
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> None:
     """Print a table for people; the first column is text, the others align right."""
     console = Console(file=sys.stdout, highlight=False)
-    table = Table(title=Text(title), title_justify="left", title_style="bold")
+    console.print(Text(title, style="bold"), soft_wrap=True)  # not the table's own: that one wraps at its width
+    table = Table()
     for position, column in enumerate(columns):
         table.add_column(column, justify="left" if position == 0 else "right", overflow="fold")
     for row in rows:

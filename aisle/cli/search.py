@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +45,7 @@ def open_engine(folder: Path, recipe_file: Path | None = None, model: Path | Non
 @model_option
 @json_option
 @click.pass_context
-def search(context: click.Context, folder: Path, query: str, **_: Any) -> None:
+def search(context: click.Context, /, folder: Path, query: str, **_: Any) -> None:
     """Search the index in DIR for QUERY; an empty QUERY lists everything that passes the filters.
 
     Example: aisle search shop "something to listen to music while running" --filter "price<100"
@@ -129,17 +129,19 @@ def run(
 
     Example: aisle run shop --queries samples/icecat/ratings.csv --out hybrid.trec
     """
-    from aisle.judgments import read_queries, write_run
+    from aisle.judgments import scan_queries, write_run
 
-    asked = read_queries(queries)
+    asked = scan_queries(queries)
     with open_engine(folder, recipe_file, model) as engine:
-        found = answer(engine, asked, mode, k)
+        found = answer(engine, asked.queries, mode, k)
     write_run(out, found, tag=mode)
     print_table(
         f"Wrote {out}",
         ["", "count"],
         [
             ["queries", f"{len(found):,}"],
+            ["asked again", f"{asked.repeated:,}"],
+            ["empty lines", f"{asked.empty_lines:,}"],
             ["without results", f"{sum(not hits for hits in found.values()):,}"],
             ["results", f"{sum(len(hits) for hits in found.values()):,}"],
         ],
@@ -147,7 +149,7 @@ def run(
 
 
 def answer(
-    engine: SearchEngine, queries: list[tuple[str, str]], mode: Mode, k: int
+    engine: SearchEngine, queries: Sequence[tuple[str, str]], mode: Mode, k: int
 ) -> dict[str, list[tuple[str, float]]]:
     """Search every query; query id to ``(product id, score)``, best first, with progress on standard error."""
     requests = [SearchRequest(text=text, k=k, mode=mode) for _, text in queries]
