@@ -18,7 +18,7 @@ PHONE = Product(
     category=("Electronics", "Phones", "Smart phones"),
     attributes={
         "colour": ("Red", "deep Blue"), "weight": 157.0, "cores": "8", "5g": True, "颜色": "红色", "price": 3.0,
-        "weight (kg)": 0.157, "empty": "", "code": "007", "size": "6.10",
+        "weight (kg)": 0.157, "empty": "", "code": "007", "size": "6.10", "memory": ("4", "16", "many"),
     },
     price=499.0,
     currency="EUR",
@@ -74,7 +74,9 @@ def test_text_to_filter(text, filter):
         ("brand = samsung", False), ("brand = ＳＡＭＳＵＮＧ", False), ("brand IN (x, SAMSUNG)", False),
         ("brand != HP", False), ("NOT brand = HP", True), ("NOT EXISTS rating", True),
         ("colour = red", False), ("colour = 'deep  BLUE'", False), ("NOT colour = green", True),
-        ("colour != green", False), ("cores = 8", False), ("cores = '8.0'", False), ("NOT cores > 5", True),
+        ("colour != green", False), ("cores = 8", False), ("cores = '8.0'", False), ("cores > 5", False),
+        ("memory >= 16 AND memory <= 4", False),
+        ("NOT memory > 16", True), ("NOT memory < 4", True),
         ("NOT code = 7", True), ("code = '007'", False), ("size = 6.1", False), ("5g = true", False),
         ("NOT `5g` = 1", True), ("颜色 = 红色", False), ("weight BETWEEN 157 AND 157", False),
         ("attributes.price = 3", False), ("EXISTS colour", False), ("NOT EXISTS empty", True),
@@ -91,7 +93,17 @@ def test_what_filters_mean(text, bare):
 
 @pytest.mark.parametrize(
     "text",
-    ["price != 499", "colour != red", "weight < 157", "colour < 3", "NOT *", "5g = 'yes'", "cores >= 8", "id = P"],
+    [
+        "price != 499",
+        "colour != red",
+        "weight < 157",
+        "colour < 3",
+        "NOT *",
+        "5g = 'yes'",
+        "cores > 8",
+        "code > 1",
+        "id = P",
+    ],
 )
 def test_what_filters_do_not_mean(text):
     assert not matches(parse_filter(text), PHONE)

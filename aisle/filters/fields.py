@@ -53,8 +53,18 @@ def value_key(value: Scalar) -> str:
         return "true" if value else "false"
     if isinstance(value, int | float):
         return number_text(value)
-    text = fold(value)
-    return number_text(float(text)) if _PLAIN_NUMBER.fullmatch(text) else text
+    number = number_of(value)
+    return fold(value) if number is None else number_text(number)
+
+
+def number_of(value: Scalar) -> float | None:
+    """The number that a value is compared as; text that is a plain number counts, as catalogues often quote them."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        text = fold(value)
+        return float(text) if _PLAIN_NUMBER.fullmatch(text) else None
+    return float(value)
 
 
 def number_text(number: float) -> str:

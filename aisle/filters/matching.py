@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aisle.filters.fields import check_value, field_values, path_key, resolve, value_key
+from aisle.filters.fields import check_value, field_values, number_of, path_key, resolve, value_key
 from aisle.types import And, Compare, Exists, Filter, In, Not, Or, Product, Scalar, Under
 
 
@@ -47,14 +47,15 @@ def _equal(field: str, found: Scalar, wanted: Scalar) -> bool:
 
 
 def _in_order(found: Scalar, op: str, wanted: Scalar) -> bool:
-    if isinstance(found, str | bool) or isinstance(wanted, str | bool):
+    number, bound = number_of(found), number_of(wanted)
+    if number is None or bound is None:
         return False
     match op:
         case "<":
-            return found < wanted
+            return number < bound
         case "<=":
-            return found <= wanted
+            return number <= bound
         case ">":
-            return found > wanted
+            return number > bound
         case _:
-            return found >= wanted
+            return number >= bound

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from aisle.filters.fields import BOOL_FIELDS, NUMBER_FIELDS, resolve, value_key
 from aisle.indexes.bm25 import Ranked
-from aisle.indexes.schema import label_prefix
+from aisle.indexes.schema import SEPARATOR, label_prefix
 from aisle.types import Sort
 
 
@@ -46,7 +46,7 @@ def _column(name: str) -> str:
 def _by_attributes(table: Any, sorts: Sequence[Sort], where: str | None) -> list[str]:
     """Sort in memory: attributes have no columns of their own."""
     own = [_column(sort.field) for sort in sorts if not resolve(sort.field)[0]]
-    columns = list(dict.fromkeys(["id", *own, "number_names", "number_values", "labels"]))
+    columns = list(dict.fromkeys(["id", *own, "labels"]))
     search = table.search().select(columns).limit(max(1, table.count_rows()))
     found = (search.where(where) if where else search).to_arrow().combine_chunks()
     ids = found["id"].to_pylist()
@@ -75,14 +75,12 @@ def _attribute_keys(found: pa.Table, name: str, descending: bool) -> list[tuple[
     mine = pc.starts_with(labels.flatten(), prefix)
     rows = pc.list_parent_indices(labels).filter(mine).to_pylist()
     for row, label in zip(rows, labels.flatten().filter(mine).to_pylist(), strict=True):
-        key = (1, 0.0, value_key(label[len(prefix) :]))
+        shown = label[len(prefix) :]
+        key = _number_key(shown[1:]) if shown.startswith(SEPARATOR) else (1, 0.0, value_key(shown))
         old = keys[row]
         keys[row] = key if old is None else max(old, key) if descending else min(old, key)
-    names = found["number_names"].combine_chunks()
-    mine = pc.equal(names.flatten(), name)
-    rows = pc.list_parent_indices(names).filter(mine).to_pylist()
-    for row, number in zip(
-        rows, found["number_values"].combine_chunks().flatten().filter(mine).to_pylist(), strict=True
-    ):
-        keys[row] = (0, number, "")
     return keys
+
+
+def _number_key(text: str) -> tuple[int, float, str]:
+    return (0, float({"true": 1, "false": 0}.get(text, text)), "")

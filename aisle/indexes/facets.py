@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow.compute as pc
 
 from aisle.filters.fields import BOOL_FIELDS, CATEGORY_SEPARATOR, NUMBER_FIELDS, path_key, resolve, value_key
-from aisle.indexes.schema import label_prefix
+from aisle.indexes.schema import SEPARATOR, label_prefix
 from aisle.indexes.sql import has_any
 from aisle.types import And, Compare, Exists, FacetValue, Filter, In, Not, Or, Under
 
@@ -74,7 +74,7 @@ def _attribute_counts(table: Any, name: str, where: str | None) -> dict[str, int
     mine = pc.starts_with(flat, prefix)
     per_row: dict[int, dict[str, str]] = {}
     for row, label in zip(rows.filter(mine).to_pylist(), flat.filter(mine).to_pylist(), strict=True):
-        shown = label[len(prefix) :]
+        shown = label[len(prefix) :].removeprefix(SEPARATOR)
         per_row.setdefault(row, {}).setdefault(value_key(shown), shown)  # a product counts once for a value
     return Counter(shown for found in per_row.values() for shown in found.values())
 

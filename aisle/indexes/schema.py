@@ -7,8 +7,8 @@ Columns:
     brand, currency, family, category (the path): as facets show them.
     keys: folded identifiers.
     tokens: ``@NAME\x1f`` and ``@NAME\x1fVALUE`` per attribute value, ``>\x1fA\x1fB`` per category prefix.
-    number_names, number_values: numeric attributes, for ranges.
-    labels: ``@NAME\x1fValue`` as facets show them.
+    number_names, number_lows, number_highs: attributes with numbers, for ranges.
+    labels: ``@NAME\x1fValue`` as facets show them, ``@NAME\x1f\x1fVALUE`` where the value is no text.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from aisle.filters.fields import (
     TEXT_FIELDS,
     attribute_values,
     field_values,
+    number_of,
     path_key,
     squeeze,
     value_key,
@@ -85,7 +86,7 @@ def table_schema(text_fields: Sequence[str], vectors: Mapping[str, int]) -> pa.S
             *(pa.field(f"{field}_key", pa.string()) for field in KEYED),
             *(pa.field(field, pa.string()) for field in ("brand", "currency", "family")),
             *(pa.field(name, texts) for name in ("category", "keys", "tokens", "labels", "number_names")),
-            pa.field("number_values", pa.list_(pa.float64())),
+            *(pa.field(name, pa.list_(pa.float64())) for name in ("number_lows", "number_highs")),
             *(pa.field(VECTOR + name, pa.list_(pa.float32(), length)) for name, length in vectors.items()),
         ]
     )
@@ -112,8 +113,9 @@ def rows(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
     for field in KEYED:
         columns[f"{field}_key"] = [_key(product, field) for product in products]
     numbers = [_numbers(product) for product in products]
-    columns["number_names"] = [[name for name, _ in pairs] for pairs in numbers]
-    columns["number_values"] = [[value for _, value in pairs] for pairs in numbers]
+    columns["number_names"] = [list(found) for found in numbers]
+    columns["number_lows"] = [[min(values) for values in found.values()] for found in numbers]
+    columns["number_highs"] = [[max(values) for values in found.values()] for found in numbers]
     for field, text in _TEXTS.items():
         columns[text_column(field)] = [text(product) for product in products]
     for column in schema:
@@ -168,18 +170,19 @@ def _labels(product: Product) -> list[str]:
     labels: dict[str, None] = {}
     for name, value in product.attributes.items():
         for part in attribute_values(value):
-            shown = squeeze(part) if isinstance(part, str) else value_key(part)
+            shown = squeeze(part) if isinstance(part, str) else SEPARATOR + value_key(part)
             labels[label_prefix(squeeze(name)) + shown] = None
     return list(labels)
 
 
-def _numbers(product: Product) -> list[tuple[str, float]]:
-    """Numeric attributes; of names that differ in blanks only, the first."""
-    found: dict[str, float] = {}
+def _numbers(product: Product) -> dict[str, list[float]]:
+    """The numbers among the values of each attribute."""
+    found: dict[str, list[float]] = {}
     for name, value in product.attributes.items():
-        if isinstance(value, int | float) and not isinstance(value, bool) and attribute_values(value):
-            found.setdefault(squeeze(name), float(value))
-    return list(found.items())
+        for part in attribute_values(value):
+            if (number := number_of(part)) is not None:
+                found.setdefault(squeeze(name), []).append(number)
+    return found
 
 
 def _keys(product: Product) -> list[str]:

@@ -86,9 +86,10 @@ def _compare(field: str, op: str, value: Scalar, negated: bool) -> str:
         return f"({_exists(field, negated)} {'OR' if negated else 'AND'} {different})"
     number = check_value(field, op, value)
     attribute, name = resolve(field)
-    # each numeric attribute is there once; a missing name gives NULL
-    at = f"CAST(array_position(number_names, {quote(name)}) AS BIGINT)"
-    column = f"array_element(number_values, {at})" if attribute else name
+    # any value may meet the condition: the lowest meets it if one is to be below, the highest if above
+    values = "number_lows" if op in {"<", "<="} else "number_highs"
+    at = f"CAST(array_position(number_names, {quote(name)}) AS BIGINT)"  # NULL where the name is missing
+    column = f"array_element({values}, {at})" if attribute else name
     if negated:
         return f"({column} IS NULL OR {column} {_OPPOSITE[op]} {_number(number)})"
     return f"({column} IS NOT NULL AND {column} {op} {_number(number)})"
