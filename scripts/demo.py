@@ -19,10 +19,10 @@ AISLE = str(Path(sys.executable).with_name("aisle"))
 SHOP = "demo-out/icecat"
 JUDGMENTS = "samples/icecat/ratings.csv"
 QUERIES = (
-    "something to listen to music while running",
-    "keep my laptop safe when travelling",
-    "paper copies at home",
-    "watch movies on a big wall",
+    "notebook bag",
+    "put tv on the wall",
+    "keep laptop from being stolen",
+    "cellphone",
 )
 
 
