@@ -47,7 +47,7 @@ def _by_attributes(table: Any, sorts: Sequence[Sort], where: str | None) -> list
     """Sort in memory: attributes have no columns of their own."""
     own = [_column(sort.field) for sort in sorts if not resolve(sort.field)[0]]
     columns = list(dict.fromkeys(["id", *own, "labels"]))
-    search = table.search().select(columns).limit(max(1, table.count_rows()))
+    search = table.search().select(columns)
     found = (search.where(where) if where else search).to_arrow().combine_chunks()
     ids = found["id"].to_pylist()
     order = sorted(range(len(ids)), key=ids.__getitem__)

@@ -53,7 +53,7 @@ def count_values(table: Any, field: str, where: str | None, limit: int) -> tuple
 
 
 def _scan(table: Any, column: str, where: str | None) -> Any:
-    search = table.search().select([column]).limit(max(1, table.count_rows()))
+    search = table.search().select([column])
     return (search.where(where) if where else search).to_arrow()[column].combine_chunks()
 
 

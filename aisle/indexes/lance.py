@@ -47,6 +47,7 @@ WORDS = "words.txt"
 KEEP_VERSIONS = timedelta(minutes=10)
 """Files that no version newer than this needs are removed: far longer than any read takes."""
 
+MAX_TOTALS = 256
 CHUNK = 2_000
 """Ids per condition."""
 
@@ -64,6 +65,7 @@ class LanceIndex:
         self._writing = threading.Lock()
         self._background: threading.Thread | None = None
         self._failure: Exception | None = None
+        self._totals: dict[tuple[int, str | None], int] = {}
         self._seen_attributes: set[str] = set()
 
     @classmethod
@@ -229,7 +231,7 @@ class LanceIndex:
         """
         self._check_fields(sort.field for sort in request.sort)
         condition = self._condition(request.filter)
-        total = self._table.count_rows(condition)
+        total = self._total(condition)
         depth = min(depth, total)
         if not request.text.strip():
             return Candidates({"browse": tuple(browse(self._table, request.sort, condition, depth))}, total)
@@ -317,7 +319,7 @@ class LanceIndex:
 
     def count(self, filter: Filter | None = None) -> int:
         """How many products pass the filter."""
-        return int(self._table.count_rows(self._condition(filter)))
+        return self._total(self._condition(filter))
 
     def ids(self) -> Iterable[str]:
         """All product ids, in no particular order."""
@@ -333,6 +335,15 @@ class LanceIndex:
         self._check_fields(fields_of(filter))
 
     # --- shared ---
+
+    def _total(self, condition: str | None) -> int:
+        """How many rows meet a condition; remembered until the table changes, since stages and pages ask again."""
+        key = (self._table.version, condition)
+        if key not in self._totals:
+            if len(self._totals) >= MAX_TOTALS:
+                self._totals.clear()
+            self._totals[key] = int(self._table.count_rows(condition))
+        return self._totals[key]
 
     def _condition(self, filter: Filter | None) -> str | None:
         if filter is None:
@@ -373,7 +384,7 @@ class LanceIndex:
 
     def _scan(self, condition: str | None, columns: list[str]) -> Any:
         search = self._table.search().select(columns)
-        return (search.where(condition) if condition else search).limit(max(1, self._table.count_rows())).to_arrow()
+        return (search.where(condition) if condition else search).to_arrow()
 
     def _vector_names(self) -> list[str]:
         return [name[len(VECTOR) :] for name in self._table.schema.names if name.startswith(VECTOR)]

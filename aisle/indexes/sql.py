@@ -92,7 +92,7 @@ def _compare(field: str, op: str, value: Scalar, negated: bool) -> str:
     column = f"array_element({values}, {at})" if attribute else name
     if negated:
         return f"({column} IS NULL OR {column} {_OPPOSITE[op]} {_number(number)})"
-    return f"({column} IS NOT NULL AND {column} {op} {_number(number)})"
+    return f"{column} {op} {_number(number)}"  # NULL counts as false, as there is no NOT around it
 
 
 def _equal(field: str, values: Sequence[Scalar], negated: bool) -> str:
@@ -115,7 +115,7 @@ def _equal(field: str, values: Sequence[Scalar], negated: bool) -> str:
     test = f"IN ({', '.join(literals)})" if many else f"= {literals[0]}"
     if negated:
         return f"({column} IS NULL OR {column} {'NOT ' + test if many else '!= ' + literals[0]})"
-    return f"({column} IS NOT NULL AND {column} {test})"
+    return f"{column} {test}"
 
 
 def _column(name: str) -> str:
