@@ -10,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from aisle.errors import ArtifactError
+
 TABLE = "products"
 
 
@@ -19,6 +21,22 @@ def connect(folder: Path) -> Any:
         import lancedb
 
     return lancedb.connect(folder, read_consistency_interval=timedelta(0))
+
+
+def open_table(folder: Path) -> Any:
+    """The products of an index.
+
+    Raises:
+        ArtifactError: There are none, or they cannot be read.
+    """
+    if not (folder / f"{TABLE}.lance").is_dir():
+        raise ArtifactError(f"no index in {str(folder)!r}", fix="make one with `aisle index`")
+    connection = connect(folder)
+    try:
+        return connection.open_table(TABLE)
+    except (OSError, RuntimeError, ValueError) as error:  # what LanceDB raises for damaged files
+        reason = str(error).partition(chr(10))[0][:160]
+        raise ArtifactError(f"cannot read the index in {str(folder)!r}: {reason}", fix="make it again") from None
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from aisle.errors import ArtifactError, FilterError
 from aisle.filters.fields import NUMBER_FIELDS, resolve
 from aisle.indexes.bm25 import WordSearch
 from aisle.indexes.browse import browse
-from aisle.indexes.connection import TABLE, connect
+from aisle.indexes.connection import TABLE, connect, open_table
 from aisle.indexes.dense import MIN_INDEXED, PARTITION_ROWS, cosines, nearest
 from aisle.indexes.facets import count_values, fields_of, without_field
 from aisle.indexes.lock import WriterLock
@@ -115,9 +115,7 @@ class LanceIndex:
             ArtifactError: There is no index, or it lacks a text field.
             IndexLockedError: Another process is writing.
         """
-        if not (folder / f"{TABLE}.lance").is_dir():
-            raise ArtifactError(f"no index in {str(folder)!r}", fix="make one with `aisle index`")
-        table = connect(folder).open_table(TABLE)
+        table = open_table(folder)
         check_text_fields(list(settings.field_weights))
         missing = [field for field in settings.field_weights if text_column(field) not in table.schema.names]
         if missing:
@@ -357,9 +355,9 @@ class LanceIndex:
             attribute, name = resolve(field)
             if not attribute or name in self._seen_attributes:
                 continue
-            if self._table.count_rows(has_any("tokens", [attribute_token(name)])) or not self._table.count_rows():
+            if self._table.count_rows(has_any("tokens", [attribute_token(name)])):
                 self._seen_attributes.add(name)
-            else:
+            elif self._table.count_rows():
                 raise self._unknown(name)
 
     def _unknown(self, name: str) -> FilterError:

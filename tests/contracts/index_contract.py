@@ -234,6 +234,9 @@ class IndexContract:
         assert index.facets(["brand", "category"]).fields == {"brand": (), "category": ()}
         index.optimize()
         assert index.count(Compare("colour", "=", "red")) == 0
+        index.upsert(records(PRODUCTS[:1]))
+        with pytest.raises(FilterError, match="colour"):
+            index.count(Compare("colour", "=", "red"))
 
     # --- words ---
 

@@ -131,6 +131,15 @@ def test_killing_while_making_an_index_leaves_none(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["index"]
 
 
+def test_a_damaged_index_is_an_error_with_a_cure(tmp_path):
+    folder = tmp_path / "index"
+    LanceIndex.create(folder, IndexSettings(), VECTORS).close()
+    for file in (folder / "products.lance" / "_versions").iterdir():
+        file.write_bytes(b"no manifest")
+    with pytest.raises(ArtifactError, match=r"cannot read the index.*\n.*make it again"):
+        LanceIndex.open(folder, IndexSettings())
+
+
 def test_settings_must_fit_the_index(tmp_path):
     folder = tmp_path / "index"
     with pytest.raises(RecipeError, match=r"'colour'.*\n.*title"):
