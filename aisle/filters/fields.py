@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
+from functools import lru_cache
 
 import regex
 
@@ -38,6 +39,7 @@ def squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
+@lru_cache(maxsize=100_000)  # catalogues repeat their values
 def fold(text: str) -> str:
     """Text without case, width and surplus blanks: what equality of text compares."""
     return squeeze(unicodedata.normalize("NFKC", text).casefold())
@@ -114,8 +116,9 @@ def field_values(product: Product, field: str) -> tuple[Scalar, ...]:
 
 def attribute_values(value: AttributeValue) -> tuple[Scalar, ...]:
     """One value or many as many, without empty texts and numbers that are not finite."""
-    parts = value if isinstance(value, tuple) else (value,)
-    return tuple(part for part in parts if _present(part))
+    if isinstance(value, tuple):
+        return tuple(part for part in value if _present(part))
+    return (value,) if _present(value) else ()
 
 
 def _present(value: Scalar) -> bool:

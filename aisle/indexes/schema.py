@@ -40,13 +40,15 @@ KEYED = tuple(field for field in TEXT_FIELDS if field != "id")
 TEXT = "fts_"
 VECTOR = "vec_"
 
+Attributes = list[tuple[str, tuple[Scalar, ...]]]
+
 _TEXTS: dict[str, Callable[[Product], str]] = {
     "title": lambda product: product.title,
     "brand": lambda product: product.brand,
     "category": lambda product: " ".join(product.category),
     "description": lambda product: product.description,
     "identifiers": lambda product: " ".join(product.identifiers),
-    "attributes": lambda product: " ".join(_attribute_words(product)),
+    "attributes": lambda product: _attribute_words(_attributes(product)),
 }
 
 
@@ -95,6 +97,7 @@ def table_schema(text_fields: Sequence[str], vectors: Mapping[str, int]) -> pa.S
 def rows(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
     """Records as a table of the schema."""
     products = [record.product for record in records]
+    attributes = [_attributes(product) for product in products]
     columns: dict[str, Any] = {
         "id": [product.id for product in products],
         "product": [product_text(product) for product in products],
@@ -105,14 +108,14 @@ def rows(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
         "family": [product.family or None for product in products],
         "category": [[part for part in map(squeeze, product.category) if part] for product in products],
         "keys": [_keys(product) for product in products],
-        "tokens": [_tokens(product) for product in products],
-        "labels": [_labels(product) for product in products],
+        "tokens": [_tokens(product, mine) for product, mine in zip(products, attributes, strict=True)],
+        "labels": [_labels(mine) for mine in attributes],
     }
     for field in NUMBER_FIELDS:
         columns[field] = [_number(product, field) for product in products]
     for field in KEYED:
         columns[f"{field}_key"] = [_key(product, field) for product in products]
-    numbers = [_numbers(product) for product in products]
+    numbers = [_numbers(mine) for mine in attributes]
     columns["number_names"] = [list(found) for found in numbers]
     columns["number_lows"] = [[min(values) for values in found.values()] for found in numbers]
     columns["number_highs"] = [[max(values) for values in found.values()] for found in numbers]
@@ -150,38 +153,43 @@ def label_prefix(name: str) -> str:
     return f"@{name}{SEPARATOR}"
 
 
-def _attribute_words(product: Product) -> list[str]:
-    found = (part for value in product.attributes.values() for part in attribute_values(value))
-    return [part for part in found if isinstance(part, str)]
+def _attributes(product: Product) -> Attributes:
+    """Names and values of the attributes that have a value."""
+    found = ((squeeze(name), attribute_values(value)) for name, value in product.attributes.items())
+    return [(name, values) for name, values in found if values]
 
 
-def _tokens(product: Product) -> list[str]:
+def _attribute_words(attributes: Attributes) -> str:
+    return " ".join(value for _, values in attributes for value in values if isinstance(value, str))
+
+
+def _tokens(product: Product, attributes: Attributes) -> list[str]:
     tokens: dict[str, None] = {}
-    for name, value in product.attributes.items():
-        for part in attribute_values(value):
-            tokens[attribute_token(squeeze(name))] = None
-            tokens[attribute_token(squeeze(name), part)] = None
+    for name, values in attributes:
+        tokens[attribute_token(name)] = None
+        for value in values:
+            tokens[attribute_token(name, value)] = None
     path = path_key(product.category)
     tokens |= dict.fromkeys(path_token(path[:depth]) for depth in range(1, len(path) + 1))
     return list(tokens)
 
 
-def _labels(product: Product) -> list[str]:
+def _labels(attributes: Attributes) -> list[str]:
     labels: dict[str, None] = {}
-    for name, value in product.attributes.items():
-        for part in attribute_values(value):
-            shown = squeeze(part) if isinstance(part, str) else SEPARATOR + value_key(part)
-            labels[label_prefix(squeeze(name)) + shown] = None
+    for name, values in attributes:
+        prefix = label_prefix(name)
+        for value in values:
+            labels[prefix + (squeeze(value) if isinstance(value, str) else SEPARATOR + value_key(value))] = None
     return list(labels)
 
 
-def _numbers(product: Product) -> dict[str, list[float]]:
+def _numbers(attributes: Attributes) -> dict[str, list[float]]:
     """The numbers among the values of each attribute."""
     found: dict[str, list[float]] = {}
-    for name, value in product.attributes.items():
-        for part in attribute_values(value):
-            if (number := number_of(part)) is not None:
-                found.setdefault(squeeze(name), []).append(number)
+    for name, values in attributes:
+        for value in values:
+            if (number := number_of(value)) is not None:
+                found.setdefault(name, []).append(number)
     return found
 
 
