@@ -28,6 +28,8 @@ def _product(row, place):
     attributes = dict(row.get("attributes", {}))
     if "compatible_memory_cards" in attributes:
         attributes["compatible_memory_cards"] = tuple(attributes["compatible_memory_cards"].split(","))
+    if place % 3 == 0:
+        attributes["sizes"] = (str(36 + place % 5), str(40 + place % 5), "one size")
     kind = str(attributes.get("type", attributes.get("product_type", "")))
     price = row.get("price")
     by_offer = place % 7 == 0
@@ -92,6 +94,8 @@ def random_filter(products, rng, depth=3):
             "category": " > ".join(product.category) or "None",
         }
         return _about(field, known[field], rng)
+    if rng.random() < 0.1:
+        return Compare("sizes", rng.choice(["<", "<=", ">", ">=", "=", "!="]), float(rng.randint(35, 45)))
     name = rng.choice(sorted(product.attributes) or ["weight"])
     value = product.attributes.get(name, 1.0)
     value = rng.choice(value) if isinstance(value, tuple) else value
