@@ -147,7 +147,11 @@ def ndcg(index, judged):
         for treatment, ids in enumerate(([i for i, _ in hits], [i for i, _ in hits if i in grades])):
             gains = [2 ** grades.get(i, 0) - 1 for i in ids[:10]]
             sums[treatment] += sum(gain / math.log2(place + 2) for place, gain in enumerate(gains)) / best
-    return {"queries": counted, "all": round(float(sums[0]) / counted, 4), "judged_only": round(float(sums[1]) / counted, 4)}
+    return {
+        "queries": counted,
+        "all": round(float(sums[0]) / counted, 4),
+        "judged_only": round(float(sums[1]) / counted, 4),
+    }
 
 
 def quality(folder, judged):
