@@ -51,8 +51,8 @@ class IndexSettings:
     """BM25 over weighted fields with typo tolerance, as every back end must offer it.
 
     ``field_weights`` boosts each searched text field: title, brand, category, description, attributes,
-    identifiers. ``fuzziness`` is the largest edit distance for a query word (0 switches it off); words shorter
-    than ``fuzzy_min_length`` and words with digits are never changed, exact matches outweigh fuzzy ones.
+    identifiers. ``fuzziness`` is how many letters of a query word may be wrong (0 switches it off); only words that
+    no product has are corrected, and never those shorter than ``fuzzy_min_length`` or with digits.
     """
 
     field_weights: dict[str, float] = Field(

@@ -327,14 +327,17 @@ class Index(Protocol):
         The stages are "bm25" (not in mode "dense") and "dense:NAME" for each named query vector ``(dim,)`` (not in
         mode "bm25"; the raw score is the cosine). All stages obey the filter exactly.
 
-        With blank text the only stage is "browse", ordered by ``request.sort``, then id.
+        With blank text the only stage is "browse", ordered by ``request.sort``, then id; its scores count down.
         """
         ...
 
     def lookup(
         self, keys: Sequence[str], filter: Filter | None = None, limit: int = 20
     ) -> Mapping[str, tuple[str, ...]]:
-        """Products that carry an identifier (already folded by ``fold_identifier``): key to ids, sorted."""
+        """Products that carry an identifier (already folded by ``fold_identifier``): key to ids, sorted.
+
+        A product carries its id, its identifiers and the model codes in its title.
+        """
         ...
 
     def get(self, ids: Sequence[str]) -> tuple[Product | None, ...]:

@@ -1,6 +1,6 @@
 """Run every benchmark that this machine has the data and packages for, one after the other.
 
-    python benchmarks/run_all.py
+python benchmarks/run_all.py
 """
 
 from __future__ import annotations

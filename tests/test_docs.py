@@ -1,4 +1,4 @@
-"""Documentation is executed: README examples run and print what they say; the command page is the commands' own help."""
+"""Documentation is executed: README examples print what they say; the command page is the commands' own help."""
 
 import re
 import subprocess

@@ -5,7 +5,7 @@ Columns:
     fts_FIELD: what BM25 searches.
     price, rating, rating_count, stock, available; FIELD_key: product fields as filters compare and sorts order them.
     brand, currency, family, category (the path): as facets show them.
-    keys: folded identifiers.
+    keys: folded identifiers, and model codes in the title.
     tokens: ``@NAME\x1f`` and ``@NAME\x1fVALUE`` per attribute value, ``>\x1fA\x1fB`` per category prefix.
     number_names, number_lows, number_highs: attributes with numbers, for ranges.
     labels: ``@NAME\x1fValue`` as facets show them, ``@NAME\x1f\x1fVALUE`` where the value is no text.
@@ -32,6 +32,7 @@ from aisle.filters.fields import (
     squeeze,
     value_key,
 )
+from aisle.language.identifiers import model_codes
 from aisle.language.normalise import fold_identifier
 from aisle.types import Array, Product, Record, Scalar
 
@@ -195,7 +196,7 @@ def _numbers(attributes: Attributes) -> dict[str, list[float]]:
 
 def _keys(product: Product) -> list[str]:
     folded = (fold_identifier(text) for text in (product.id, *product.identifiers))
-    return list(dict.fromkeys(key for key in folded if key))
+    return list(dict.fromkeys(key for key in (*folded, *model_codes(product.title)) if key))
 
 
 def _first(product: Product, field: str) -> Scalar | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 
+from aisle.language.identifiers import code_words
 from aisle.language.normalise import fold_identifier
 
 MAX_WORDS = 32
@@ -26,7 +27,8 @@ def identifier_keys(text: str) -> tuple[str, ...]:
     if 3 <= len(whole) <= 64 and any(c.isdigit() for c in whole):
         keys |= dict.fromkeys(_forms(whole))
     folded = [fold_identifier(word) for word in words[:MAX_WORDS]]
-    for key in (*folded, *(a + b for a, b in pairwise(folded))):
+    inside = (fold_identifier(word) for word in code_words(" ".join(words[:MAX_WORDS])))  # 华为P40Pro
+    for key in (*folded, *inside, *(a + b for a, b in pairwise(folded))):
         if _looks_like_identifier(key):
             keys |= dict.fromkeys(_forms(key))
     return tuple(keys)
