@@ -27,11 +27,16 @@ from aisle.metrics import Metric
 ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "samples" / "icecat"
 METRICS = [Metric.parse(name) for name in ("nDCG@10", "R@100", "judged@10")]
+TREATMENTS = ("wrong", "removed")
 MARKS = ("<!-- results: benchmarks/icecat_quality.py --update-readme -->\n", "<!-- end of results -->")
 
 
+def short(value: float, digits: int = 3) -> str:
+    return f"{value:.{digits}f}".removeprefix("0")
+
+
 def cell(summary: dict[str, float]) -> str:
-    return f"{summary['mean']:.3f} [{summary['low']:.3f}, {summary['high']:.3f}]".replace("0.", ".")
+    return f"{short(summary['mean'])} [{short(summary['low'])}, {short(summary['high'])}]"
 
 
 def markdown(numbers: dict) -> str:
@@ -43,18 +48,17 @@ def markdown(numbers: dict) -> str:
     for mode, found in numbers["modes"].items():
         metrics = found["metrics"]
         cells = [metrics["nDCG@10"]["wrong"], metrics["nDCG@10"]["removed"], metrics["R@100"]["wrong"]]
-        lines.append(f"| {mode} | {' | '.join(map(cell, cells))} | {metrics['judged@10']['wrong']['mean']:.2f} |")
+        judged = short(metrics["judged@10"]["wrong"]["mean"], 2)
+        lines.append(f"| {mode} | {' | '.join(map(cell, cells))} | {judged} |")
     conditions, counts = numbers["conditions"], next(iter(numbers["modes"].values()))["counts"]
-    detectable = [
-        f"{numbers['pairs']['bm25 -> hybrid'][t]['detectable']:.3f}".lstrip("0") for t in ("wrong", "removed")
-    ]
+    detectable = [short(numbers["pairs"]["bm25 -> hybrid"][treatment]["detectable"]) for treatment in TREATMENTS]
     lines += [
         "",
         f"Whole catalogue of {numbers['products']:,} products searched; {counts['queries']} queries "
         f"({counts['skipped']} more have no relevant product and are skipped); gain 2^grade-1, discount log2(rank+1), "
         "brackets are 95% bootstrap intervals. Smallest difference between BM25 and hybrid that so many queries can "
         "detect: "
-        f"{detectable[0]} (unjudged = wrong), {detectable[1]} (judged only). `{conditions['command']}`, "
+        f"{detectable[0]} (unjudged = wrong), {detectable[1]} (judged only). `python benchmarks/icecat_quality.py`, "
         f"{conditions['date']}, {conditions['cores']} cores.",
     ]
     return "\n".join(lines) + "\n"
