@@ -11,6 +11,7 @@ import click
 from aisle.cli.options import column_option, json_option, price_unit_option, recipe_option, with_catalogue_options
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.config import Recipe
+from aisle.errors import RecipeError
 
 
 @click.command()
@@ -42,6 +43,8 @@ def index(
     from aisle.encoders.load import load_encoder
 
     recipe = with_catalogue_options(Recipe.load(recipe_file) if recipe_file else Recipe(), columns, price_unit)
+    if encoder is not None and not encoder.strip():
+        raise RecipeError("--encoder is empty", allowed="the name or the folder of an encoder")
     if encoder is not None:
         recipe = replace(recipe, encoder=str(Path(encoder).absolute()) if Path(encoder).exists() else encoder)
     start = time.perf_counter()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import os
+import re
 import sys
 
 import click
@@ -27,24 +29,44 @@ for command in (catalogue, index, search, run_queries, evaluate, compare):
 
 def run() -> None:
     """Entry point: exit 0 done, 1 on a deliberate error, 2 on wrong usage, 70 on a bug, 130 on Ctrl-C."""
+    os.environ.setdefault("LANCE_LOG", "error")  # its warnings would stand among our messages
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that cannot show a title shows `?` for it
     try:
-        cli(standalone_mode=False)
+        status = cli(standalone_mode=False)
+        if isinstance(status, int):  # click returns the code of an early end, such as that of `--help`
+            sys.exit(status)
     except AisleError as error:
         _stop(str(error), 1)
     except (click.exceptions.Abort, KeyboardInterrupt):
         _stop("interrupted; the same command goes on where it can", 130)
-    except click.ClickException as error:
+    except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)
+    except click.ClickException as error:
+        context = getattr(error, "ctx", None)
+        command = context.command_path if context else "aisle"
+        _stop(f"{' '.join(error.format_message().split())}\nto fix: see `{command} --help`", error.exit_code)
     except BrokenPipeError:  # the reader of our output, such as `head`, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:
         _stop(f"{error.strerror or error}: {error.filename!r}" if error.filename else str(error), 1)
     except Exception as error:
+        if str(error).startswith("lance error:") and not os.environ.get("AISLE_TRACEBACK"):
+            _stop(f"the index cannot be read or written: {_reason(error)}\nto fix: {_LANCE_FIX}", 1)
         if os.environ.get("AISLE_TRACEBACK"):
             raise
         _stop(f"a fault in Aisle: {type(error).__name__}: {error}\nto fix: report it with AISLE_TRACEBACK=1 set", 70)
+
+
+_LANCE_FIX = "see that the disk has room; if files of the index are damaged, remove its folder and index again"
+
+
+def _reason(error: Exception) -> str:
+    """What LanceDB says went wrong, without the place in its own source."""
+    return re.sub(r", /\S+\.rs:\d+:\d+.*", "", str(error).removeprefix("lance error: "), flags=re.DOTALL)
 
 
 def _stop(message: str, status: int) -> None:

@@ -21,8 +21,11 @@ from aisle.types import Progress as ProgressCallback
 
 
 def print_json(payload: Mapping[str, Any]) -> None:
-    """Write one JSON object, and nothing else, to standard output."""
-    click.echo(json.dumps(payload, ensure_ascii=False, allow_nan=False))
+    """Write one JSON object, and nothing else, to standard output: UTF-8 whatever the terminal's encoding is.
+
+    Bytes of a file name or query that are no UTF-8 become ``?``.
+    """
+    click.echo(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
 
 
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> None:

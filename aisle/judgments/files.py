@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import gzip
-import io
 import os
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
+from typing import IO, cast
 
 from aisle.errors import JudgmentError
 
@@ -56,24 +56,32 @@ def lines_of(text: str) -> list[str]:
 def write_lines(path: Path, lines: Iterable[str]) -> None:
     """Write lines, each with its ending, through a temporary file; gzipped where the name ends in ``.gz``.
 
+    A pipe or device, such as ``/dev/stdout``, is written to; a link stays, and the file that it names is written.
+
     Raises:
         JudgmentError: The file cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("wb") as raw:
-            if path.suffix == ".gz":
-                with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-                    _write(packed, lines)
-            else:
-                _write(raw, lines)
-        temporary.replace(path)
+        if path.exists() and not path.is_file() and not path.is_dir():
+            with path.open("wb") as device:
+                _write(device, lines, packed=False)
+            return
+        final = path.resolve()
+        temporary = final.with_name(f".{final.name}.{os.getpid()}.tmp")
+        try:
+            with temporary.open("wb") as file:
+                _write(file, lines, packed=path.suffix == ".gz")
+            temporary.replace(final)
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise JudgmentError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
-def _write(file: io.BufferedIOBase | gzip.GzipFile, lines: Iterable[str]) -> None:
+def _write(file: IO[bytes], lines: Iterable[str], *, packed: bool) -> None:
+    if packed:
+        with gzip.GzipFile("", "wb", fileobj=file, mtime=0) as inner:
+            _write(cast(IO[bytes], inner), lines, packed=False)
+        return
     for line in lines:
         file.write(line.encode("utf-8"))
