@@ -6,16 +6,18 @@ Knows nothing of what the folders hold.
 from __future__ import annotations
 
 import datetime as dt
+import fcntl
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from aisle.errors import ArtifactError
+from aisle.errors import ArtifactError, IndexLockedError
 
 MANIFEST = "manifest.json"
 
@@ -51,13 +53,17 @@ def read_manifest(folder: Path, kind: str, format: int) -> Manifest:
     try:
         data = json.loads(path.read_text(encoding="utf-8"))
         manifest = Manifest(**data)
+        if not isinstance(manifest.fingerprint, dict) or not isinstance(manifest.details, dict):
+            raise ValueError("fingerprint or details is no table")
     except FileNotFoundError:
         raise ArtifactError(
             f"{str(folder)!r} has no {MANIFEST}: not an Aisle {kind}, or one that was never finished",
             fix=f"name a finished {kind}, or make it again",
         ) from None
     except (OSError, ValueError, TypeError) as error:
-        raise ArtifactError(f"cannot read {str(path)!r}: {error}", fix=f"make the {kind} again") from None
+        raise ArtifactError(
+            f"cannot read {str(path)!r}: {error}", fix=f"remove the folder and make the {kind} again"
+        ) from None
     if manifest.kind != kind:
         raise ArtifactError(f"{str(folder)!r} is of kind {manifest.kind!r}", allowed=f"a folder of kind {kind!r}")
     if manifest.format != format:
@@ -77,6 +83,36 @@ def write_text(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     temporary.replace(path)
+
+
+@contextmanager
+def one_writer(folder: Path) -> Iterator[None]:
+    """The right to make or replace a folder, by a lock file beside it that goes when it is let go of.
+
+    The operating system lets go of it when the process ends, however it ends.
+
+    Raises:
+        IndexLockedError: Another process is making this folder.
+    """
+    path = folder.with_name(f".{folder.name}.lock")
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            ours = path.exists() and os.path.samestat(os.fstat(file), path.stat())  # else removed by who had it before
+        except BlockingIOError:
+            ours = False
+        if not ours:
+            raise IndexLockedError(
+                f"another process is writing to {str(folder)!r}",
+                fix="wait for it to finish, or end it; reading needs no lock",
+            )
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+    finally:
+        os.close(file)
 
 
 def swap_in(new: Path, final: Path) -> None:

@@ -15,15 +15,15 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from aisle.artifacts import MANIFEST, Manifest, read_manifest, swap_in, write_manifest, write_text
+from aisle.artifacts import MANIFEST, Manifest, one_writer, read_manifest, swap_in, write_manifest, write_text
 from aisle.catalogue.render import Renderer
 from aisle.config import Recipe
-from aisle.errors import ArtifactError, CatalogueError, IndexLockedError
+from aisle.errors import ArtifactError, CatalogueError, RecipeError
 from aisle.indexes.lance import LanceIndex
 from aisle.language.normalise import NORMALISER_VERSION
 from aisle.types import Encoder, Product, Progress, Record
@@ -39,8 +39,17 @@ def fingerprint(encoder: Encoder, renderer: Renderer) -> dict[str, str]:
 
 
 def stored_recipe(folder: Path) -> Recipe:
-    """The recipe an index was built with."""
-    return Recipe.load(folder / "recipe.toml")
+    """The recipe an index was built with.
+
+    Raises:
+        ArtifactError: It is missing or damaged.
+    """
+    try:
+        return Recipe.load(folder / "recipe.toml")
+    except RecipeError as error:
+        raise ArtifactError(
+            f"the index {str(folder)!r} is damaged: {error.received}", fix="index the catalogue again into this folder"
+        ) from None
 
 
 def build_index(
@@ -68,18 +77,36 @@ def build_index(
     """
     renderer = Renderer(recipe.render, encoder.count_tokens)
     made_by = fingerprint(encoder, renderer)
-    folder = folder.absolute()
+    folder = folder.resolve()  # a link to an index stays one
     fill = _Fill(products, recipe, encoder, renderer, progress)
-    in_place = _holds(folder, made_by, recipe)
-    home = folder if in_place else _build_aside(folder, fill, made_by)
-    if in_place:
-        fill.run(folder)
+    _holds(folder, made_by, recipe)  # a wrong folder is refused before anything is made beside it
+    made = _make_parents(folder)
+    try:
+        with one_writer(folder):
+            if _holds(folder, made_by, recipe):
+                fill.run(folder)
+                _finish(folder, fill, made_by, attach)
+            else:
+                swap_in(_build_aside(folder, fill, made_by, attach), folder)
+    except Exception:
+        for parent in made:
+            with suppress(OSError):  # not empty: another process uses it
+                parent.rmdir()
+        raise
+
+
+def _make_parents(folder: Path) -> list[Path]:
+    """Make the folders above, and say which were made, the lowest first."""
+    made = [parent for parent in folder.parents if not parent.exists()]
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    return made
+
+
+def _finish(home: Path, fill: _Fill, made_by: dict[str, str], attach: Callable[[Path], None] | None) -> None:
     if attach is not None:
         attach(home)
-    write_text(home / "recipe.toml", recipe.to_toml())
-    write_manifest(home, Manifest(KIND, FORMAT, made_by, {"products": fill.done, "encoder": recipe.encoder}))
-    if not in_place:
-        swap_in(home, folder)
+    write_text(home / "recipe.toml", fill.recipe.to_toml())
+    write_manifest(home, Manifest(KIND, FORMAT, made_by, {"products": fill.done, "encoder": fill.recipe.encoder}))
 
 
 def _holds(folder: Path, made_by: dict[str, str], recipe: Recipe) -> bool:
@@ -95,11 +122,14 @@ def _holds(folder: Path, made_by: dict[str, str], recipe: Recipe) -> bool:
     if not (folder / MANIFEST).exists():
         return False
     manifest = read_manifest(folder, KIND, FORMAT)
-    same_words = set(stored_recipe(folder).index.field_weights) == set(recipe.index.field_weights)
-    return dict(manifest.fingerprint) == made_by and same_words
+    try:
+        same_words = set(stored_recipe(folder).index.field_weights) == set(recipe.index.field_weights)
+    except ArtifactError:  # a damaged index is replaced
+        return False
+    return dict(manifest.fingerprint) == made_by and same_words and (folder / "lance").is_dir()
 
 
-def _build_aside(folder: Path, fill: _Fill, made_by: dict[str, str]) -> Path:
+def _build_aside(folder: Path, fill: _Fill, made_by: dict[str, str], attach: Callable[[Path], None] | None) -> Path:
     """Fill `.FOLDER.building`, going on from what an interrupted build with the same plan left there."""
     part = folder.with_name(f".{folder.name}.building")
     plan = json.dumps([made_by, fill.recipe.to_dict()["index"]], sort_keys=True)
@@ -110,12 +140,11 @@ def _build_aside(folder: Path, fill: _Fill, made_by: dict[str, str]) -> Path:
     try:
         write_text(plan_file, plan)
         fill.run(part)
-    except IndexLockedError:
-        raise  # another process is building this very index: its work is not ours to remove
+        _finish(part, fill, made_by, attach)
+        plan_file.unlink()
     except Exception:  # not KeyboardInterrupt: what is done is kept for the next try
         shutil.rmtree(part, ignore_errors=True)
         raise
-    plan_file.unlink()
     return part
 
 

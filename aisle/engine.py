@@ -97,10 +97,11 @@ class SearchEngine:
         encoder = encoder or load_encoder(recipe.encoder)
         renderer = Renderer(recipe.render, encoder.count_tokens)
         wanted = fingerprint(encoder, renderer)
-        for part, found in manifest.fingerprint.items():
-            if wanted.get(part) != found:
+        for part, value in wanted.items():
+            found = manifest.fingerprint.get(part)
+            if found != value:
                 raise FingerprintError(
-                    f"the index {str(folder)!r} was made with {part} {found}, this search would use {wanted.get(part)}",
+                    f"the index {str(folder)!r} was made with {part} {found}, this search would use {value}",
                     fix="search without --recipe, or index the catalogue again with these settings",
                 )
         engine = cls(LanceIndex.open(folder / "lance", recipe.index), encoder, recipe, reranker)
