@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -17,6 +17,7 @@ from pydantic.dataclasses import dataclass
 from aisle.errors import RecipeError
 
 _STRICT = ConfigDict(extra="forbid")
+_Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -42,7 +43,7 @@ class RenderSettings:
     A field is a product field or ``attributes.NAME``; "attributes" alone means all of them.
     """
 
-    fields: tuple[str, ...] = ("title", "brand", "category", "description")
+    fields: tuple[str, ...] = Field(default=("title", "brand", "category", "description"), min_length=1)
     max_tokens: int = Field(default=96, ge=8, le=8192)
 
 
@@ -55,7 +56,7 @@ class IndexSettings:
     no product has are corrected, and never those shorter than ``fuzzy_min_length`` or with digits.
     """
 
-    field_weights: dict[str, float] = Field(
+    field_weights: dict[str, _Weight] = Field(
         default_factory=lambda: {
             "title": 3.0,
             "brand": 1.0,
@@ -80,8 +81,8 @@ class SearchSettings:
     """
 
     depth: int = Field(default=1_000, ge=1, le=100_000)
-    rrf_k: float = Field(default=20.0, gt=0)
-    weights: dict[str, float] = Field(default_factory=lambda: {"bm25": 1.0, "dense:text": 1.0})
+    rrf_k: float = Field(default=20.0, gt=0, allow_inf_nan=False)
+    weights: dict[str, _Weight] = Field(default_factory=lambda: {"bm25": 1.0, "dense:text": 1.0})
     identifiers: bool = True
     rerank_depth: int = Field(default=50, ge=1)
 
@@ -136,9 +137,12 @@ class Recipe:
             RecipeError: The file cannot be read, is not TOML, or a setting is wrong.
         """
         try:
-            text = path.read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RecipeError(f"cannot read recipe {str(path)!r}: {error}", allowed="a TOML file in UTF-8") from None
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeDecodeError:
+            raise RecipeError(f"recipe {str(path)!r} is not UTF-8", allowed="a TOML file in UTF-8") from None
+        except OSError as error:
+            reason = error.strerror or error
+            raise RecipeError(f"cannot read recipe {str(path)!r}: {reason}", allowed="a TOML file in UTF-8") from None
         return cls.from_toml(text, str(path), base)
 
     def to_dict(self) -> dict[str, Any]:

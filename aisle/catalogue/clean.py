@@ -272,9 +272,16 @@ def learn_columns(source: Source, settings: CatalogueSettings) -> tuple[ColumnMa
     names: dict[str, None] = {}
     for row in sample:
         names.update(dict.fromkeys(row.values or ()))
-    if sample and not names:
+    if not sample:
         raise CatalogueError(
-            f"no row of {source.name!r} can be read (first reason: line {sample[0].line}: {sample[0].problem})",
+            f"the catalogue {source.name!r} has no rows",
+            allowed="one product or more",
+            fix="export the catalogue again",
+        )
+    if not names:
+        reason = sample[0].problem or "it has no fields"
+        raise CatalogueError(
+            f"no row of {source.name!r} can be read (first reason: line {sample[0].line}: {reason})",
             fix="see `aisle catalogue inspect`",
         )
     columns.learn(names)
