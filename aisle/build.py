@@ -98,7 +98,11 @@ def build_index(
 def _make_parents(folder: Path) -> list[Path]:
     """Make the folders above, and say which were made, the lowest first."""
     made = [parent for parent in folder.parents if not parent.exists()]
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = "it is a file" if isinstance(error, FileExistsError | NotADirectoryError) else error.strerror
+        raise ArtifactError(f"cannot make {str(folder.parent)!r}: {reason}", fix="choose another --out") from None
     return made
 
 

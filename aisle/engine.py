@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -144,10 +144,20 @@ class SearchEngine:
             RequestError: ``k`` or ``offset`` is negative, or the mode unknown.
             FilterError: The filter or sort names a field that does not exist.
         """
-        return self._search(request, None)
+        return self._ranking(request, self._find(request, None))
 
     def search_batch(self, requests: Sequence[SearchRequest], chunk: int = 256) -> Iterator[Ranking]:
         """Answer many requests in order; queries are encoded together, ``chunk`` at a time."""
+        for request, found in self._find_all(requests, chunk):
+            yield self._ranking(request, found)
+
+    def run_batch(self, requests: Sequence[SearchRequest], chunk: int = 256) -> Iterator[tuple[tuple[str, float], ...]]:
+        """The same answers as ``(product id, score)`` alone, best first: deep runs need no products fetched."""
+        for request, found in self._find_all(requests, chunk):
+            page = found.scored[request.offset : request.offset + request.k]
+            yield tuple((product_id, score) for product_id, score, _ in page)
+
+    def _find_all(self, requests: Sequence[SearchRequest], chunk: int) -> Iterator[tuple[SearchRequest, _Found]]:
         for start in range(0, len(requests), chunk):
             part = requests[start : start + chunk]
             texts = [self._text(request.text) for request in part]
@@ -155,13 +165,14 @@ class SearchEngine:
             encoded = self.encoder.encode([texts[i] for i in wanted], "query")
             vectors = dict(zip(wanted, encoded, strict=True))
             for i, request in enumerate(part):
-                yield self._search(request, vectors.get(i))
+                yield request, self._find(request, vectors.get(i))
 
     @staticmethod
     def _text(text: str) -> str:
         return normalise(text[:MAX_QUERY_CHARS])
 
-    def _search(self, request: SearchRequest, vector: Array | None) -> Ranking:
+    def _find(self, request: SearchRequest, vector: Array | None) -> _Found:
+        """All candidates in their final order; the query's vector is encoded here if it is not given."""
         _check(request)
         clock = _Clock(request.deadline_ms)
         settings = self.recipe.search
@@ -203,9 +214,12 @@ class SearchEngine:
                 clock.lap("rerank")
         if request.sort and text:
             scored = self._sort(request, scored)
-        hits = self._hits(scored, request)
-        clock.lap("fetch")
-        return Ranking(request, hits, total, tuple(degraded), clock.laps)
+        return _Found(scored, total, tuple(degraded), clock)
+
+    def _ranking(self, request: SearchRequest, found: _Found) -> Ranking:
+        hits = self._hits(found.scored, request)
+        found.clock.lap("fetch")
+        return Ranking(request, hits, found.total, found.degraded, found.clock.laps)
 
     def _identified(self, request: SearchRequest) -> list[str]:
         keys = identifier_keys(request.text)
@@ -220,10 +234,12 @@ class SearchEngine:
         return list(ids)
 
     def _rerank(self, reranker: Reranker, text: str, scored: list[Scored]) -> list[Scored]:
-        head = scored[: self.recipe.search.rerank_depth]
-        products = self._products([item[0] for item in head])
+        depth = self.recipe.search.rerank_depth
+        products = self._products([item[0] for item in scored[:depth]])
+        there = {product.id for product in products}  # not one that another process has deleted since
         scores = reranker.score(text, products)
-        return reorder(scored, "rerank", [float(score) for score in scores])
+        head = [item for item in scored[:depth] if item[0] in there]
+        return reorder(head + scored[depth:], "rerank", [float(score) for score in scores])
 
     def _sort(self, request: SearchRequest, scored: list[Scored]) -> list[Scored]:
         products = self._products([item[0] for item in scored])
@@ -252,6 +268,14 @@ def check_index(folder: Path) -> Manifest:
         ArtifactError: The folder is not a finished index.
     """
     return read_manifest(folder, KIND, FORMAT)
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    scored: list[Scored]
+    total: int
+    degraded: tuple[str, ...]
+    clock: _Clock
 
 
 class _Clock:

@@ -73,11 +73,7 @@ def shops(data: Path) -> Iterator[tuple[str, list[Product], list[Judgment]]]:
 def measure(engine: SearchEngine, judgments: list[Judgment], k: int) -> dict[str, float]:
     texts = {judgment.query_id: judgment.query for judgment in judgments}
     requests = [SearchRequest(text, k=k) for text in texts.values()]
-    rankings = engine.search_batch(requests)
-    run = {
-        query: [(hit.product_id, hit.score) for hit in ranking.hits]
-        for query, ranking in zip(texts, rankings, strict=True)
-    }
+    run = dict(zip(texts, engine.run_batch(requests), strict=True))
     found = evaluate(align(run, judgments), judgments, [NDCG])
     return {t: round(found.summary(NDCG, t).interval.mean, 4) for t in ("wrong", "removed")}
 

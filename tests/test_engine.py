@@ -185,6 +185,14 @@ def test_a_batch_answers_like_single_searches(engine):
     assert [ids(r) for r in batch] == [ids(engine.search(r)) for r in requests]
 
 
+def test_a_run_is_the_hits_without_their_products(engine):
+    requests = [SearchRequest(text, mode="hybrid", k=4, offset=1) for text in ("ink", "", "LC51Y camera")]
+    rankings = engine.search_batch(requests)
+    want = [tuple((hit.product_id, hit.score) for hit in ranking.hits) for ranking in rankings]
+    assert list(engine.run_batch(requests)) == want
+    assert all(want)
+
+
 def test_chinese_words(engine):
     assert ids(engine.search(SearchRequest("手机", mode="bm25")))[0] == "9"
 

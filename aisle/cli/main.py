@@ -34,7 +34,7 @@ def run() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a terminal that cannot show a title shows `?` for it
     try:
-        status = cli(standalone_mode=False)
+        status = cli(prog_name="aisle", standalone_mode=False)
         if isinstance(status, int):  # click returns the code of an early end, such as that of `--help`
             sys.exit(status)
     except AisleError as error:

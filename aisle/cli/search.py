@@ -155,7 +155,7 @@ def answer(
     requests = [SearchRequest(text=text, k=k, mode=mode) for _, text in queries]
     found: dict[str, list[tuple[str, float]]] = {}
     with progress_bar() as progress:
-        for (query_id, _), ranking in zip(queries, engine.search_batch(requests), strict=True):
-            found[query_id] = [(hit.product_id, hit.score) for hit in ranking.hits]
+        for (query_id, _), hits in zip(queries, engine.run_batch(requests), strict=True):
+            found[query_id] = list(hits)
             progress(f"search, {mode}", len(found), len(queries))
     return found
