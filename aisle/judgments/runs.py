@@ -89,7 +89,10 @@ def _lines(run: Run, tag: str) -> Iterator[str]:
         name, products = run_name(query), [run_name(product) for product, _ in hits]
         if "" in products or len(set(products)) < len(products):
             twice = next(product for product in products if not product or products.count(product) > 1)
-            raise JudgmentError(f"query {query!r}: product {twice!r} is empty or occurs twice in a run")
+            raise JudgmentError(
+                f"query {query!r}: product {twice!r} is empty or occurs twice in a run",
+                fix="give products ids that differ in more than white space, which a run writes as `_`",
+            )
         scores = decreasing([score for _, score in hits])
         for rank, (product, score) in enumerate(zip(products, scores, strict=True), start=1):
             yield f"{name} Q0 {product} {rank} {score:.9g} {tag}\n"
