@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from aisle.artifacts import MANIFEST, Manifest, one_writer, read_manifest, swap_in, write_manifest, write_text
+from aisle.artifacts import MANIFEST, Manifest, one_writer, read_manifest, recover, swap_in, write_manifest, write_text
 from aisle.catalogue.render import Renderer
 from aisle.config import Recipe
 from aisle.errors import ArtifactError, CatalogueError, RecipeError
@@ -72,7 +72,7 @@ def build_index(
 
     Raises:
         ArtifactError: The folder holds something else than an index.
-        CatalogueError: There are no products.
+        CatalogueError: There are no products, or two have the same id.
         IndexLockedError: Another process is writing to this index.
     """
     renderer = Renderer(recipe.render, encoder.count_tokens)
@@ -83,6 +83,7 @@ def build_index(
     made = _make_parents(folder)
     try:
         with one_writer(folder):
+            recover(folder)
             if _holds(folder, made_by, recipe):
                 fill.run(folder)
                 _finish(folder, fill, made_by, attach)
@@ -128,9 +129,12 @@ def _holds(folder: Path, made_by: dict[str, str], recipe: Recipe) -> bool:
     manifest = read_manifest(folder, KIND, FORMAT)
     try:
         same_words = set(stored_recipe(folder).index.field_weights) == set(recipe.index.field_weights)
+        if dict(manifest.fingerprint) != made_by or not same_words:
+            return False
+        LanceIndex.open(folder / "lance", recipe.index).close()
     except ArtifactError:  # a damaged index is replaced
         return False
-    return dict(manifest.fingerprint) == made_by and same_words and (folder / "lance").is_dir()
+    return True
 
 
 def _build_aside(folder: Path, fill: _Fill, made_by: dict[str, str], attach: Callable[[Path], None] | None) -> Path:
@@ -173,18 +177,37 @@ class _Fill:
             else LanceIndex.create(lance, self.recipe.index, {"text": self.encoder.dim})
         )
         with closing(index):
-            gone = set(index.ids())
-            for batch in _batches(self.products):
-                _write(index, batch, self.encoder, self.renderer)
-                gone.difference_update(product.id for product in batch)
-                self.done += len(batch)
-                report("index", self.done, total)
-            if not self.done:
-                raise CatalogueError("there are no products to index", fix="see `aisle catalogue inspect FILE`")
-            index.delete(sorted(gone))
+            before = index.version
+            try:
+                self._bring_up_to_date(index, report, total)
+            except Exception:
+                index.roll_back(before)  # half an update is none
+                raise
             report("optimise", 0, 1)
             index.optimize(wait=True)
             report("optimise", 1, 1)
+
+    def _bring_up_to_date(self, index: LanceIndex, report: Progress, total: int | None) -> None:
+        gone = set(index.ids())
+        seen: set[str] = set()
+        for batch in _batches(self.products):
+            _refuse_repeated(batch, seen)
+            _write(index, batch, self.encoder, self.renderer)
+            gone.difference_update(product.id for product in batch)
+            self.done += len(batch)
+            report("index", self.done, total)
+        if not self.done:
+            raise CatalogueError("there are no products to index", fix="see `aisle catalogue inspect FILE`")
+        index.delete(sorted(gone))
+
+
+def _refuse_repeated(batch: Sequence[Product], seen: set[str]) -> None:
+    for product in batch:
+        if product.id in seen:
+            raise CatalogueError(
+                f"two products have the id {product.id!r}", fix="clean the catalogue first: it keeps the first of them"
+            )
+        seen.add(product.id)
 
 
 def _batches(products: Iterable[Product]) -> Iterator[list[Product]]:

@@ -45,12 +45,13 @@ class SearchEngine:
         self.recipe = recipe
         self.reranker = reranker
         self._folder: Path | None = None
+        self._made: int | None = None
 
     @classmethod
     def build(
         cls,
         products: Iterable[Product],
-        folder: Path,
+        folder: Path | str,
         recipe: Recipe | None = None,
         *,
         encoder: Encoder | None = None,
@@ -67,13 +68,13 @@ class SearchEngine:
         """
         recipe = recipe or Recipe()
         encoder = encoder or load_encoder(recipe.encoder)
-        build_index(products, folder, recipe, encoder, progress)
+        build_index(products, Path(folder), recipe, encoder, progress)
         return cls.open(folder, encoder=encoder)
 
     @classmethod
     def open(
         cls,
-        folder: Path,
+        folder: Path | str,
         recipe: Recipe | None = None,
         *,
         encoder: Encoder | None = None,
@@ -92,7 +93,8 @@ class SearchEngine:
             ArtifactError: The folder is not a finished index.
             FingerprintError: The index was made by another encoder, renderer or normaliser.
         """
-        manifest = check_index(folder)
+        folder = Path(folder)
+        made, manifest = _identity(folder), check_index(folder)
         recipe = recipe or stored_recipe(folder)
         encoder = encoder or load_encoder(recipe.encoder)
         renderer = Renderer(recipe.render, encoder.count_tokens)
@@ -105,10 +107,10 @@ class SearchEngine:
                     fix="search without --recipe, or index the catalogue again with these settings",
                 )
         engine = cls(LanceIndex.open(folder / "lance", recipe.index), encoder, recipe, reranker)
-        engine._folder = folder
+        engine._folder, engine._made = folder, made
         return engine
 
-    def save(self, folder: Path) -> None:
+    def save(self, folder: Path | str) -> None:
         """Copy the whole engine to another folder, complete or not at all.
 
         Raises:
@@ -116,6 +118,7 @@ class SearchEngine:
         """
         if self._folder is None:
             raise ArtifactError("this engine has no folder to copy", fix="make it with SearchEngine.build or open")
+        folder = Path(folder)
         if folder.exists():
             raise ArtifactError(f"{str(folder)!r} exists", fix="name a folder that does not exist yet")
         part = folder.with_name(f".{folder.name}.building")
@@ -137,11 +140,12 @@ class SearchEngine:
         """Answer one request.
 
         A blank query browses: all products that pass the filter, by ``request.sort``, then id. ``k`` of 0 gives
-        no hits but the total; a ``k`` past the end gives what there is. With ``request.sort`` the candidates that
-        retrieval found are ordered by it, not by relevance.
+        no hits but the total; a ``k`` past the end gives what there is. With ``request.sort`` the products that
+        BM25 found and the ``rerank_depth`` nearest by meaning are ordered by it, not by relevance.
 
         Raises:
             RequestError: ``k`` or ``offset`` is negative, or the mode unknown.
+        FingerprintError: The index was replaced by another one since it was opened.
             FilterError: The filter or sort names a field that does not exist.
         """
         return self._ranking(request, self._find(request, None))
@@ -174,6 +178,11 @@ class SearchEngine:
     def _find(self, request: SearchRequest, vector: Array | None) -> _Found:
         """All candidates in their final order; the query's vector is encoded here if it is not given."""
         _check(request)
+        if self._folder is not None and _identity(self._folder) != self._made:
+            raise FingerprintError(
+                f"the index {str(self._folder)!r} was replaced since it was opened",
+                fix="open it again: the new one may be of another encoder or renderer",
+            )
         clock = _Clock(request.deadline_ms)
         settings = self.recipe.search
         text = self._text(request.text)
@@ -201,10 +210,6 @@ class SearchEngine:
 
         scored = fuse(lists, settings.weights, settings.rrf_k)
         if text:
-            total = len(scored)
-            if settings.identifiers:
-                scored = lift(scored, "identifier", self._identified(clean))
-                total = len(scored)
             clock.lap("fusion")
         if self.reranker is not None and text and not request.sort:
             if clock.spent:
@@ -212,8 +217,12 @@ class SearchEngine:
             else:
                 scored = self._rerank(self.reranker, text, scored)
                 clock.lap("rerank")
+        if text and settings.identifiers:
+            scored = lift(scored, "identifier", self._identified(clean))  # after the re-ranker: an exact name wins
+            clock.lap("identifier")
         if request.sort and text:
             scored = self._sort(request, scored)
+        total = len(scored) if text else total
         return _Found(scored, total, tuple(degraded), clock)
 
     def _ranking(self, request: SearchRequest, found: _Found) -> Ranking:
@@ -242,9 +251,17 @@ class SearchEngine:
         return reorder(head + scored[depth:], "rerank", [float(score) for score in scores])
 
     def _sort(self, request: SearchRequest, scored: list[Scored]) -> list[Scored]:
-        products = self._products([item[0] for item in scored])
-        by_id = {item[0]: item for item in scored}
+        by_id = {item[0]: item for item in scored if self._worth_sorting(item)}
+        products = self._products(list(by_id))
         return [by_id[product.id] for product in order_by(products, request.sort)]
+
+    def _worth_sorting(self, item: Scored) -> bool:
+        """Every product has some cosine: sorted by price, the cheapest of a thousand neighbours is no answer."""
+        parts = item[2]
+        return any(
+            stage in ("bm25", "identifier") or (part.rank is not None and part.rank <= self.recipe.search.rerank_depth)
+            for stage, part in parts.items()
+        )
 
     def _products(self, ids: Sequence[str]) -> list[Product]:
         return [product for product in self.index.get(ids) if product is not None]
@@ -268,6 +285,14 @@ def check_index(folder: Path) -> Manifest:
         ArtifactError: The folder is not a finished index.
     """
     return read_manifest(folder, KIND, FORMAT)
+
+
+def _identity(folder: Path) -> int | None:
+    """Which folder this is, however often it is brought up to date; None where there is none."""
+    try:
+        return (folder / "lance").stat().st_ino
+    except OSError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -209,6 +210,14 @@ def test_a_reranker_reads_products_and_decides(folder, encoder):
         assert ranking.hits[0].parts["rerank"].rank == 1
 
 
+def test_a_reranker_does_not_displace_an_exact_identifier(folder, encoder):
+    with SearchEngine.open(folder, encoder=encoder, reranker=LongestTitle()) as engine:
+        ranking = engine.search(SearchRequest("LC51C"))
+        assert ids(ranking)[0] == "3"
+        hit = ranking.hits[0]
+        assert hit.score == pytest.approx(sum(part.contribution for part in hit.parts.values()))
+
+
 def test_search_with_another_renderer_is_refused_with_the_cure(folder, encoder):
     recipe = Recipe.from_toml('[render]\nfields = ["title"]')
     with pytest.raises(FingerprintError, match=r"renderer(.|\n)*index the catalogue again"):
@@ -275,6 +284,59 @@ def test_a_failed_update_loses_nothing(tmp_path, encoder):
         SearchEngine.build([], out, encoder=encoder)
     with SearchEngine.open(out, encoder=encoder) as engine:
         assert engine.index.count() == len(PRODUCTS)
+
+
+def test_an_update_that_fails_midway_changes_nothing(tmp_path, encoder, monkeypatch):
+    out = tmp_path / "shop"
+    SearchEngine.build(PRODUCTS, out, encoder=encoder).close()
+    monkeypatch.setattr("aisle.build.BATCH", 2)
+
+    def breaking():
+        yield from (dataclasses.replace(product, title="changed") for product in PRODUCTS[:4])
+        yield Product("new", "new")
+        raise CatalogueError("row 6 is broken")
+
+    with pytest.raises(CatalogueError, match="row 6"):
+        SearchEngine.build(breaking(), out, encoder=encoder)
+    with SearchEngine.open(out, encoder=encoder) as engine:
+        assert list(engine.index.get([product.id for product in PRODUCTS])) == PRODUCTS
+        assert engine.index.count() == len(PRODUCTS)
+        assert ids(engine.search(SearchRequest("digital camera", k=1))) == ["7"]
+
+
+def test_two_products_with_one_id_are_refused(tmp_path, encoder):
+    with pytest.raises(CatalogueError, match="two products have the id '1'"):
+        SearchEngine.build([PRODUCTS[0], PRODUCTS[1], PRODUCTS[0]], str(tmp_path / "shop"), encoder=encoder)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_index_replaced_under_an_open_engine_is_noticed(tmp_path, encoder):
+    out = tmp_path / "shop"
+    with SearchEngine.build(PRODUCTS, out, encoder=encoder) as engine:
+        SearchEngine.build(PRODUCTS[:3], out, encoder=encoder).close()
+        assert len(engine.search(SearchRequest("", k=10)).hits) == 3  # brought up to date in place: goes on
+        recipe = Recipe.from_toml('[render]\nfields = ["title"]')
+        SearchEngine.build(PRODUCTS[:3], out, recipe, encoder=encoder).close()
+        with pytest.raises(FingerprintError, match="was replaced"):
+            engine.search(SearchRequest("camera"))
+
+
+def test_a_damaged_table_is_built_again(tmp_path, encoder):
+    out = tmp_path / "shop"
+    SearchEngine.build(PRODUCTS, out, encoder=encoder).close()
+    shutil.rmtree(out / "lance" / "products.lance")
+    with SearchEngine.build(PRODUCTS, out, encoder=encoder) as engine:
+        assert engine.index.count() == len(PRODUCTS)
+
+
+def test_a_kill_between_the_renames_loses_nothing(tmp_path, encoder):
+    out = tmp_path / "shop"
+    SearchEngine.build(PRODUCTS, out, encoder=encoder).close()
+    out.rename(tmp_path / ".shop.old")
+    counting = CountingEncoder()
+    SearchEngine.build(PRODUCTS, out, encoder=counting).close()
+    assert counting.encoded == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["shop"]
 
 
 def test_a_folder_with_other_things_is_not_touched(tmp_path, encoder):

@@ -198,8 +198,8 @@ class Builder:
         for column in self.columns.fields.get(target, ()):
             cell = values.get(column)
             parts = to_list(cell, separators)
-            if target == "identifiers" and isinstance(cell, str) and any(" " in str(part) for part in parts):
-                parts = [cell]  # a model's name with a comma in it, not a list of codes
+            if target == "identifiers" and isinstance(cell, str) and not all(_is_code(str(part)) for part in parts):
+                parts = [cell]  # a model's name with a comma in it ("Cat6, 10ft"), not a list of codes
             for part in parts:
                 if isinstance(part, dict):
                     part = part.get("src") or part.get("url") or part.get("value")
@@ -330,3 +330,7 @@ def _as_mapping(value: Any) -> dict[str, Any] | None:
 
 def _show(value: Any) -> str:
     return (value if isinstance(value, str) else repr(value))[:200]
+
+
+def _is_code(part: str) -> bool:
+    return len(part) >= 5 and " " not in part and any(c.isdigit() for c in part)

@@ -65,4 +65,4 @@ def _plain(value: Any) -> Any:
         return value.total_seconds()
     if isinstance(value, bytes):
         return value.decode("utf-8", errors="replace")
-    return value
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)  # UUID and what may come

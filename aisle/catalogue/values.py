@@ -27,7 +27,8 @@ _CODES_WORDS = """
 """
 _CODES = frozenset(_CODES_WORDS.split())
 _DOT_THOUSANDS = frozenset({"EUR", "BRL", "DKK", "TRY", "IDR", "VND", "CLP", "COP", "ARS", "NOK", "SEK", "RON"})
-_AMOUNT = re.compile(r"[-−]?\s*\d(?:[\d.,'’ ]*\d)?")
+_AMOUNT = re.compile(r"[-−]?\s*(?:\d{1,3}(?:[ '’]\d{3})+(?!\d)(?:[.,]\d+)?|\d(?:[\d.,]*\d)?)")
+_TIMES = {"k": 1_000, "m": 1_000_000, "万": 10_000, "千": 1_000}
 _YES_WORDS = """
     true yes y 1 t in_stock instock available on_hand preorder pre_order backorder limited_availability
     limitedavailability in_store_only online_only 有货 现货 有库存 有 是 在售 上架 可售
@@ -78,9 +79,10 @@ def to_number(value: Any) -> float | None:
 
 
 def to_count(value: Any) -> int | None:
-    """A whole number of at least 0, below 2**53; None otherwise."""
-    number = to_number(value)
-    return int(number) if number is not None and 0 <= number < 2**53 else None
+    """A whole number of at least 0, below 2**53, also as "1.2k" or "2万+"; None otherwise."""
+    short = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kKmM万千])\+?", value.strip()) if isinstance(value, str) else None
+    number = round(float(short[1]) * _TIMES[short[2].lower()]) if short else to_number(value)
+    return int(number) if number is not None and 0 <= number < 2**53 and number == int(number) else None
 
 
 def to_flag(value: Any) -> bool | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import chain
 from pathlib import Path
@@ -208,13 +209,32 @@ class LanceIndex:
 
     def close(self) -> None:
         """Wait for background work and let go of the lock."""
-        self._join()
-        self._lock.release()
+        try:
+            self._join()
+        finally:
+            self._lock.release()
 
-    def _write(self) -> Any:
-        """The right to write: in this process, and before all others."""
-        self._lock.acquire()
-        return self._writing
+    @contextmanager
+    def _write(self) -> Iterator[None]:
+        """The right to write: first among this process's threads, then before all other processes."""
+        with self._writing:
+            self._lock.acquire()
+            yield
+
+    @property
+    def version(self) -> int:
+        """The number of the latest commit."""
+        return int(self._table.version)
+
+    def roll_back(self, version: int) -> None:
+        """Make the products those of an earlier commit, as a new commit.
+
+        Raises:
+            IndexLockedError: Another process is writing.
+        """
+        with self._write():
+            self._table.restore(version)
+            self._table.checkout_latest()
 
     # --- reading ---
 
@@ -337,11 +357,13 @@ class LanceIndex:
     def _total(self, condition: str | None) -> int:
         """How many rows meet a condition; remembered until the table changes, since stages and pages ask again."""
         key = (self._table.version, condition)
-        if key not in self._totals:
+        total = self._totals.get(key)
+        if total is None:
+            total = int(self._table.count_rows(condition))
             if len(self._totals) >= MAX_TOTALS:
                 self._totals.clear()
-            self._totals[key] = int(self._table.count_rows(condition))
-        return self._totals[key]
+            self._totals[key] = total
+        return total
 
     def _condition(self, filter: Filter | None) -> str | None:
         if filter is None:

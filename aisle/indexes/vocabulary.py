@@ -6,6 +6,7 @@ readers follow it as it grows. Words of products since deleted stay. Knows words
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ class Vocabulary:
         self._words: set[str] = set()
         self._list: list[str] = []
         self._read = 0
+        self._reading = threading.Lock()
 
     def add(self, texts: Iterable[str]) -> None:
         """Note the words of these texts. Call with the writer's lock held, before the products are written."""
@@ -73,15 +75,17 @@ class Vocabulary:
 
     def _follow(self) -> None:
         """Read what was appended since the last time, whole lines only."""
-        try:
-            with self.path.open("rb") as file:
-                file.seek(self._read)
-                added = file.read()
-        except FileNotFoundError:
-            return
-        whole = added[: added.rfind(b"\n") + 1]
-        if whole:
-            self._read += len(whole)
-            fresh = [word for word in whole.decode(errors="replace").split("\n") if word and word not in self._words]
-            self._words.update(fresh)
-            self._list.extend(fresh)
+        with self._reading:  # searches run in many threads
+            try:
+                with self.path.open("rb") as file:
+                    file.seek(self._read)
+                    added = file.read()
+            except FileNotFoundError:
+                return
+            whole = added[: added.rfind(b"\n") + 1]
+            if whole:
+                self._read += len(whole)
+                words = whole.decode(errors="replace").split("\n")
+                fresh = [word for word in words if word and word not in self._words]
+                self._words.update(fresh)
+                self._list.extend(fresh)

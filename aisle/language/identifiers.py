@@ -11,6 +11,12 @@ from aisle.language.normalise import fold_identifier
 
 _WORD = re.compile(r"(?<![A-Za-z0-9.])[A-Za-z0-9]+(?:[-/][A-Za-z0-9]+)*(?![A-Za-z0-9]|\.\d)")
 _LETTER_BEFORE_DIGIT = re.compile(r"[a-z].*\d")
+_UNITS = """
+    ft feet foot in inch inches cm mm m km yd kg g mg lb lbs oz ml l cl gal kb mb gb tb hz khz mhz ghz rpm w kw wh kwh v
+    kv a ma mah ah va dpi fps mp megapixel megapixels p k d pc pcs pack bit port ports x st nd rd th gbps mbps usd eur
+"""
+_MEASURE = re.compile(rf"\d+(?:{'|'.join(_UNITS.split())})")
+_KIND = re.compile(r"(?:cat|ddr|gddr|usb|hdmi|mp|rj|ps|ac|wifi|lga|sata|pci|pcie|aa|win|windows|office)\d+[a-z]?")
 _SIZE = re.compile(r"\d+x\d")
 
 
@@ -30,15 +36,22 @@ def model_codes(text: str) -> tuple[str, ...]:
     for word in code_words(text):
         for form in (word, word.split("/")[0]):
             folded = fold_identifier(form)
-            if _is_code(folded):
+            if is_model_code(folded):
                 found[folded] = None
     return tuple(found)
 
 
-def _is_code(folded: str) -> bool:
+def is_model_code(folded: str) -> bool:
+    """Whether a folded word has the form of a model code; see ``model_codes``."""
     return (
         len(folded) >= 5
         and sum(c.isdigit() for c in folded) >= 2
         and _LETTER_BEFORE_DIGIT.search(folded) is not None
         and not _SIZE.match(folded)
+        and not is_measure(folded)
     )
+
+
+def is_measure(folded: str) -> bool:
+    """Whether a folded word or phrase is a number with a unit or a kind every shop has: `500gb`, `10ft`, `cat6a`."""
+    return _MEASURE.fullmatch(folded) is not None or _KIND.fullmatch(folded) is not None

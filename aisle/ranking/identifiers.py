@@ -5,10 +5,14 @@ Knows the form of identifiers only; whether a product carries one is the index's
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
-from aisle.language.identifiers import code_words
+from aisle.language.identifiers import code_words, is_measure, is_model_code
 from aisle.language.normalise import fold_identifier
+
+_SHORT_WORD = re.compile(r"[a-z]{1,4}")
+_NUMBER_FIRST = re.compile(r"\d{4,}[a-z]{1,3}")
 
 MAX_WORDS = 32
 """Words of a query that are looked at; an identifier stands early or the query is not about one."""
@@ -17,26 +21,37 @@ MAX_WORDS = 32
 def identifier_keys(text: str) -> tuple[str, ...]:
     """Folded forms in which a query may name an identifier, the whole query first.
 
-    The whole query counts when it has a digit and 3 to 64 letters and digits. A single word, or two neighbours
-    joined ("LC 51C"), counts when it mixes letters with digits in at least 4 places or has at least 8 digits. An
-    all-digit key also comes without leading zeros and at GTIN lengths, since a UPC is an EAN without its zero.
+    The whole query counts when it has a digit and is neither a short number (365), a measure (`10 ft`) nor a kind
+    (`Cat6`). A single word counts when it has at least 8 digits and nothing else, when it has the form of a model code
+    (`LC51C`), or when at least four digits come before letters that are no unit (`51645AE`). Of two neighbours a short
+    word and a word that begins with a digit count together ("LC 51C"). An all-digit key also comes without leading
+    zeros and at GTIN lengths, since a UPC is an EAN without its zero.
     """
     words = text.split()
     keys: dict[str, None] = {}
     whole = fold_identifier(text) if len(words) <= 8 else ""
-    if 3 <= len(whole) <= 64 and any(c.isdigit() for c in whole):
+    if _names_whole(whole):
         keys |= dict.fromkeys(_forms(whole))
-    folded = [fold_identifier(word) for word in words[:MAX_WORDS]]
-    inside = (fold_identifier(word) for word in code_words(" ".join(words[:MAX_WORDS])))  # 华为P40Pro
-    for key in (*folded, *inside, *(a + b for a, b in pairwise(folded))):
-        if _looks_like_identifier(key):
+    near = words[:MAX_WORDS]
+    folded = [fold_identifier(word) for word in near]
+    inside = (fold_identifier(word) for word in code_words(" ".join(near)))  # 华为P40Pro
+    joined = (a + b for a, b in pairwise(folded) if _SHORT_WORD.fullmatch(a) and b[:1].isdigit() and not is_measure(b))
+    for key in (*folded, *inside, *joined):
+        if _names_product(key):
             keys |= dict.fromkeys(_forms(key))
     return tuple(keys)
 
 
-def _looks_like_identifier(key: str) -> bool:
-    digits = sum(c.isdigit() for c in key)
-    return digits >= 8 if digits == len(key) else digits > 0 and 4 <= len(key) <= 64
+def _names_whole(key: str) -> bool:
+    if key.isdigit():
+        return len(key) >= 5
+    return 3 <= len(key) <= 64 and any(c.isdigit() for c in key) and not is_measure(key)
+
+
+def _names_product(key: str) -> bool:
+    if key.isdigit():
+        return len(key) >= 8
+    return len(key) <= 64 and (is_model_code(key) or (bool(_NUMBER_FIRST.fullmatch(key)) and not is_measure(key)))
 
 
 def _forms(key: str) -> tuple[str, ...]:

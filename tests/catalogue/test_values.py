@@ -85,3 +85,18 @@ def test_numbers_and_counts() -> None:
     assert to_count("1,024") == 1024
     assert to_count(-1) is None
     assert to_number("no") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "count"), [("1.2k", 1200), ("12K", 12_000), ("2万+", 20_000), ("3.5", None), ("7", 7)]
+)
+def test_short_counts(text, count):
+    assert to_count(text) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "price"),
+    [("19.99 24.99", 19.99), ("¥199 299.50", 199_299.5), ("1 299,00 €", 1299.0), ("12 999 kr", 12_999.0)],
+)
+def test_blanks_in_prices(text, price):
+    assert to_price(text)[0] == pytest.approx(price)
