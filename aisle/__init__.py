@@ -1,9 +1,6 @@
 """Aisle: product search that understands what shoppers mean.
 
->>> from aisle import Product, SearchEngine, SearchRequest
->>> engine = SearchEngine.build([Product("1", "Running shoes")], "shop")    # doctest: +SKIP
->>> engine.search(SearchRequest("trainers")).hits[0].product.title          # doctest: +SKIP
-'Running shoes'
+`SearchEngine.build`, `open`, `search` and `save` are the few verbs; README.md has an example that runs.
 """
 
 from aisle.config import Recipe

@@ -27,6 +27,8 @@ def main() -> None:
     run("icecat_quality.py", "--index", str(out))
     run("startup.py", str(out))
     run("search_latency.py")
+    run("index.py")
+    run("fusion.py")
     for name, folder in (("duplicates_abt_buy.py", "abt_buy"), ("categories_livostyle.py", "livostyle")):
         if (DATA / folder).exists():
             run(name)
