@@ -3,7 +3,7 @@
     python benchmarks/encoder.py speed     # documents a second, single-query latency, start-up; needs aisle[train]
     python benchmarks/encoder.py render    # dense nDCG@10 on Icecat for several render settings
 
-Reads the Icecat catalogue and judgments from ../shared/data/icecat, or from --data.
+Reads the shipped Icecat sample, or the same two files from --data.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from record import record
 
 from aisle.catalogue.render import Renderer
 from aisle.config import RenderSettings
@@ -46,7 +47,7 @@ EmbeddedEncoder().encode(["wireless mouse"], "query"); print(time.perf_counter()
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("speed", "render"))
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/icecat"))
+    parser.add_argument("--data", type=Path, default=Path(__file__).parent.parent / "samples" / "icecat")
     arguments = parser.parse_args()
     if not (arguments.data / "products.jsonl.gz").exists():
         print(f"no Icecat data in {str(arguments.data)!r}; name its folder with --data", file=sys.stderr)
@@ -68,12 +69,12 @@ def convert(row: dict[str, Any]) -> Product:
         key.removeprefix("attr_")[2:]: tuple(map(str, value)) if isinstance(value, list) else value
         for key, value in row.items()
         if key.startswith("attr_")
-    }
+    } | row.get("attributes", {})
     return Product(
         id=row["id"],
         title=row["title"],
-        brand=row["supplier"],
-        description=row.get("short_description") or "",
+        brand=row.get("brand") or row["supplier"],
+        description=row.get("description") or row.get("short_description") or "",
         attributes=attributes,
     )
 
@@ -126,6 +127,7 @@ def speed(products: Sequence[Product], ratings: Sequence[tuple[str, str, int]]) 
         cosine = (reference * encoder.encode(workloads["rendered"], "product")).sum(1)
         result["cosine"] = {"mean": float(cosine.mean()), "min": float(cosine.min())}
     print(json.dumps(result, indent=2))
+    record("encoder_speed", result)
     return 0
 
 
