@@ -32,9 +32,10 @@ def render() -> str:
         "Made by `scripts/build_cli_docs.py` from the commands' own help. Exit status: 0 done, 1 the input or an "
         "artifact is wrong (at most three lines on standard error), 2 wrong usage, 130 interrupted.",
     ]
+    root = click.Context(cli, info_name="aisle", terminal_width=100, max_content_width=100, **cli.context_settings)
     for name, command in commands(cli, "aisle"):
-        with click.Context(command, info_name=name, terminal_width=100, max_content_width=100) as context:
-            parts += [f"## `{name}`", f"```text\n{command.get_help(context)}\n```"]
+        context = click.Context(command, parent=root, info_name=name.removeprefix("aisle "))
+        parts += [f"## `{name}`", f"```text\n{command.get_help(context)}\n```"]
     return "\n\n".join(parts) + "\n"
 
 

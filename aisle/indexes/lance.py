@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from aisle.config import IndexSettings
-from aisle.errors import ArtifactError, FilterError
+from aisle.errors import ArtifactError
 from aisle.filters.fields import NUMBER_FIELDS, resolve
 from aisle.indexes.bm25 import WordSearch
 from aisle.indexes.browse import browse
@@ -36,7 +36,8 @@ from aisle.indexes.schema import (
     table_schema,
     text_column,
 )
-from aisle.indexes.sql import has_any, one_of, where
+from aisle.indexes.sql import both, has_any, one_of, where
+from aisle.indexes.unknown import unknown_attribute
 from aisle.indexes.vocabulary import TOKENIZER, Vocabulary
 from aisle.types import Array, Candidates, Facets, Filter, Product, Record, SearchRequest
 
@@ -268,7 +269,7 @@ class LanceIndex:
         wanted = list(dict.fromkeys(key for key in keys if key))
         if not wanted:
             return {}
-        condition = _both(self._condition(filter), has_any("keys", wanted))
+        condition = both(self._condition(filter), has_any("keys", wanted))
         found = self._scan(condition, ["id", "keys"])
         carriers: dict[str, list[str]] = {}
         for product_id, carried in zip(found["id"].to_pylist(), found["keys"].to_pylist(), strict=True):
@@ -380,23 +381,7 @@ class LanceIndex:
             if self._table.count_rows(has_any("tokens", [attribute_token(name)])):
                 self._seen_attributes.add(name)
             elif self._table.count_rows():
-                raise self._unknown(name)
-
-    def _unknown(self, name: str) -> FilterError:
-        from rapidfuzz import fuzz, process
-
-        from aisle.filters.fields import PRODUCT_FIELDS
-
-        names: set[str] = set(PRODUCT_FIELDS)
-        for labels in self._scan(None, ["labels"])["labels"].to_pylist():
-            names.update(label[1:].partition("\x1f")[0] for label in labels)
-        alike = process.extract(name, sorted(names), scorer=fuzz.WRatio, processor=str.casefold, limit=5)
-        close = ", ".join(found for found, score, _ in alike if score >= 60)
-        return FilterError(
-            f"no product has an attribute {name!r}",
-            allowed=f"for example {close}" if close else ", ".join(PRODUCT_FIELDS),
-            fix="correct the name, or leave the condition out",
-        )
+                raise unknown_attribute(name, self._scan(None, ["labels"])["labels"].to_pylist())
 
     def _found(self, ids: Sequence[str], columns: list[str]) -> Iterator[dict[str, Any]]:
         for part in _chunks(list(dict.fromkeys(ids))):
@@ -408,10 +393,6 @@ class LanceIndex:
 
     def _vector_names(self) -> list[str]:
         return [name[len(VECTOR) :] for name in self._table.schema.names if name.startswith(VECTOR)]
-
-
-def _both(first: str | None, second: str) -> str:
-    return f"({first}) AND {second}" if first else second
 
 
 def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:

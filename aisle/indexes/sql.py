@@ -124,3 +124,8 @@ def _column(name: str) -> str:
 
 def _number(value: Scalar) -> str:
     return repr(float(value))
+
+
+def both(first: str | None, second: str) -> str:
+    """A condition that meets two, the first of which may be none."""
+    return f"({first}) AND {second}" if first else second
