@@ -188,17 +188,15 @@ class _Fill:
             report("optimise", 1, 1)
 
     def _bring_up_to_date(self, index: LanceIndex, report: Progress, total: int | None) -> None:
-        gone = set(index.ids())
         seen: set[str] = set()
         for batch in _batches(self.products):
             _refuse_repeated(batch, seen)
             _write(index, batch, self.encoder, self.renderer)
-            gone.difference_update(product.id for product in batch)
             self.done += len(batch)
             report("index", self.done, total)
         if not self.done:
             raise CatalogueError("there are no products to index", fix="see `aisle catalogue inspect FILE`")
-        index.delete(sorted(gone))
+        index.delete(sorted(set(index.ids()) - seen))  # what is gone from the catalogue
 
 
 def _refuse_repeated(batch: Sequence[Product], seen: set[str]) -> None:
