@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.artifacts import Manifest, write_manifest, write_text
-from aisle.encoders.onnx import FORMAT, KIND, MODEL_FILE, TOKENIZER_FILE
+from aisle.encoders.onnx import FORMAT, KIND, MODEL_FILE
+from aisle.encoders.tokenise import ENGLISH_FILE
 from aisle.errors import ArtifactError, OptionalDependencyError
 
 Weights = Mapping[str, NDArray[np.float32]]
@@ -84,18 +85,37 @@ def export_encoder(source: Path, out: Path, details: Mapping[str, Any]) -> Manif
         OptionalDependencyError: The packages of aisle[train] are missing.
     """
     try:
-        import onnx
+        import onnx  # noqa: F401  told now, before anything is read
         from transformers import AutoModel
     except ImportError as error:
         raise OptionalDependencyError(error.name or "onnx", "train", "exporting an encoder") from None
     shape = BertShape.read(source)
     model = AutoModel.from_pretrained(source, local_files_only=True)
     weights = {name: value.float().numpy() for name, value in model.state_dict().items()}
+    return write_encoder(weights, shape, {ENGLISH_FILE: _free_tokenizer(source / ENGLISH_FILE)}, out, details)
+
+
+def write_encoder(
+    weights: Weights, shape: BertShape, tokenizers: Mapping[str, str], out: Path, details: Mapping[str, Any]
+) -> Manifest:
+    """Write the folder of an ``OnnxEncoder`` from weights under the names of transformers' BERT.
+
+    Args:
+        weights: In float; the word embeddings may have any number of rows.
+        shape: Sizes of the model.
+        tokenizers: The tokenizer files by name.
+        out: The folder to write, made if need be.
+        details: What else the manifest should say.
+    """
+    import onnx
+
     out.mkdir(parents=True, exist_ok=True)
     onnx.save(_build(weights, shape), out / MODEL_FILE)
-    write_text(out / TOKENIZER_FILE, _free_tokenizer(source / "tokenizer.json"))
-    sums = {name: sha256((out / name).read_bytes()).hexdigest() for name in (MODEL_FILE, TOKENIZER_FILE)}
-    sizes = {name: (out / name).stat().st_size for name in (MODEL_FILE, TOKENIZER_FILE)}
+    for name, text in tokenizers.items():
+        write_text(out / name, text)
+    files = (MODEL_FILE, *tokenizers)
+    sums = {name: sha256((out / name).read_bytes()).hexdigest() for name in files}
+    sizes = {name: (out / name).stat().st_size for name in files}
     manifest = Manifest(
         kind=KIND,
         format=FORMAT,

@@ -19,15 +19,14 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from aisle.artifacts import Manifest, read_manifest
+from aisle.encoders.tokenise import BilingualTokenizer, WordPieceTokenizer
 from aisle.errors import ArtifactError
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
-
     from aisle.types import Array
 
 KIND, FORMAT = "encoder", 1
-MODEL_FILE, TOKENIZER_FILE = "model.onnx", "tokenizer.json"
+MODEL_FILE = "model.onnx"
 _CHUNK = 1024
 """Texts tokenised at a time: bounds the memory that token lists take, whatever the caller passes."""
 _GROUP = 16
@@ -69,7 +68,7 @@ class OnnxEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """A hash of the hashes in the manifest: model, tokenizer and pooling."""
+        """A hash of the hashes in the manifest: model, tokenizers and pooling."""
         made_of = sorted(self._manifest.fingerprint.items())
         return blake2b(repr(made_of).encode(), digest_size=16).hexdigest()
 
@@ -82,27 +81,26 @@ class OnnxEncoder:
         """
         vectors = np.empty((len(texts), self.dim), np.float32)
         for start in range(0, len(texts), _CHUNK):
-            chunk = [_valid(text) for text in texts[start : start + _CHUNK]]
-            tokenised = self._tokenizer.encode_batch_fast(chunk)
-            self._run(tokenised, vectors[start : start + len(tokenised)])
+            ids = self._tokenizer.ids([_valid(text) for text in texts[start : start + _CHUNK]])
+            self._run(ids, vectors[start : start + len(ids)])
         return vectors
 
     def count_tokens(self, text: str) -> int:
         """How many tokens the whole text takes, the two special ones included."""
-        return len(self._counter.encode(_valid(text)).ids)
+        return self._tokenizer.count(_valid(text))
 
-    def _run(self, tokenised: Sequence[Encoding], out: Array) -> None:
+    def _run(self, ids: Sequence[list[int]], out: Array) -> None:
         """Fill the rows of ``out``, longest text first so that the threads finish together."""
         session = self._session
 
         def run(group: Sequence[int]) -> None:
             for row in group:
-                (out[row],) = session.run(None, {"input_ids": np.array([tokenised[row].ids], np.int64)})[0]
+                (out[row],) = session.run(None, {"input_ids": np.array([ids[row]], np.int64)})[0]
 
-        if len(tokenised) == 1 or self.threads == 1:
-            run(range(len(tokenised)))
+        if len(ids) == 1 or self.threads == 1:
+            run(range(len(ids)))
             return
-        order = sorted(range(len(tokenised)), key=lambda row: -len(tokenised[row].ids))
+        order = sorted(range(len(ids)), key=lambda row: -len(ids[row]))
         size = min(_GROUP, -(-len(order) // self.threads))
         pool = ThreadPoolExecutor(self.threads)
         try:
@@ -112,24 +110,11 @@ class OnnxEncoder:
             pool.shutdown(cancel_futures=True)
 
     @cached_property
-    def _tokenizer(self) -> Tokenizer:
-        tokenizer = self._read_tokenizer()
-        tokenizer.enable_truncation(self.max_tokens)
-        return tokenizer
-
-    @cached_property
-    def _counter(self) -> Tokenizer:
-        return self._read_tokenizer()
-
-    def _read_tokenizer(self) -> Tokenizer:
-        from tokenizers import Tokenizer
-
-        try:
-            return Tokenizer.from_file(str(self.folder / TOKENIZER_FILE))
-        except Exception as error:  # tokenizers raises nothing narrower
-            raise ArtifactError(
-                f"cannot read {str(self.folder / TOKENIZER_FILE)!r}: {error}", fix="make the encoder again"
-            ) from None
+    def _tokenizer(self) -> WordPieceTokenizer | BilingualTokenizer:
+        offset = self._manifest.details.get("han_offset")
+        if offset is None:
+            return WordPieceTokenizer(self.folder, self.max_tokens)
+        return BilingualTokenizer(self.folder, int(offset), self.max_tokens)
 
     @cached_property
     def _session(self) -> Any:

@@ -1,0 +1,48 @@
+"""From a trained student to the folder of an encoder: rows added up, weights in 8 bits, card and manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aisle.artifacts import Manifest
+from aisle.encoders.export import BertShape, write_encoder
+from aisle.encoders.tokenise import ENGLISH_FILE, HAN_FILE
+from aisle.training.bilingual.model import Student
+from aisle.training.bilingual.vocabulary import Vocabulary
+
+SCRIPTS = ("Han", "Latin")
+"""What the encoder reads; digits and punctuation belong to no script."""
+
+
+def weights(student: Student) -> dict[str, np.ndarray]:
+    """The student as a plain BERT: names of transformers, Chinese rows after the English ones."""
+    found = {name: value.detach().float().numpy() for name, value in student.bert.state_dict().items()}
+    rows = [student.english.weight.detach().numpy(), student.rows()]
+    return found | {"embeddings.word_embeddings.weight": np.concatenate(rows).astype(np.float32)}
+
+
+def export(
+    student: Student,
+    vocabulary: Vocabulary,
+    english_json: str,
+    source: Path,
+    out: Path,
+    details: Mapping[str, Any],
+) -> Manifest:
+    """Write the folder that `aisle.encoders.onnx.OnnxEncoder` reads.
+
+    Args:
+        student: After training.
+        vocabulary: Its Chinese words.
+        english_json: The English tokenizer with the ids that the student has.
+        source: The folder of the English model, for its sizes.
+        out: The folder to write.
+        details: What else the manifest should say: name, licence, data, command.
+    """
+    tokenizers = {ENGLISH_FILE: english_json, HAN_FILE: vocabulary.tokenizer_json()}
+    more = {"han_offset": student.offset, "scripts": list(SCRIPTS), **details}
+    return write_encoder(weights(student), BertShape.read(source), tokenizers, out, more)

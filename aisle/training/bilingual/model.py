@@ -1,0 +1,119 @@
+"""The student: a BERT sentence encoder whose vocabulary continues with Chinese rows.
+
+A Chinese row is the sum of a part of its own and the mean of parts that belong to its characters, so that what is
+learnt of 壳 in 手机壳 helps 保护壳; `rows` adds them up into plain rows for the export. English rows stay as they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aisle.training.bilingual.vocabulary import Vocabulary
+
+CHARACTER_SHARE = 0.5
+
+
+class Student(nn.Module):
+    """Token ids to unit vectors.
+
+    Args:
+        source: A sentence-transformers folder that holds a BERT with mean pooling.
+        vocabulary: The Chinese rows.
+        first: What they begin as, ``(words, dim)``.
+        kept: The English rows that stay, by their ids in the source.
+    """
+
+    def __init__(self, source: Path, vocabulary: Vocabulary, first: np.ndarray, kept: Sequence[int]) -> None:
+        super().__init__()
+        from transformers import AutoModel
+
+        bert = AutoModel.from_pretrained(
+            source,
+            local_files_only=True,
+            add_pooling_layer=False,
+            attn_implementation="eager",  # on a CPU the fused kernel takes twice as long for short texts
+            hidden_dropout_prob=0.0,  # the teacher is fixed: noise only slows this down, by a third
+            attention_probs_dropout_prob=0.0,
+        )
+        self.bert = bert
+        self.english = nn.Embedding.from_pretrained(bert.embeddings.word_embeddings.weight[list(kept)].detach())
+        bert.embeddings.word_embeddings = self.english
+        self.offset = int(self.english.weight.shape[0])
+        characters = sorted({c for word in vocabulary.words[1:] for c in word})
+        number = {c: i for i, c in enumerate(characters)}
+        spelt = [[number[c] for c in word] if i else [] for i, word in enumerate(vocabulary.words)]
+        self.register_buffer("spelling", torch.tensor([c for word in spelt for c in word]), persistent=False)
+        ends = np.cumsum([0, *map(len, spelt)])
+        self.register_buffer("starts", torch.tensor(ends[:-1]), persistent=False)
+        shared = np.zeros((len(characters), first.shape[1]), np.float32)
+        seen = np.zeros((len(characters), 1), np.float32)
+        for row, word in enumerate(spelt):
+            for c in word:
+                shared[c] += first[row] - first.mean(0)
+                seen[c] += 1
+        shared *= CHARACTER_SHARE / np.maximum(seen, 1)
+        self.characters = nn.Embedding.from_pretrained(torch.from_numpy(shared), freeze=False)
+        with torch.no_grad():
+            rest = torch.from_numpy(first) - self._spelt(torch.arange(len(spelt)))
+        self.words = nn.Embedding.from_pretrained(rest, freeze=False)
+
+    def _spelt(self, rows: Tensor) -> Tensor:
+        starts = self.starts[rows]
+        ends = torch.cat([self.starts[1:], self.starts.new_tensor([len(self.spelling)])])[rows]
+        lengths = ends - starts
+        offsets = lengths.cumsum(0) - lengths
+        flat = self.spelling[torch.repeat_interleave(starts - offsets, lengths) + torch.arange(int(lengths.sum()))]
+        return nn.functional.embedding_bag(flat, self.characters.weight, offsets, mode="mean")
+
+    def rows(self) -> np.ndarray:
+        """All Chinese rows added up, ``(words, dim)``."""
+        with torch.no_grad():
+            everything = torch.arange(self.words.num_embeddings)
+            found: np.ndarray = (self.words(everything) + self._spelt(everything)).numpy()
+        return found
+
+    def _inputs(self, ids: Tensor) -> Tensor:
+        flat = ids.reshape(-1)
+        han = flat >= self.offset
+        out = self.english(flat.clamp(max=self.offset - 1))
+        if han.any():
+            unique, where = torch.unique(flat[han] - self.offset, return_inverse=True)
+            rows = self.words(unique) + self._spelt(unique)
+            out = out.index_put((han.nonzero().squeeze(1),), rows[where].to(out.dtype))
+        return out.reshape(*ids.shape, -1)
+
+    def forward(self, texts: Sequence[Sequence[int]]) -> Tensor:
+        """Encode id lists, special tokens included, into ``(n, dim)`` rows of length 1."""
+        longest = max(map(len, texts))
+        ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts])
+        mask = ids != 0
+        hidden = self.bert(inputs_embeds=self._inputs(ids), attention_mask=mask.long()).last_hidden_state
+        weight = mask.unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * weight).sum(1) / weight.sum(1)
+        return nn.functional.normalize(mean.float(), dim=-1)
+
+    def by_length(self, texts: Sequence[Sequence[int]], budget: int = 2_048) -> Tensor:
+        """`forward` in batches of like length, padding and all of at most ``budget`` tokens, in the order given."""
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        parts: list[Tensor] = []
+        batch: list[int] = []
+        for i in order:
+            if batch and len(texts[i]) * (len(batch) + 1) > budget:
+                parts.append(self([texts[j] for j in batch]))
+                batch = []
+            batch.append(i)
+        if batch:
+            parts.append(self([texts[j] for j in batch]))
+        back = torch.empty(len(order), dtype=torch.long)
+        back[torch.tensor(order)] = torch.arange(len(order))
+        return torch.cat(parts)[back]
+
+    def state(self) -> dict[str, Any]:
+        """What training changes."""
+        return {name: value for name, value in self.state_dict().items() if "word_embeddings" not in name}

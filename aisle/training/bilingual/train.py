@@ -1,0 +1,276 @@
+"""The training loop of the bilingual encoder: distillation, contrast and anchors in every step; resumable.
+
+A step has four parts: Chinese names and sentences that must land where the teacher puts their English; queries and
+titles that must find each other, in Chinese and across; English texts that must stay where they are. Each step draws its
+batch from the seed and its own number, so that a resumed run sees what an uninterrupted one would have; only the memory
+of titles begins anew.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from aisle.training.bilingual.compose import Example
+from aisle.training.bilingual.losses import alignment, contrast
+from aisle.training.bilingual.model import Student
+
+Ids = list[int]
+CHECKPOINT = "checkpoint.pt"
+SAME = 0.9
+"""Teacher's vectors nearer than this mean the same: they are not each other's negatives."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How long, how fast and in which proportions."""
+
+    steps: int = 3_200
+    seed: int = 7
+    names: int = 160
+    sentences: int = 24
+    pairs: int = 72
+    anchors: int = 48
+    row_rate: float = 1e-3
+    body_rate: float = 5e-5
+    warm_up: float = 0.05
+    anchor_weight: float = 4.0
+    split: float = 0.08
+    """How often a word is read as its parts."""
+    further: int = 1_024
+    """Negatives beside those of the batch: the teacher's vectors at random, and the last titles of the student."""
+    save_every: int = 200
+    threads: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Aligned:
+    """Texts and the teacher's vectors of what they mean, ``(n, dim)``; ``weight`` of each in the draw."""
+
+    ids: list[Ids]
+    vectors: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """Queries and titles; rows of ``title_vectors`` and ``query_vectors`` are zero where there is no English.
+
+    ``keys`` says what a title is of: titles with the same key are never each other's negatives from memory.
+    """
+
+    examples: list[Example]
+    query_ids: list[Ids]
+    title_ids: list[Ids]
+    query_vectors: np.ndarray
+    title_vectors: np.ndarray
+    keys: np.ndarray
+    weight: np.ndarray
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """Everything a run draws from."""
+
+    names: Aligned
+    sentences: Aligned
+    anchors: Aligned
+    pairs: Pairs
+
+
+class Trainer:
+    """Trains a student on a corpus.
+
+    Args:
+        student: Changed in place.
+        corpus: What to draw from.
+        pieces: For each Chinese row the rows it falls into when read as its parts.
+        settings: See `Settings`.
+        folder: Where the checkpoint and the log go.
+    """
+
+    def __init__(
+        self, student: Student, corpus: Corpus, pieces: Sequence[Ids], settings: Settings, folder: Path
+    ) -> None:
+        self.student, self.corpus, self.settings, self.folder = student, corpus, settings, folder
+        self._pieces = pieces
+        rows = [*student.words.parameters(), *student.characters.parameters()]
+        body = [p for name, p in student.bert.named_parameters() if p.requires_grad]
+        self._optimiser = torch.optim.AdamW(
+            [
+                {"params": rows, "lr": settings.row_rate, "weight_decay": 0.0},
+                {"params": body, "lr": settings.body_rate, "weight_decay": 0.01},
+            ],
+            betas=(0.9, 0.98),
+            fused=True,
+        )
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
+        self._done = 0
+        self._memory = torch.empty(0, int(student.english.weight.shape[1]))
+        self._memory_keys = torch.empty(0, dtype=torch.long)
+
+    def _rate(self, step: int) -> float:
+        settings = self.settings
+        warm = max(1, int(settings.steps * settings.warm_up))
+        if step < warm:
+            return (step + 1) / warm
+        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, settings.steps - warm))))
+
+    def resume(self) -> int:
+        """Go on from the checkpoint in the folder, if there is one; returns the steps done."""
+        path = self.folder / CHECKPOINT
+        if path.exists():
+            found = torch.load(path, weights_only=True)
+            self.student.load_state_dict(found["student"], strict=False)
+            self._optimiser.load_state_dict(found["optimiser"])
+            self._schedule.load_state_dict(found["schedule"])
+            self._done = found["done"]
+        return self._done
+
+    def save(self) -> None:
+        """Write the checkpoint; a kill leaves the old one or the new one."""
+        part = self.folder / f".{CHECKPOINT}.part"
+        state = {
+            "student": self.student.state(),
+            "optimiser": self._optimiser.state_dict(),
+            "schedule": self._schedule.state_dict(),
+            "done": self._done,
+        }
+        torch.save(state, part)
+        part.replace(self.folder / CHECKPOINT)
+
+    def run(self, report: Callable[[int, dict[str, float]], None]) -> None:
+        """Train to the end; ``report(step, mean losses since the last report)`` is called at every save."""
+        settings = self.settings
+        torch.set_num_threads(settings.threads)
+        torch.manual_seed(settings.seed)
+        self.student.train()
+        sums: dict[str, float] = {}
+        start, counted = time.monotonic(), 0
+        while self._done < settings.steps:
+            losses = self._step(random.Random(f"{settings.seed}:{self._done}"))
+            self._done += 1
+            counted += 1
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + value
+            if self._done % settings.save_every == 0 or self._done == settings.steps:
+                means = {name: value / counted for name, value in sums.items()}
+                means["seconds_a_step"] = (time.monotonic() - start) / counted
+                self.save()
+                with (self.folder / "log.jsonl").open("a", encoding="utf-8") as log:
+                    log.write(json.dumps({"step": self._done, **{k: round(v, 5) for k, v in means.items()}}) + "\n")
+                report(self._done, means)
+                self.student.train()
+                sums, start, counted = {}, time.monotonic(), 0
+
+    def _step(self, chance: random.Random) -> dict[str, float]:
+        settings, corpus = self.settings, self.corpus
+        names = _draw(corpus.names.weight, settings.names, chance)
+        sentences = _draw(corpus.sentences.weight, settings.sentences, chance)
+        anchors = _draw(corpus.anchors.weight, settings.anchors, chance)
+        pairs = self._draw_pairs(chance)
+        split = [self._split(ids, chance) for ids in [corpus.names.ids[i] for i in names]]
+        texts = [
+            *split,
+            *(self._split(corpus.sentences.ids[i], chance) for i in sentences),
+            *(corpus.anchors.ids[i] for i in anchors),
+            *(self._split(corpus.pairs.query_ids[i], chance) for i in pairs),
+            *(self._split(corpus.pairs.title_ids[i], chance) for i in pairs),
+        ]
+        with torch.autocast("cpu", torch.bfloat16):
+            vectors = self.student.by_length(texts)
+        counts = [len(names), len(sentences), len(anchors), len(pairs), len(pairs)]
+        name, sentence, anchor, query, title = vectors.split(counts)
+        losses = {
+            "names": _both(name, corpus.names, names, chance, settings.further),
+            "sentences": _both(sentence, corpus.sentences, sentences, chance, settings.further),
+            "anchors": alignment(anchor, _rows(corpus.anchors.vectors, anchors)) * settings.anchor_weight,
+            **self._pair_losses(pairs, query, title, chance),
+        }
+        loss = torch.stack(list(losses.values())).sum()
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_([p for p in self.student.bert.parameters() if p.requires_grad], 1.0)
+        self._optimiser.step()
+        self._schedule.step()
+        return {key: float(value.detach()) for key, value in losses.items()}
+
+    def _draw_pairs(self, chance: random.Random) -> Ids:
+        """Half the batch at random, half as neighbours of the first: composed neighbours are of one thing."""
+        pairs, settings = self.corpus.pairs, self.settings
+        found: dict[int, None] = {}
+        while len(found) < settings.pairs:
+            first = _draw(pairs.weight, 1, chance)[0]
+            for number in (first, first + 1):
+                if number < len(pairs.examples) and len(found) < settings.pairs:
+                    found[number] = None
+        return list(found)
+
+    def _pair_losses(self, pairs: Ids, query: Tensor, title: Tensor, chance: random.Random) -> dict[str, Tensor]:
+        corpus, further = self.corpus.pairs, self.settings.further
+        examples = [corpus.examples[i] for i in pairs]
+        same = torch.tensor([[a.satisfied_by(b) or a.title == b.title for b in examples] for a in examples])
+        keys = torch.from_numpy(corpus.keys[pairs])
+        losses = {"search": contrast(query, title, same, self._memory, keys[:, None] == self._memory_keys)}
+        self._memory = torch.cat([title.detach(), self._memory])[:further]
+        self._memory_keys = torch.cat([keys, self._memory_keys])[:further]
+        english = _rows(corpus.title_vectors, pairs)
+        has = english.abs().sum(1) > 0
+        if int(has.sum()) > 1:
+            some = _draw(corpus.weight, further, chance)
+            more = _rows(corpus.title_vectors, some)
+            other = (keys[has][:, None] == torch.from_numpy(corpus.keys[some])) | (more.abs().sum(1) == 0)
+            mine = same[has][:, has]
+            losses["across"] = 0.5 * contrast(query[has], english[has], mine, more, other)
+            losses["titles"] = contrast(title[has], english[has], mine, more, other)
+            losses["title_places"] = alignment(title[has], english[has])
+        asked = _rows(corpus.query_vectors, pairs)
+        has = asked.abs().sum(1) > 0
+        if has.any():
+            losses["queries"] = alignment(query[has], asked[has])
+        return losses
+
+    def _split(self, ids: Ids, chance: random.Random) -> Ids:
+        offset, rate = self.student.offset, self.settings.split
+        found: Ids = []
+        for number in ids:
+            if number >= offset and chance.random() < rate:
+                found.extend(offset + part for part in self._pieces[number - offset])
+            else:
+                found.append(number)
+        return found
+
+
+def settings_json(settings: Settings) -> str:
+    """The settings as JSON, for the model card."""
+    return json.dumps(asdict(settings), sort_keys=True)
+
+
+def _both(student: Tensor, corpus: Aligned, rows: Ids, chance: random.Random, further: int) -> Tensor:
+    """Near the teacher's vector, and nearer to it than to others that mean something else."""
+    teacher = _rows(corpus.vectors, rows)
+    more = _rows(corpus.vectors, [chance.randrange(len(corpus.vectors)) for _ in range(further)])
+    loss = contrast(student, teacher, teacher @ teacher.T > SAME, more, teacher @ more.T > SAME)
+    return alignment(student, teacher) + loss
+
+
+def _rows(array: np.ndarray, rows: Ids) -> Tensor:
+    return torch.from_numpy(array[rows].astype(np.float32))
+
+
+def _draw(weight: np.ndarray, count: int, chance: random.Random) -> Ids:
+    """``count`` different rows by cumulated weight."""
+    found: dict[int, None] = {}
+    top = float(weight[-1])
+    while len(found) < min(count, len(weight)):
+        found[int(np.searchsorted(weight, chance.random() * top, side="right"))] = None
+    return list(found)
