@@ -43,6 +43,16 @@ def simplify(text: str) -> str:
     return _cached(text) if len(text) <= _CACHED_LENGTH else _simplified(text)
 
 
+def one_script(text: str) -> str:
+    """As ``simplify``, and Japanese with the Chinese forms of its characters: one form to compare, not to be read.
+
+    So 掃除機 alone, which could be either, meets コードレス掃除機.
+    """
+    if has_han(text) and has_kana(text):
+        return str(_converter("t2s").convert(text))
+    return simplify(text)
+
+
 @lru_cache(maxsize=4_096)
 def _cached(text: str) -> str:
     return _simplified(text)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Set
+from typing import Protocol, runtime_checkable
 
 import regex
 
@@ -37,6 +38,16 @@ _SPANISH = """
 """
 _STRONG = frozenset(_SPANISH.split())
 _WEAK = frozenset(("de", "del", "la", "las", "el", "los", "y", "sin", "por", "una", "un", "unos", "unas", "al", "en"))
+
+
+@runtime_checkable
+class ReadsScripts(Protocol):
+    """An encoder that says what it can read; one that says nothing is taken to read everything."""
+
+    @property
+    def scripts(self) -> frozenset[str] | None:
+        """Scripts by Unicode's names ("Latin", "Han"); None is everything."""
+        ...
 
 
 def has_han(text: str) -> bool:
