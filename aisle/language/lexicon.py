@@ -7,8 +7,9 @@ tabs, equal names within a column by ``|``; a column may be empty. Knows names, 
 from __future__ import annotations
 
 import gzip
-import re
 import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
@@ -21,7 +22,14 @@ LANGUAGES = ("zh", "en", "ja", "es")
 MAX_CONCEPTS = 3
 """A name of more concepts than this says too little about which is meant."""
 
-_NAMES = re.compile(r"[^|\t\n]+")
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The lines; the first line that has a name; and all of them for the few names that are in several."""
+
+    lines: list[str]
+    concepts: dict[str, int]
+    several: dict[str, list[int]]
 
 
 class Lexicon:
@@ -38,7 +46,7 @@ class Lexicon:
     def __contains__(self, name: str) -> bool:
         """Whether some concept has this name, in singular or plural."""
         folded = fold_name(name)
-        return any(form in self._concepts for form in (folded, *other_numbers(folded)))
+        return any(form in self._table.concepts for form in (folded, *other_numbers(folded)))
 
     def expansions(self, text: str) -> tuple[Expansion, ...]:
         """The other names of what a text names, in the order of the text.
@@ -52,47 +60,45 @@ class Lexicon:
             ArtifactError: The table is damaged.
         """
         found: dict[tuple[str, str], Expansion] = {}
-        for match in find_names(text, self._concepts):
-            concepts = sorted({concept for name in match.names for concept in self._concepts[name]})
+        for match in find_names(text, self._table.concepts):
+            concepts = sorted({concept for name in match.names for concept in self._having(name)})
             if len(concepts) > MAX_CONCEPTS:
                 continue
             own = {fold_name(match.written), *match.names}
             for concept in concepts:
-                for language, column in zip(LANGUAGES, self._lines[concept].split("\t"), strict=False):
+                for language, column in zip(LANGUAGES, self._table.lines[concept].split("\t"), strict=False):
                     for name in filter(None, column.split("|")):
                         if fold_name(name) not in own:
                             other = Expansion(name, language, 1 / len(concepts), match.written)
                             found.setdefault((fold_name(name), match.written), other)
         return tuple(found.values())
 
-    @property
-    def _lines(self) -> list[str]:
-        return self._table[0]
+    def _having(self, name: str) -> Sequence[int]:
+        return self._table.several.get(name) or (self._table.concepts[name],)
 
     @property
-    def _concepts(self) -> dict[str, tuple[int, ...]]:
-        return self._table[1]
-
-    @property
-    def _table(self) -> tuple[list[str], dict[str, tuple[int, ...]]]:
+    def _table(self) -> _Table:
         with self._reading:
             return self._read
 
     @cached_property
-    def _read(self) -> tuple[list[str], dict[str, tuple[int, ...]]]:
-        """The lines, and for each name the numbers of those that have it."""
+    def _read(self) -> _Table:
         try:
             text = gzip.decompress(self.path.read_bytes()).decode()
         except FileNotFoundError:
-            return [], {}
+            return _Table([], {}, {})
         except (OSError, EOFError, UnicodeDecodeError) as error:
             raise ArtifactError(
                 f"cannot read the lexicon {str(self.path)!r}: {error}",
                 allowed="a gzipped table in UTF-8",
                 fix="install Aisle again",
             ) from None
-        concepts: dict[str, tuple[int, ...]] = {}
-        for number, line in enumerate(fold_name(text).split("\n")):
-            for name in _NAMES.findall(line):
-                concepts[name] = (*concepts[name], number) if name in concepts else (number,)
-        return text.split("\n"), concepts
+        concepts: dict[str, int] = {}
+        several: dict[str, list[int]] = {}
+        for number, line in enumerate(fold_name(text).replace("\t", "|").split("\n")):
+            for name in line.split("|"):
+                first = concepts.setdefault(name, number)
+                if first != number:
+                    several.setdefault(name, [first]).append(number)
+        concepts.pop("", None)
+        return _Table(text.split("\n"), concepts, several)
