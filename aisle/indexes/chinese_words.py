@@ -22,8 +22,9 @@ from aisle.language.script import has_han
 from aisle.words import Sounding
 
 MAX_WORD = 4
-MIN_REPEATED = 3
-"""How often one write must have a piece that no dictionary has, before it is taken for a word."""
+MIN_REPEATED, FEW_TEXTS = 3, 500
+"""How often a write must have a piece that no dictionary has, before it is a word; up to so many texts, once is enough,
+from twice as many on ``MIN_REPEATED`` times."""
 RARE = 5_000
 """A word is frequent when at least one of so many words of the catalogue is it."""
 
@@ -45,9 +46,10 @@ class ChineseWords:
     def add(self, texts: Iterable[str]) -> None:
         """Count the words of these texts. Call with the writer's lock held, before the products are written."""
         self._follow()
-        words, pieces = _count(texts)
+        words, pieces, texts_counted = _count(texts)
+        least = min(MIN_REPEATED, 1 + texts_counted // FEW_TEXTS)
         for piece, count in pieces.items():
-            if piece not in words and (count >= MIN_REPEATED or piece in self._sounds):
+            if piece not in words and (count >= least or piece in self._sounds):
                 words[piece] = count
         fresh: list[str] = []
         for word, count in words.items():
@@ -115,13 +117,15 @@ def _about(lines: int) -> int:
     return 1 << (lines - 1) if lines else 0
 
 
-def _count(texts: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
-    """How often these texts have words of ICU's dictionary, and pieces of neighbouring ones."""
+def _count(texts: Iterable[str]) -> tuple[Counter[str], Counter[str], int]:
+    """How often texts have words of ICU's dictionary, and pieces of neighbouring ones; and how many are Chinese."""
     words: Counter[str] = Counter()
     pieces: Counter[str] = Counter()
+    counted = 0
     for text in texts:
         if not has_han(text):
             continue
+        counted += 1
         for run in _HAN.findall(simplify(text)):
             cut = icu_words(run)
             words.update(word for word in cut if 1 < len(word) <= 2 * MAX_WORD)
@@ -132,4 +136,4 @@ def _count(texts: Iterable[str]) -> tuple[Counter[str], Counter[str]]:
                     if len(piece) > MAX_WORD:
                         break
                     pieces[piece] += 1
-    return words, pieces
+    return words, pieces, counted

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import regex
 
@@ -61,8 +62,8 @@ def find_names(text: str, known: Container[str]) -> list[Found]:
     found: list[Found] = []
     for match in _RUN.finditer(text):
         run = fold_name(match[0])
-        if len(run) == len(match[0]):
-            for start, end in _longest(len(run), MAX_CHARACTERS, lambda i, j, run=run: _is_name(run, i, j, known)):  # type: ignore[misc]
+        if len(run) == len(match[0]):  # folding moved nothing
+            for start, end in _longest(len(run), MAX_CHARACTERS, partial(_is_name, known, run)):
                 found.append(Found(match.start() + start, match[0][start:end], (run[start:end],)))
     words = list(_WORD.finditer(text))
     folded = [fold_name(word[0]) for word in words]
@@ -76,8 +77,8 @@ def find_names(text: str, known: Container[str]) -> list[Found]:
     return sorted(found, key=lambda name: name.start)
 
 
-def _is_name(run: str, start: int, end: int, known: Container[str]) -> bool:
-    """Whether this part of a run is a known name, no single character of a longer run and no part of a Latin or Katakana one."""
+def _is_name(known: Container[str], run: str, start: int, end: int) -> bool:
+    """Whether a part of a run is a known name: no single character of more, no part of a Latin or Katakana word."""
     name = run[start:end]
     return (
         name in known

@@ -56,7 +56,8 @@ def correct(
     A Latin word is read as pinyin only if the catalogue does not have it and it is no word otherwise. Chinese
     characters are changed only where neither the dictionary nor the catalogue knows the word they make, and at least
     one of them stays. Either way the catalogue must bear it out: the new word stands in one product with another word
-    of the query; or, where the catalogue has no other word of it, is frequent.
+    of the query, or is frequent; for a homophone to count as frequent the catalogue must have no other word of the
+    query.
 
     Args:
         text: Normalised, simplified.
@@ -124,7 +125,7 @@ class _Correction:
         phrase = "".join(word.word for word in found)
         if len(found) > 1:
             return phrase if self.catalogue.has(" ".join(word.word for word in found)) else None
-        return phrase if self._borne_out(found[0], rest) else None
+        return phrase if found[0].frequent or self._borne_out(found[0], rest) else None
 
     # --- homophones ---
 
@@ -142,7 +143,7 @@ class _Correction:
                 meant = self._homophone(written, run[:i], run[j:], f"{text[:start]} {text[end:]}")
                 if meant is None:
                     continue
-                self.changes.append(f"{written} -> {meant[0]} ({meant[1]})")
+                self.changes.append(f"{_difference(written, meant[0], {edge - i for edge in edges})} ({meant[1]})")
                 fixed = text[:start] + run[:i] + meant[0] + run[j:] + text[end:]
                 before = self.han(run[:i], start, start + i, fixed) if i > 1 else run[:i]
                 after = self.han(run[j:], start + j, end, fixed) if len(run) - j > 1 else run[j:]
@@ -208,6 +209,14 @@ def _outside(doubtful: Sequence[bool], start: int, end: int) -> int:
     before = next((n for n, doubt in enumerate(reversed(doubtful[:start])) if not doubt), start)
     after = next((n for n, doubt in enumerate(doubtful[end:]) if not doubt), len(doubtful) - end)
     return before + after
+
+
+def _difference(written: str, meant: str, edges: set[int]) -> str:
+    """What became what, without the longer words at either end that stayed: 首机 -> 手机 of 小米首机."""
+    size = len(written)
+    start = max((e for e in edges if 2 <= e <= size - 2 and written[:e] == meant[:e]), default=0)
+    end = min((e for e in edges if start + 2 <= e <= size - 2 and written[e:] == meant[e:]), default=size)
+    return f"{written[start:end]} -> {meant[start:end]}"
 
 
 def _kept(written: str, meant: str) -> int:

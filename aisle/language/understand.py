@@ -91,7 +91,8 @@ class Understanding:
             name = expansion.name
             for form in (name, *other_numbers(name)) if expansion.language in ("en", "") else (name,):
                 key = (fold_name(form), expansion.because)
-                if key not in found and f" {key[0]} " not in query and self.words.has(form):
+                said = f" {key[0]} " if key[0].isascii() else key[0]
+                if key not in found and said not in query and self.words.has(form):
                     found[key] = replace(expansion, name=form)
         return list(found.values())
 
