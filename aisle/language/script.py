@@ -6,25 +6,21 @@ Knows characters and a handful of Spanish words, no catalogue and no encoder. Sc
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Set
+from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
 import regex
 
-SCRIPTS = (
-    "Latin", "Han", "Hiragana", "Katakana", "Hangul", "Bopomofo", "Cyrillic", "Greek", "Arabic", "Hebrew", "Thai",
-    "Devanagari", "Bengali", "Gujarati", "Gurmukhi", "Kannada", "Malayalam", "Tamil", "Telugu", "Sinhala", "Lao",
-    "Khmer", "Myanmar", "Tibetan", "Mongolian", "Georgian", "Armenian", "Ethiopic",
+_OF_NO_SCRIPT = frozenset(
+    ("", "COMBINING", "MODIFIER", "SUPERSCRIPT", "SUBSCRIPT", "TURNED", "ROMAN", "KATAKANA-HIRAGANA", "MATHEMATICAL",
+     "FEMININE", "MASCULINE", "MICRO", "OHM", "KELVIN", "ANGSTROM", "DOUBLE-STRUCK", "SCRIPT", "BLACK-LETTER",
+     "VARIATION", "VERTICAL", "VEDIC", "SPACING")
 )  # fmt: skip
-OTHER = "Other"
-"""What letters of a script not in ``SCRIPTS`` count as; no encoder is taken to read it."""
+_OTHERWISE_NAMED = {"CJK": "Han", "IDEOGRAPHIC": "Han", "FULLWIDTH": "Latin", "HALFWIDTH": "Katakana"}
 
-_RUN = regex.compile(
-    "|".join(rf"(?P<{name}>[\p{{{name}}}&&[\p{{L}}\p{{M}}]]+)" for name in SCRIPTS)
-    + rf"|(?P<{OTHER}>[\p{{L}}--\p{{Common}}]+)",
-    regex.VERSION1,
-)
 _HAN = regex.compile(r"\p{Han}")
 _KANA = regex.compile(r"[\p{Hiragana}\p{Katakana}]")
 _WORD = regex.compile(r"[\p{Latin}\p{M}]+")
@@ -66,9 +62,20 @@ def scripts_of(text: str) -> Counter[str]:
     if text.isascii():
         letters = sum(map(str.isalpha, text))
         return Counter({"Latin": letters}) if letters else found
-    for run in _RUN.finditer(text):
-        found[run.lastgroup or OTHER] += len(run[0])
+    for character, count in Counter(text).items():
+        script = _script(character)
+        if script:
+            found[script] += count
     return found
+
+
+@lru_cache(maxsize=8_192)
+def _script(character: str) -> str:
+    """The script of a letter or vowel sign, "" of others; Unicode's names begin with it: ARABIC LETTER ALEF."""
+    if unicodedata.category(character)[0] not in "LM":
+        return ""
+    first = unicodedata.name(character, "").partition(" ")[0]
+    return "" if first in _OF_NO_SCRIPT else _OTHERWISE_NAMED.get(first, first.capitalize())
 
 
 def readable(text: str, scripts: Set[str] | None) -> float:
