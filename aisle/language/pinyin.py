@@ -28,9 +28,10 @@ _LATIN = re.compile(r"(?<![A-Za-z0-9'.-])[A-Za-z]+(?: [A-Za-z]+)*(?![A-Za-z0-9'-
 _HAN = regex.compile(r"\p{Han}{2,}")
 _STANDS_ALONE = frozenset(
     "的了和与及或个只双条件套把张台包盒袋瓶根块片支本对男女大小新老旧款色型号式用装不可能有无带加送买卖高低长短厚薄粗细"
-    "上下左右前后内外中一二三四五六七八九十两几多少全半双单黑白红蓝绿黄灰紫粉金银年月日天春夏秋冬"
+    "机器具剂品板盘盒膜车床桌椅柜架衣裤裙鞋靴袜帽水油粉纸布线管电灯头口面门窗笔书本刀杯碗锅扇球石粒片花草树木皮毛果茶酒"
+    "上下左右前后内外中一二三四五六七八九十两几多少全半双单黑白红绿黄灰紫粉金银年月日天春夏秋冬"
 )
-"""Characters that are words by themselves: nothing is wrong with one that belongs to no longer word."""
+"""Characters that are words by themselves or end many: nothing is wrong with one that belongs to no longer word."""
 _WITNESS = regex.compile(r"\p{Han}+|[\p{L}\p{N}]{2,}")
 _INITIALS = (("zh", "z"), ("ch", "c"), ("sh", "s"), ("n", "l"))
 _FINALS = (("ang", "an"), ("eng", "en"), ("ing", "in"))
@@ -56,8 +57,7 @@ def correct(
     A Latin word is read as pinyin only if the catalogue does not have it and it is no word otherwise. Chinese
     characters are changed only where neither the dictionary nor the catalogue knows the word they make, and at least
     one of them stays. Either way the catalogue must bear it out: the new word stands in one product with another word
-    of the query, or is frequent; for a homophone to count as frequent the catalogue must have no other word of the
-    query.
+    of the query, or is frequent (a homophone only if it is the whole query).
 
     Args:
         text: Normalised, simplified.
@@ -140,7 +140,7 @@ class _Correction:
                 written = run[i:j]
                 if self.catalogue.has(written) or self.is_word(written):
                     continue
-                meant = self._homophone(written, run[:i], run[j:], f"{text[:start]} {text[end:]}")
+                meant = self._homophone(written, doubtful[i:j], (run[:i], run[j:]), f"{text[:start]} {text[end:]}")
                 if meant is None:
                     continue
                 self.changes.append(f"{_difference(written, meant[0], {edge - i for edge in edges})} ({meant[1]})")
@@ -168,20 +168,30 @@ class _Correction:
                     doubtful[i:j] = [False] * (j - i)
         return edges, doubtful
 
-    def _homophone(self, written: str, before: str, after: str, rest: str) -> tuple[str, str] | None:
-        """The catalogue's word of the same sound, else of a sound that is often taken for it, and which of the two."""
+    def _homophone(
+        self, written: str, doubtful: Sequence[bool], beside: tuple[str, str], rest: str
+    ) -> tuple[str, str] | None:
+        """The catalogue's word of the same sound, else of a sound that is often taken for it, and which of the two.
+
+        Only doubtful characters may differ.
+        """
+        before, after = beside
         sounds = syllables(written)
         for key, reason in (("".join(sounds), "same sound"), (loose(sounds), "similar sound")):
             loosely = reason == "similar sound"
             found = [
                 word
                 for word in self.catalogue.sounding(key, loosely=loosely)
-                if len(word.word) == len(written) and _kept(written, word.word)
+                if len(word.word) == len(written)
+                and _kept(written, word.word)
+                and all(a == b or doubt for a, b, doubt in zip(written, word.word, doubtful, strict=True))
             ]
             for word in sorted(found, key=lambda word: (-_kept(written, word.word), -word.count, word.word)):
                 if self._continues(word, before, after):
                     return word.word, reason
-                if not loosely and self._borne_out(word, f"{before} {after} {rest}", alone=not (before or after)):
+                if not loosely and self._borne_out(
+                    word, f"{before} {after} {rest}", alone=not (before or after or rest.strip())
+                ):
                     return word.word, reason
         return None
 
@@ -195,12 +205,12 @@ class _Correction:
     def _borne_out(self, word: Sounding, rest: str, *, alone: bool = True) -> bool:
         """Whether the catalogue has the word beside another one of the query.
 
-        Where it has no other one of them and the word stands alone: whether it has the word often.
+        Where the query is the word alone: whether it has the word often.
         """
         others = [other for part in _WITNESS.findall(rest) for other in self._apart(part)]
         witnesses = [other for other in dict.fromkeys(others) if len(other) > 1 and self.catalogue.has(other)]
-        if not witnesses:
-            return alone and word.frequent
+        if alone and not witnesses:
+            return word.frequent
         return any(self.catalogue.has(f"{word.word} {other}") for other in witnesses[:MAX_WITNESSES])
 
 

@@ -46,7 +46,7 @@ def test_pinyin_becomes_the_catalogues_words(words, written, meant):
         ("蓝压耳机", "蓝牙耳机", ("蓝压 -> 蓝牙 (same sound)",)),
         ("首机", "手机", ("首机 -> 手机 (same sound)",)),
         ("雨毛球拍", "羽毛球拍", ("雨毛 -> 羽毛 (same sound)",)),
-        ("lanya 二机", "蓝牙 耳机", ("lanya -> 蓝牙 (pinyin)", "二机 -> 耳机 (same sound)")),
+        ("lanya 迩机", "蓝牙 耳机", ("lanya -> 蓝牙 (pinyin)", "迩机 -> 耳机 (same sound)")),
     ],
 )
 def test_homophones_become_the_catalogues_words(words, written, meant, why):
