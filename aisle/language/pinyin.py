@@ -57,7 +57,7 @@ def correct(
     A Latin word is read as pinyin only if the catalogue does not have it and it is no word otherwise. Chinese
     characters are changed only where neither the dictionary nor the catalogue knows the word they make, and at least
     one of them stays. Either way the catalogue must bear it out: the new word stands in one product with another word
-    of the query, or is frequent (a homophone only if it is the whole query).
+    of the query, or is frequent (a homophone only if it is the whole query, but for characters that stand alone).
 
     Args:
         text: Normalised, simplified.
@@ -154,7 +154,7 @@ class _Correction:
         return self.catalogue.cut(run) if run else ()
 
     def _doubts(self, run: str) -> tuple[set[int], list[bool]]:
-        """Where words begin and end, and which characters belong to no word that the dictionary or catalogue has."""
+        """Where words begin and end, and which characters belong to no word that is known."""
         edges, doubtful = {0}, [character not in _STANDS_ALONE for character in run]
         at = 0
         for word in self.catalogue.cut(run):
@@ -164,7 +164,7 @@ class _Correction:
             edges.add(at)
         for i in range(len(run)):
             for j in range(i + 2, min(i + MAX_WORD, len(run)) + 1):
-                if any(doubtful[i:j]) and self.catalogue.has_word(run[i:j]):
+                if any(doubtful[i:j]) and (self.catalogue.has_word(run[i:j]) or self.is_word(run[i:j])):
                     doubtful[i:j] = [False] * (j - i)
         return edges, doubtful
 
@@ -189,9 +189,8 @@ class _Correction:
             for word in sorted(found, key=lambda word: (-_kept(written, word.word), -word.count, word.word)):
                 if self._continues(word, before, after):
                     return word.word, reason
-                if not loosely and self._borne_out(
-                    word, f"{before} {after} {rest}", alone=not (before or after or rest.strip())
-                ):
+                alone = not rest.strip() and _STANDS_ALONE.issuperset(before + after)
+                if not loosely and self._borne_out(word, f"{before} {after} {rest}", alone=alone):
                     return word.word, reason
         return None
 
@@ -205,7 +204,7 @@ class _Correction:
     def _borne_out(self, word: Sounding, rest: str, *, alone: bool = True) -> bool:
         """Whether the catalogue has the word beside another one of the query.
 
-        Where the query is the word alone: whether it has the word often.
+        Where the query is the word, but for characters that stand alone: whether it has the word often.
         """
         others = [other for part in _WITNESS.findall(rest) for other in self._apart(part)]
         witnesses = [other for other in dict.fromkeys(others) if len(other) > 1 and self.catalogue.has(other)]

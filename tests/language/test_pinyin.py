@@ -66,6 +66,11 @@ def test_a_word_with_a_meaning_of_its_own_is_not_pinyin(words):
     assert correct("shouji", words, lambda word: word == "shouji") == ("shouji", ())
 
 
+def test_a_character_of_a_known_word_is_not_doubtful(words):
+    assert correct("首机带", words)[0] == "手机带"
+    assert correct("首机带", words, lambda word: word == "首机带")[0] == "首机带"
+
+
 def test_sounds():
     assert syllables("重庆银行") == ("chong", "qing", "yin", "hang")
     assert loose(("zhuang", "nan", "xing")) == loose(("zuan", "lan", "xin")) == "zuanlanxin"
