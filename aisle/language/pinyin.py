@@ -57,7 +57,7 @@ def correct(
     A Latin word is read as pinyin only if the catalogue does not have it and it is no word otherwise. Chinese
     characters are changed only where neither the dictionary nor the catalogue knows the word they make, and at least
     one of them stays. Either way the catalogue must bear it out: the new word stands in one product with another word
-    of the query, or is frequent (a homophone only if it is the whole query, but for characters that stand alone).
+    of the query, or is frequent (a homophone only if it is the whole query).
 
     Args:
         text: Normalised, simplified.
@@ -189,7 +189,7 @@ class _Correction:
             for word in sorted(found, key=lambda word: (-_kept(written, word.word), -word.count, word.word)):
                 if self._continues(word, before, after):
                     return word.word, reason
-                alone = not rest.strip() and _STANDS_ALONE.issuperset(before + after)
+                alone = not (before or after or rest.strip())
                 if not loosely and self._borne_out(word, f"{before} {after} {rest}", alone=alone):
                     return word.word, reason
         return None
@@ -204,7 +204,7 @@ class _Correction:
     def _borne_out(self, word: Sounding, rest: str, *, alone: bool = True) -> bool:
         """Whether the catalogue has the word beside another one of the query.
 
-        Where the query is the word, but for characters that stand alone: whether it has the word often.
+        Where the query is the word alone: whether it has the word often.
         """
         others = [other for part in _WITNESS.findall(rest) for other in self._apart(part)]
         witnesses = [other for other in dict.fromkeys(others) if len(other) > 1 and self.catalogue.has(other)]

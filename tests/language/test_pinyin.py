@@ -67,8 +67,8 @@ def test_a_word_with_a_meaning_of_its_own_is_not_pinyin(words):
 
 
 def test_a_character_of_a_known_word_is_not_doubtful(words):
-    assert correct("首机带", words)[0] == "手机带"
-    assert correct("首机带", words, lambda word: word == "首机带")[0] == "首机带"
+    assert correct("小米 首机带", words)[0] == "小米 手机带"
+    assert correct("小米 首机带", words, lambda word: word == "首机带")[0] == "小米 首机带"
 
 
 def test_sounds():
