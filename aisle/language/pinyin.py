@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import cache
 
 import regex
 
@@ -80,12 +81,13 @@ class _Correction:
         self.catalogue = catalogue
         self.is_word = is_word
         self.changes: list[str] = []
+        self._has = cache(catalogue.has)  # a search each
 
     # --- pinyin typed in Latin letters ---
 
     def latin(self, match: re.Match[str]) -> str:
         words = match[0].split(" ")
-        unknown = [not (self.catalogue.has(word) or self.is_word(word.lower())) for word in words[:MAX_LATIN_WORDS]]
+        unknown = [not (self._has(word) or self.is_word(word.lower())) for word in words[:MAX_LATIN_WORDS]]
         out: list[str] = []
         i = 0
         while i < len(words):
@@ -124,7 +126,7 @@ class _Correction:
         found = best[len(letters)][2]
         phrase = "".join(word.word for word in found)
         if len(found) > 1:
-            return phrase if self.catalogue.has(" ".join(word.word for word in found)) else None
+            return phrase if self._has(" ".join(word.word for word in found)) else None
         return phrase if found[0].frequent or self._borne_out(found[0], rest) else None
 
     # --- homophones ---
@@ -138,7 +140,7 @@ class _Correction:
                 if not (i in edges and j in edges and any(doubtful[i:j])) or _outside(doubtful, i, j) > 1:
                     continue
                 written = run[i:j]
-                if self.catalogue.has(written) or self.is_word(written):
+                if self.is_word(written):
                     continue
                 meant = self._homophone(written, doubtful[i:j], (run[:i], run[j:]), f"{text[:start]} {text[end:]}")
                 if meant is None:
@@ -186,6 +188,8 @@ class _Correction:
                 and _kept(written, word.word)
                 and all(a == b or doubt for a, b, doubt in zip(written, word.word, doubtful, strict=True))
             ]
+            if found and self._has(written):
+                return None
             for word in sorted(found, key=lambda word: (-_kept(written, word.word), -word.count, word.word)):
                 if self._continues(word, before, after):
                     return word.word, reason
@@ -199,7 +203,7 @@ class _Correction:
         last, first = [*self._apart(before)][-1:], [*self._apart(after)][:1]
         beside = [other + word.word for other in last if len(other) > 1]
         beside += [word.word + other for other in first if len(other) > 1]
-        return any(map(self.catalogue.has, beside))
+        return any(map(self._has, beside))
 
     def _borne_out(self, word: Sounding, rest: str, *, alone: bool = True) -> bool:
         """Whether the catalogue has the word beside another one of the query.
@@ -207,10 +211,10 @@ class _Correction:
         Where the query is the word alone: whether it has the word often.
         """
         others = [other for part in _WITNESS.findall(rest) for other in self._apart(part)]
-        witnesses = [other for other in dict.fromkeys(others) if len(other) > 1 and self.catalogue.has(other)]
+        witnesses = [other for other in dict.fromkeys(others) if len(other) > 1 and self._has(other)]
         if alone and not witnesses:
             return word.frequent
-        return any(self.catalogue.has(f"{word.word} {other}") for other in witnesses[:MAX_WITNESSES])
+        return any(self._has(f"{word.word} {other}") for other in witnesses[:MAX_WITNESSES])
 
 
 def _outside(doubtful: Sequence[bool], start: int, end: int) -> int:

@@ -19,6 +19,8 @@ from aisle.language.pinyin import correct
 from aisle.language.synonyms import Synonyms
 from aisle.words import CatalogueWords, Expansion
 
+MAX_CHARACTERS = 120
+"""A longer text describes more than it names: it is simplified, and searched as it stands."""
 MAX_EXPANSIONS = 24
 """More other names than this in one query are left out; each is searched in every field."""
 
@@ -64,6 +66,8 @@ class Understanding:
     def read(self, text: str) -> Understood:
         """Understand a normalised query."""
         text = simplify(text)
+        if len(text) > MAX_CHARACTERS:
+            return Understood(text)
         corrected: tuple[str, ...] = ()
         if self.pinyin:
             text, corrected = correct(text, self.words, self._has_meaning)

@@ -85,6 +85,11 @@ def test_what_the_query_says_itself_is_no_other_name(lexicon):
     assert weights(understanding(lexicon, "cell phone", "手机").read("苹果手机 cell phone")) == {}
 
 
+def test_a_long_text_is_searched_as_it_stands(lexicon):
+    text = "手机 " * 50
+    assert understanding(lexicon, "cell phone").read(text).expansions == ()
+
+
 def test_their_number_is_limited(lexicon):
     names = [f"name {n}" for n in range(60)]
     rules = f"thing => {', '.join(names)}"
