@@ -3,6 +3,7 @@
     FOLDER/
         manifest.json    written last: what made this index
         recipe.toml      the recipe it was built with
+        synonyms.txt     the synonyms that the recipe names, if it does
         lance/           the embedded index
 
 A new index grows in `.FOLDER.building` beside its place and moves in when it is complete. Ctrl-C or a kill leaves
@@ -16,7 +17,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import closing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
@@ -25,17 +26,26 @@ from aisle.catalogue.render import Renderer
 from aisle.config import Recipe
 from aisle.errors import ArtifactError, CatalogueError, RecipeError
 from aisle.indexes.lance import LanceIndex
+from aisle.indexes.segment import SEGMENTER_VERSION
 from aisle.language.normalise import NORMALISER_VERSION
+from aisle.language.script import ReadsScripts, readable
+from aisle.language.synonyms import read_synonyms
 from aisle.types import Encoder, Product, Progress, Record
 
 KIND, FORMAT = "index", 1
+SYNONYMS = "synonyms.txt"
 BATCH = 2_048
 """Products per write: large enough that LanceDB's fixed cost per write vanishes, small enough to resume finely."""
 
 
 def fingerprint(encoder: Encoder, renderer: Renderer) -> dict[str, str]:
     """What must be equal between the index and those who search it."""
-    return {"encoder": encoder.fingerprint, "renderer": renderer.fingerprint, "normaliser": NORMALISER_VERSION}
+    return {
+        "encoder": encoder.fingerprint,
+        "renderer": renderer.fingerprint,
+        "normaliser": NORMALISER_VERSION,
+        "segmenter": SEGMENTER_VERSION,
+    }
 
 
 def stored_recipe(folder: Path) -> Recipe:
@@ -59,7 +69,7 @@ def build_index(
     encoder: Encoder,
     progress: Progress | None = None,
     attach: Callable[[Path], None] | None = None,
-) -> None:
+) -> tuple[str, ...]:
     """Make the index in ``folder`` hold exactly these products.
 
     Args:
@@ -70,15 +80,20 @@ def build_index(
         progress: Told of the stages "index" and "optimise".
         attach: Called with the folder before it is complete, to write more files into it (a cleaning report).
 
+    Returns:
+        Warnings: that the encoder cannot read most of the products.
+
     Raises:
         ArtifactError: The folder holds something else than an index.
         CatalogueError: There are no products, or two have the same id.
         IndexLockedError: Another process is writing to this index.
+        RecipeError: The synonyms that the recipe names cannot be read.
     """
     renderer = Renderer(recipe.render, encoder.count_tokens)
     made_by = fingerprint(encoder, renderer)
     folder = folder.resolve()  # a link to an index stays one
-    fill = _Fill(products, recipe, encoder, renderer, progress)
+    synonyms = read_synonyms(Path(recipe.search.synonyms)) if recipe.search.synonyms else None
+    fill = _Fill(products, recipe, encoder, renderer, progress, synonyms)
     _holds(folder, made_by, recipe)  # a wrong folder is refused before anything is made beside it
     made = _make_parents(folder)
     try:
@@ -89,6 +104,7 @@ def build_index(
                 _finish(folder, fill, made_by, attach)
             else:
                 swap_in(_build_aside(folder, fill, made_by, attach), folder)
+            return fill.warnings
     except Exception:
         for parent in made:
             with suppress(OSError):  # not empty: another process uses it
@@ -110,7 +126,12 @@ def _make_parents(folder: Path) -> list[Path]:
 def _finish(home: Path, fill: _Fill, made_by: dict[str, str], attach: Callable[[Path], None] | None) -> None:
     if attach is not None:
         attach(home)
-    write_text(home / "recipe.toml", fill.recipe.to_toml())
+    recipe = fill.recipe
+    (home / SYNONYMS).unlink(missing_ok=True)
+    if fill.synonyms is not None:
+        write_text(home / SYNONYMS, fill.synonyms)
+        recipe = replace(recipe, search=replace(recipe.search, synonyms=SYNONYMS))
+    write_text(home / "recipe.toml", recipe.to_toml())
     write_manifest(home, Manifest(KIND, FORMAT, made_by, {"products": fill.done, "encoder": fill.recipe.encoder}))
 
 
@@ -165,7 +186,19 @@ class _Fill:
     encoder: Encoder
     renderer: Renderer
     progress: Progress | None
+    synonyms: str | None
     done: int = 0
+    unreadable: int = 0
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What whoever indexes should know."""
+        if self.unreadable * 2 <= self.done:
+            return ()
+        return (
+            f"the encoder does not read the script of {self.unreadable:,} of {self.done:,} products: search finds them "
+            "by their words only; another encoder may read them (--encoder)",
+        )
 
     def run(self, folder: Path) -> None:
         report = self.progress or (lambda stage, done, total: None)
@@ -191,7 +224,7 @@ class _Fill:
         seen: set[str] = set()
         for batch in _batches(self.products):
             _refuse_repeated(batch, seen)
-            _write(index, batch, self.encoder, self.renderer)
+            self.unreadable += _write(index, batch, self.encoder, self.renderer)
             self.done += len(batch)
             report("index", self.done, total)
         if not self.done:
@@ -214,7 +247,8 @@ def _batches(products: Iterable[Product]) -> Iterator[list[Product]]:
         yield batch
 
 
-def _write(index: LanceIndex, batch: Sequence[Product], encoder: Encoder, renderer: Renderer) -> None:
+def _write(index: LanceIndex, batch: Sequence[Product], encoder: Encoder, renderer: Renderer) -> int:
+    """Write what is new or changed; says how many of all these products the encoder cannot read."""
     texts = [renderer.text(product) for product in batch]
     hashes = [renderer.hash(text) for text in texts]
     stored = index.stored([product.id for product in batch])
@@ -234,3 +268,5 @@ def _write(index: LanceIndex, batch: Sequence[Product], encoder: Encoder, render
         or stored[product.id].text_hash != text_hash
     ]
     index.upsert(records)
+    scripts = encoder.scripts if isinstance(encoder, ReadsScripts) else None
+    return sum(readable(text, scripts) < 0.5 for text in texts)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -78,6 +79,10 @@ class SearchSettings:
     ``depth`` candidates of each stage are fused; pages down to that depth fit together, so it is larger than quality
     alone would need. ``rrf_k`` of 20 instead of the paper's 60: better on Icecat under both treatments of unjudged
     products, the same within noise on two other shops (docs/results.md).
+
+    ``pinyin`` puts the catalogue's Chinese words where a query has their sound. Other names of what is asked count
+    ``expansion_weight`` beside it where the packaged lexicon knows them, ``synonym_weight`` where the file ``synonyms``
+    does (found beside the recipe, kept in the index); 0 leaves them out (docs/languages.md).
     """
 
     depth: int = Field(default=1_000, ge=1, le=100_000)
@@ -85,6 +90,10 @@ class SearchSettings:
     weights: dict[str, _Weight] = Field(default_factory=lambda: {"bm25": 1.0, "dense:text": 1.0})
     identifiers: bool = True
     rerank_depth: int = Field(default=50, ge=1)
+    pinyin: bool = True
+    expansion_weight: float = Field(default=0.25, ge=0, le=1)
+    synonyms: str = ""
+    synonym_weight: float = Field(default=0.5, ge=0, le=1)
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -117,8 +126,16 @@ class Recipe:
             ) from None
 
     @classmethod
-    def from_toml(cls, text: str, source: str = "recipe", base: Recipe | None = None) -> Recipe:
+    def from_toml(
+        cls, text: str, source: str = "recipe", base: Recipe | None = None, folder: Path | None = None
+    ) -> Recipe:
         """Parse a recipe; what is left out keeps the value of ``base``, or its default.
+
+        Args:
+            text: The recipe.
+            source: Named in errors.
+            base: Gives what is left out.
+            folder: Where files that the recipe names are, unless it says so itself.
 
         Raises:
             RecipeError: The text is not TOML or a setting is wrong.
@@ -127,7 +144,11 @@ class Recipe:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"{source}: not valid TOML: {error}", fix="see docs/recipes.md") from None
-        return cls.from_dict(_merge(base.to_dict(), data) if base else data, source)
+        recipe = cls.from_dict(_merge(base.to_dict(), data) if base else data, source)
+        own = isinstance(data.get("search"), dict) and data["search"].get("synonyms")
+        if not own or folder is None:
+            return recipe
+        return replace(recipe, search=replace(recipe.search, synonyms=str(folder / recipe.search.synonyms)))
 
     @classmethod
     def load(cls, path: Path, base: Recipe | None = None) -> Recipe:
@@ -143,7 +164,7 @@ class Recipe:
         except OSError as error:
             reason = error.strerror or error
             raise RecipeError(f"cannot read recipe {str(path)!r}: {reason}", allowed="a TOML file in UTF-8") from None
-        return cls.from_toml(text, str(path), base)
+        return cls.from_toml(text, str(path), base, path.absolute().parent)
 
     def to_dict(self) -> dict[str, Any]:
         """The recipe as plain data."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,13 +20,22 @@ from aisle.config import Recipe
 from aisle.encoders.load import load_encoder
 from aisle.errors import ArtifactError, FingerprintError, RequestError
 from aisle.indexes.lance import LanceIndex
+from aisle.language.lexicon import Lexicon
 from aisle.language.normalise import normalise
+from aisle.language.script import ReadsScripts, readable, scripts_of
+from aisle.language.synonyms import Synonyms
+from aisle.language.understand import Understanding, Understood, told
 from aisle.ranking.fusion import Scored, fuse, lift, reorder
 from aisle.ranking.identifiers import identifier_keys
 from aisle.ranking.sorting import order_by
 from aisle.types import MODES, Array, Encoder, Hit, Index, Mode, Product, Progress, Ranking, Reranker, SearchRequest
 
 TEXT = "text"
+WORDS_ONLY = "bm25 (script not read by the encoder)"
+"""The stage of a query by words that was meant to be one by meaning too."""
+MIN_READABLE = 0.5
+"""Of a query's letters so many must be of scripts that the encoder reads."""
+
 MAX_QUERY_CHARS = 2_000
 """A longer query is cut, and the ranking says so: nobody types it, and the encoder reads 256 tokens at most."""
 
@@ -39,11 +49,27 @@ class SearchEngine:
     A context manager; leaving it closes the index.
     """
 
-    def __init__(self, index: Index, encoder: Encoder, recipe: Recipe, reranker: Reranker | None = None) -> None:
+    def __init__(
+        self,
+        index: Index,
+        encoder: Encoder,
+        recipe: Recipe,
+        reranker: Reranker | None = None,
+        lexicon: Lexicon | None = None,
+    ) -> None:
         self.index = index
         self.encoder = encoder
         self.recipe = recipe
         self.reranker = reranker
+        settings = recipe.search
+        self._understanding = Understanding(
+            index.words,
+            lexicon or Lexicon(),
+            Synonyms.load(Path(settings.synonyms)) if settings.synonyms else Synonyms(),
+            pinyin=settings.pinyin,
+            expansion_weight=settings.expansion_weight,
+            synonym_weight=settings.synonym_weight,
+        )
         self._folder: Path | None = None
         self._made: int | None = None
 
@@ -68,7 +94,8 @@ class SearchEngine:
         """
         recipe = recipe or Recipe()
         encoder = encoder or load_encoder(recipe.encoder)
-        build_index(products, Path(folder), recipe, encoder, progress)
+        for warning in build_index(products, Path(folder), recipe, encoder, progress):
+            warnings.warn(warning, stacklevel=2)
         return cls.open(folder, encoder=encoder)
 
     @classmethod
@@ -79,6 +106,7 @@ class SearchEngine:
         *,
         encoder: Encoder | None = None,
         reranker: Reranker | None = None,
+        lexicon: Lexicon | None = None,
     ) -> Self:
         """Open an index for searching.
 
@@ -88,10 +116,12 @@ class SearchEngine:
                 may differ from these, the encoder and the renderer may not.
             encoder: An encoder already loaded.
             reranker: Re-ranks the first ``recipe.search.rerank_depth`` products.
+            lexicon: Other names of things; None takes the packaged one.
 
         Raises:
             ArtifactError: The folder is not a finished index.
-            FingerprintError: The index was made by another encoder, renderer or normaliser.
+            FingerprintError: The index was made by another encoder, renderer, normaliser or segmenter.
+            RecipeError: The synonyms that the recipe names cannot be read.
         """
         folder = Path(folder)
         made, manifest = _identity(folder), check_index(folder)
@@ -102,11 +132,12 @@ class SearchEngine:
         for part, value in wanted.items():
             found = manifest.fingerprint.get(part)
             if found != value:
+                made_with = f"{part} {found}" if found else f"an older Aisle, without {part}"
                 raise FingerprintError(
-                    f"the index {str(folder)!r} was made with {part} {found}, this search would use {value}",
+                    f"the index {str(folder)!r} was made with {made_with}, this search would use {part} {value}",
                     fix="search without --recipe, or index the catalogue again with these settings",
                 )
-        engine = cls(LanceIndex.open(folder / "lance", recipe.index), encoder, recipe, reranker)
+        engine = cls(LanceIndex.open(folder / "lance", recipe.index), encoder, recipe, reranker, lexicon)
         engine._folder, engine._made = folder, made
         return engine
 
@@ -164,19 +195,28 @@ class SearchEngine:
     def _find_all(self, requests: Sequence[SearchRequest], chunk: int) -> Iterator[tuple[SearchRequest, _Found]]:
         for start in range(0, len(requests), chunk):
             part = requests[start : start + chunk]
-            texts = [self._text(request.text) for request in part]
+            read = [self._understand(request) for request in part]
+            texts = [understood.text for understood in read]
             wanted = [i for i, request in enumerate(part) if texts[i] and request.mode != "bm25"]
+            wanted = [i for i in wanted if not self._unread(texts[i])]
             encoded = self.encoder.encode([texts[i] for i in wanted], "query")
             vectors = dict(zip(wanted, encoded, strict=True))
             for i, request in enumerate(part):
-                yield request, self._find(request, vectors.get(i))
+                yield request, self._find(request, vectors.get(i), read[i])
 
-    @staticmethod
-    def _text(text: str) -> str:
-        return normalise(text[:MAX_QUERY_CHARS])
+    def _understand(self, request: SearchRequest) -> Understood:
+        text = normalise(request.text[:MAX_QUERY_CHARS])
+        return self._understanding.read(text) if text else Understood(text)
 
-    def _find(self, request: SearchRequest, vector: Array | None) -> _Found:
-        """All candidates in their final order; the query's vector is encoded here if it is not given."""
+    def _unread(self, text: str) -> str | None:
+        """The script that most of a text is in, if the encoder does not read most of it."""
+        scripts = self.encoder.scripts if isinstance(self.encoder, ReadsScripts) else None
+        if readable(text, scripts) >= MIN_READABLE:
+            return None
+        return scripts_of(text).most_common(1)[0][0]
+
+    def _find(self, request: SearchRequest, vector: Array | None, understood: Understood | None = None) -> _Found:
+        """All candidates in their final order; what is not given is understood and encoded here."""
         _check(request)
         if self._folder is not None and _identity(self._folder) != self._made:
             raise FingerprintError(
@@ -185,19 +225,26 @@ class SearchEngine:
             )
         clock = _Clock(request.deadline_ms)
         settings = self.recipe.search
-        text = self._text(request.text)
+        understood = understood or self._understand(request)
+        text = understood.text
+        clock.lap("understand")
         degraded = [] if len(request.text) <= MAX_QUERY_CHARS else [f"query cut at {MAX_QUERY_CHARS} characters"]
-        clean = replace(request, text=text)
+        unread = self._unread(text) if text and request.mode != "bm25" else None
+        if unread:
+            degraded.append(f"meaning: the encoder does not read {unread}, so only words were searched")
+        mode: Mode = "bm25" if unread else request.mode
+        expansions = understood.expansions if mode != "dense" else ()
+        clean = replace(request, text=text, expansions=expansions)
         depth = max(settings.depth, request.offset + request.k)
 
         lists: dict[str, tuple[tuple[str, float], ...]] = {}
-        if not text or request.mode != "dense":
+        if not text or mode != "dense":
             found = self.index.search(replace(clean, mode="bm25"), {}, depth)
-            lists |= found.lists
+            lists |= {WORDS_ONLY if unread else stage: hits for stage, hits in found.lists.items()}
             total = found.total
             clock.lap("bm25" if text else "browse")
-        if text and request.mode != "bm25":
-            if request.mode == "hybrid" and clock.spent:
+        if text and mode != "bm25":
+            if mode == "hybrid" and clock.spent:
                 degraded.append(f"dense: the deadline of {request.deadline_ms:g} ms was spent")
             else:
                 if vector is None:
@@ -223,12 +270,12 @@ class SearchEngine:
         if request.sort and text:
             scored = self._sort(request, scored)
         total = len(scored) if text else total
-        return _Found(scored, total, tuple(degraded), clock)
+        return _Found(scored, total, tuple(degraded), (*understood.corrections, *told(expansions)), clock)
 
     def _ranking(self, request: SearchRequest, found: _Found) -> Ranking:
         hits = self._hits(found.scored, request)
         found.clock.lap("fetch")
-        return Ranking(request, hits, found.total, found.degraded, found.clock.laps)
+        return Ranking(request, hits, found.total, found.degraded, found.clock.laps, found.rewrites)
 
     def _identified(self, request: SearchRequest) -> list[str]:
         keys = identifier_keys(request.text)
@@ -259,7 +306,8 @@ class SearchEngine:
         """Every product has some cosine: sorted by price, the cheapest of a thousand neighbours is no answer."""
         parts = item[2]
         return any(
-            stage in ("bm25", "identifier") or (part.rank is not None and part.rank <= self.recipe.search.rerank_depth)
+            stage in ("bm25", WORDS_ONLY, "identifier")
+            or (part.rank is not None and part.rank <= self.recipe.search.rerank_depth)
             for stage, part in parts.items()
         )
 
@@ -300,6 +348,7 @@ class _Found:
     scored: list[Scored]
     total: int
     degraded: tuple[str, ...]
+    rewrites: tuple[str, ...]
     clock: _Clock
 
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
+from aisle.words import CatalogueWords, Expansion
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -151,7 +153,8 @@ class SearchRequest:
 
     An empty or blank ``text`` browses: every product that passes the filter, by ``sort`` or by id. ``k`` and
     ``offset`` count products. ``deadline_ms`` is a budget in milliseconds: stages that can be left out (dense
-    retrieval beside BM25, re-ranking) are left out once it is spent, and the ranking says so.
+    retrieval beside BM25, re-ranking) are left out once it is spent, and the ranking says so. The engine adds
+    ``expansions``: other names that BM25 searches for too.
     """
 
     text: str
@@ -162,6 +165,7 @@ class SearchRequest:
     mode: Mode = "hybrid"
     deadline_ms: float | None = None
     shopper: Shopper = Shopper()
+    expansions: tuple[Expansion, ...] = ()
 
 
 # --- results ---------------------------------------------------------------------------------------------
@@ -202,7 +206,8 @@ class Ranking:
     """The answer to a request.
 
     ``total`` is how many products were candidates (for a browse: how many pass the filter). ``degraded`` names
-    what was left out and why; ``timings_ms`` is the time each stage took, in milliseconds.
+    what was left out and why; ``timings_ms`` is the time each stage took, in milliseconds. ``rewrites`` says what was
+    corrected ("首机 -> 手机 (same sound)") and searched under other names too ("手机 also as cell phone").
     """
 
     request: SearchRequest
@@ -210,6 +215,7 @@ class Ranking:
     total: int
     degraded: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
+    rewrites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -313,6 +319,11 @@ class Index(Protocol):
     A write is visible to the next read of the same object when the call returns, and durable from then on.
     """
 
+    @property
+    def words(self) -> CatalogueWords:
+        """What the catalogue knows of words, for spelling."""
+        ...
+
     def upsert(self, records: Sequence[Record]) -> None:
         """Insert products or replace those of the same id."""
         ...
@@ -325,7 +336,8 @@ class Index(Protocol):
         """Find up to ``depth`` candidates per retrieval stage.
 
         The stages are "bm25" (not in mode "dense") and "dense:NAME" for each named query vector ``(dim,)`` (not in
-        mode "bm25"; the raw score is the cosine). All stages obey the filter exactly.
+        mode "bm25"; the raw score is the cosine). All stages obey the filter exactly. For "bm25" the names in
+        ``request.expansions`` count beside the text, by their weights.
 
         With blank text the only stage is "browse", ordered by ``request.sort``, then id; its scores count down.
         """

@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "aisle"
 LAYERS = {
+    "words": -1,
     "types": 0,
     "errors": 0,
     "config": 1,

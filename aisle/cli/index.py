@@ -50,16 +50,19 @@ def index(
     start = time.perf_counter()
     loaded = load_encoder(recipe.encoder)
     with progress_bar() as progress, clean(catalogue, recipe.catalogue, progress=progress) as cleaned:
-        build_index(cleaned, out, recipe, loaded, progress, cleaned.write_report)
+        warnings = build_index(cleaned, out, recipe, loaded, progress, cleaned.write_report)
         report = cleaned.report
     seconds = time.perf_counter() - start
     if as_json:
-        print_json({"index": str(out), "seconds": round(seconds, 2), "catalogue": report.to_dict()})
+        print_json(
+            {"index": str(out), "seconds": round(seconds, 2), "catalogue": report.to_dict(), "warnings": list(warnings)}
+        )
         return
     counts = {"rows read": report.rows_read, "products": report.valid, "set aside": report.rejected}
     counts |= {"duplicates merged": report.merged, "families": report.families}
     rows = [[name, f"{count:,}"] for name, count in counts.items()]
     notes = [f"{out}: ready in {seconds:.1f} s; what was cleaned: {out}/report.html", *report.hints]
+    notes += [f"warning: {warning}" for warning in warnings]
     if report.rejected:
         notes.append(f"rows set aside, with reasons: {out}/rejected.jsonl")
     print_table(f"Indexed {catalogue}", ["", "count"], rows, notes)

@@ -78,6 +78,7 @@ def ranking_to_dict(ranking: Ranking) -> dict[str, Any]:
         "mode": ranking.request.mode,
         "total": ranking.total,
         "hits": [_hit_to_dict(hit) for hit in ranking.hits],
+        "rewrites": list(ranking.rewrites),
         "degraded": list(ranking.degraded),
         "timings_ms": {stage: round(ms, 3) for stage, ms in ranking.timings_ms.items()},
     }
@@ -107,6 +108,7 @@ def _print_ranking(ranking: Ranking) -> None:
         found = ", ".join(f"{stage} #{part.rank}" for stage, part in hit.parts.items())
         rows.append([product.title, product.id, price, f"{hit.score:.4f}", found])
     notes = [f"{len(rows)} of {ranking.total:,} candidates, {sum(ranking.timings_ms.values()):.0f} ms"]
+    notes += [f"understood: {rewrite}" for rewrite in ranking.rewrites]
     notes += [f"left out: {reason}" for reason in ranking.degraded]
     title = f"{ranking.request.text[:80]} ({ranking.request.mode})" if ranking.request.text.strip() else "everything"
     print_table(title, ["title", "id", "price", "score", "found by"], rows, notes)

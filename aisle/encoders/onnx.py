@@ -67,6 +67,12 @@ class OnnxEncoder:
         return int(self._manifest.details["max_tokens"])
 
     @property
+    def scripts(self) -> frozenset[str] | None:
+        """The scripts it reads, as Unicode names them; None where the folder does not say."""
+        scripts = self._manifest.details.get("scripts")
+        return None if scripts is None else frozenset(scripts)
+
+    @property
     def fingerprint(self) -> str:
         """A hash of the hashes in the manifest: model, tokenizers and pooling."""
         made_of = sorted(self._manifest.fingerprint.items())

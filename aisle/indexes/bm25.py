@@ -1,23 +1,44 @@
 """BM25 over weighted text fields, with typo tolerance for words that the catalogue does not have.
 
 A product's score is the weighted sum of its fields' BM25 scores (k1 = 1.2, b = .75); any word may match, and each
-distinct query word counts once. Knows the table, not requests.
+distinct query word counts once. Other names of what was asked find products too, for less; the single characters of
+Chinese words only rank what was found. Knows the table, not fusion.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from aisle.config import IndexSettings
 from aisle.indexes.schema import text_column
+from aisle.indexes.segment import CHARACTER_WEIGHT, query_characters, query_tokens
 from aisle.indexes.sql import one_of
-from aisle.indexes.vocabulary import Vocabulary, words_of
+from aisle.indexes.vocabulary import Vocabulary
+from aisle.types import SearchRequest
 
 SCORE_DECIMALS = 4
 """Sums of float32 differ in the last digits with the order of adding; rounding makes equal texts tie exactly."""
 
 Ranked = list[tuple[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """Tokens to look for in a field: any of them, or with ``every`` all of them."""
+
+    tokens: tuple[str, ...]
+    weight: float = 1.0
+    every: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Clauses:
+    """A query for one field: a product must match some of ``finding``; ``ranking`` only adds to its score."""
+
+    finding: tuple[Clause, ...]
+    ranking: tuple[Clause, ...] = ()
 
 
 class WordSearch:
@@ -28,21 +49,34 @@ class WordSearch:
         self.vocabulary = vocabulary
         self.settings = settings
 
+    def clauses(self, request: SearchRequest) -> Clauses:
+        """What to look for: the query's words, its other names, and the characters inside its Chinese words."""
+        finding = [Clause(tuple(self.words(request.text)))]
+        for expansion in request.expansions:
+            name = query_tokens(expansion.name)
+            # a name of two words would count twice what a word does
+            finding.append(Clause(tuple(name), expansion.weight / max(1, len(name)), every=True))
+        characters = query_characters(request.text)[: self.settings.max_query_terms]
+        return Clauses(
+            tuple(clause for clause in finding if clause.tokens and clause.weight > 0),
+            (Clause(tuple(characters), CHARACTER_WEIGHT),) if characters else (),
+        )
+
     def words(self, text: str) -> list[str]:
         """The first ``max_query_terms`` distinct words, those that the catalogue lacks replaced by near ones."""
         settings = self.settings
         found: dict[str, None] = {}
-        for word in words_of(text)[: settings.max_query_terms]:
+        for word in query_tokens(text)[: settings.max_query_terms]:
             correctable = settings.fuzziness > 0 and word.isalpha() and len(word) >= settings.fuzzy_min_length
             found |= dict.fromkeys(self.vocabulary.corrections(word, settings.fuzziness) if correctable else [word])
         return list(found)
 
-    def best(self, words: Sequence[str], where: str | None, depth: int) -> Ranked:
+    def best(self, clauses: Clauses, where: str | None, depth: int) -> Ranked:
         """The best products, ties by id; a tie at the cut is cut by id too."""
         weights = {field: weight for field, weight in self.settings.field_weights.items() if weight > 0}
-        if not words or not weights or depth < 1:
+        if not clauses.finding or not weights or depth < 1:
             return []
-        query = _any(_match(words, field, weight) for field, weight in weights.items())
+        query = _query(clauses, weights)
         limit = depth + 50
         while True:
             found = self._run(query, where, limit)
@@ -53,42 +87,62 @@ class WordSearch:
                 return ranked[:depth]
             limit *= 4
 
-    def by_field(self, words: Sequence[str], where: str | None, ids: Sequence[str]) -> dict[str, dict[str, float]]:
+    def by_field(self, clauses: Clauses, where: str | None, ids: Sequence[str]) -> dict[str, dict[str, float]]:
         """Each field's own unweighted score for these products: field to id to score.
 
         Args:
-            words: From ``words``.
+            clauses: From ``clauses``.
             where: The condition of the search whose scores these are to add up to.
             ids: The products; those without a match are absent.
         """
         fields = self.settings.field_weights
-        if not words or not ids:
+        if not clauses.finding or not ids:
             return {field: {} for field in fields}
         # Rows not yet in the index are scored with the statistics of those among them that meet the condition, so
         # the condition must be that of the search; else it is quicker to ask for the products alone.
         fresh = self.table.index_stats(f"{text_column(next(iter(fields)))}_idx").num_unindexed_rows
         condition, limit = (where, self.table.count_rows()) if fresh else (one_of("id", ids), len(ids))
         wanted = set(ids)
+        if clauses.ranking:
+            weighed = {field: 1.0 for field, weight in fields.items() if weight > 0}
+            wanted &= set(self._run(_query(Clauses(clauses.finding), weighed), condition, limit)["id"].to_pylist())
         scores: dict[str, dict[str, float]] = {}
         for field in fields:
-            found = self._run(_match(words, field, 1.0), condition, limit)
+            found = self._run(_query(Clauses(clauses.finding + clauses.ranking), {field: 1.0}), condition, limit)
             pairs = zip(found["id"].to_pylist(), found["_score"].to_pylist(), strict=True)
             scores[field] = {product_id: score for product_id, score in pairs if product_id in wanted}
         return scores
+
+    def has_together(self, tokens: Sequence[str]) -> bool:
+        """Whether some product has all these tokens in one field."""
+        query = _query(Clauses((Clause(tuple(tokens), every=True),)), dict.fromkeys(self.settings.field_weights, 1.0))
+        return bool(self._run(query, None, 1).num_rows)
 
     def _run(self, query: Any, where: str | None, limit: int) -> Any:
         search = self.table.search(query, query_type="fts").select(["id", "_score"]).limit(limit)
         return (search.where(where, prefilter=True) if where else search).to_arrow()
 
 
-def _match(words: Sequence[str], field: str, weight: float) -> Any:
-    from lancedb.query import MatchQuery
-
-    return MatchQuery(" ".join(words), text_column(field), boost=weight)
-
-
-def _any(matches: Iterable[Any]) -> Any:
-    """All of these may match; scores add up."""
+def _query(clauses: Clauses, weights: dict[str, float]) -> Any:
     from lancedb.query import BooleanQuery, Occur
 
-    return BooleanQuery([(Occur.SHOULD, match) for match in matches])
+    some = BooleanQuery([(Occur.SHOULD, match) for match in _matches(clauses.finding, weights)])
+    if not clauses.ranking:
+        return some
+    return BooleanQuery([(Occur.MUST, some), *((Occur.SHOULD, match) for match in _matches(clauses.ranking, weights))])
+
+
+def _matches(clauses: Iterable[Clause], weights: dict[str, float]) -> list[Any]:
+    from lancedb.query import FullTextOperator, MatchQuery
+
+    operators = {False: FullTextOperator.OR, True: FullTextOperator.AND}
+    return [
+        MatchQuery(
+            " ".join(clause.tokens),
+            text_column(field),
+            boost=weight * clause.weight,
+            operator=operators[clause.every and len(clause.tokens) > 1],
+        )
+        for field, weight in weights.items()
+        for clause in clauses
+    ]

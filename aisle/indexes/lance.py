@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +21,8 @@ from aisle.errors import ArtifactError
 from aisle.filters.fields import NUMBER_FIELDS, resolve
 from aisle.indexes.bm25 import WordSearch
 from aisle.indexes.browse import browse
+from aisle.indexes.catalogue_words import WordsOfTable
+from aisle.indexes.chinese_words import ChineseWords
 from aisle.indexes.connection import TABLE, connect, open_table
 from aisle.indexes.dense import MIN_INDEXED, PARTITION_ROWS, cosines, nearest
 from aisle.indexes.facets import count_values, fields_of, without_field
@@ -35,17 +36,18 @@ from aisle.indexes.schema import (
     rows,
     table_schema,
     text_column,
+    texts_of,
 )
+from aisle.indexes.segment import READY_MADE
 from aisle.indexes.sql import both, has_any, one_of, where
 from aisle.indexes.unknown import unknown_attribute
-from aisle.indexes.vocabulary import TOKENIZER, Vocabulary
+from aisle.indexes.vocabulary import Vocabulary
 from aisle.types import Array, Candidates, Facets, Filter, Product, Record, SearchRequest
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-LOCK = "writer.lock"
-WORDS = "words.txt"
+LOCK, WORDS, CHINESE_WORDS = "writer.lock", "words.txt", "chinese.txt"
 KEEP_VERSIONS = timedelta(minutes=10)
 """Files that no version newer than this needs are removed: far longer than any read takes."""
 
@@ -61,8 +63,8 @@ class LanceIndex:
         self.folder = folder
         self.settings = settings
         self._table = table
-        self._vocabulary = Vocabulary(folder / WORDS)
-        self._words = WordSearch(table, self._vocabulary, settings)
+        self._search = WordSearch(table, Vocabulary(folder / WORDS), settings)
+        self.words = WordsOfTable(self._search, ChineseWords(folder / CHINESE_WORDS))
         self._lock = WriterLock(folder / LOCK)
         self._writing = threading.Lock()
         self._background: threading.Thread | None = None
@@ -94,7 +96,7 @@ class LanceIndex:
 
         # made while the table is empty, so that rows are searched from the moment they are written
         for field in settings.field_weights:
-            table.create_index(text_column(field), config=FTS(**TOKENIZER))
+            table.create_index(text_column(field), config=FTS(**READY_MADE))
         for column in ("id", *NUMBER_FIELDS):
             table.create_index(column, config=BTree())
         for column in ("brand_key", "available"):
@@ -144,9 +146,8 @@ class LanceIndex:
             return
         table = rows(list(latest.values()), self._table.schema)
         with self._write():
-            texts = (table[column].to_pylist() for column in table.schema.names if column.startswith(TEXT))
-            self._vocabulary.add(chain.from_iterable(texts))
-            if any(True for _ in self._found(list(latest), ["id"])):
+            self.words.add(text for record in latest.values() for text in texts_of(record.product, table.schema))
+            if next(self._found(list(latest), ["id"]), None):
                 merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
                 merge.execute(table)
             else:  # much quicker, and just as atomic
@@ -256,7 +257,7 @@ class LanceIndex:
             return Candidates({"browse": tuple(browse(self._table, request.sort, condition, depth))}, total)
         lists: dict[str, tuple[tuple[str, float], ...]] = {}
         if request.mode != "dense":
-            lists["bm25"] = tuple(self._words.best(self._words.words(request.text), condition, depth))
+            lists["bm25"] = tuple(self._search.best(self._search.clauses(request), condition, depth))
         if request.mode != "bm25":
             for name, vector in vectors.items():
                 lists[f"dense:{name}"] = tuple(nearest(self._table, name, vector, condition, depth, total))
@@ -308,11 +309,11 @@ class LanceIndex:
 
         known = {row["id"] for row in self._found(ids, ["id"])}
         wanted = [product_id for product_id in dict.fromkeys(ids) if product_id in known]
-        words = self._words.words(request.text)
+        clauses = self._search.clauses(request)
         condition = self._condition(request.filter)
         scores: dict[str, dict[str, float]] = {}
         for part in _chunks(wanted) or [[]]:
-            for field, found in self._words.by_field(words, condition, part).items():
+            for field, found in self._search.by_field(clauses, condition, part).items():
                 scores.setdefault(f"bm25:{field}", {}).update(found)
             for name, vector in vectors.items():
                 scores.setdefault(f"dense:{name}", {}).update(cosines(self._table, name, vector, part))

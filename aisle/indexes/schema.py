@@ -2,7 +2,7 @@ r"""What a row holds, and how a record becomes one. Knows Arrow, not LanceDB.
 
 Columns:
     id, product (JSON), text_hash, vec_NAME: what ``get`` and ``stored`` give back.
-    fts_FIELD: what BM25 searches.
+    fts_FIELD: what BM25 searches, as tokens between blanks.
     price, rating, rating_count, stock, available; FIELD_key: product fields as filters compare and sorts order them.
     brand, currency, family, category (the path): as facets show them.
     keys: folded identifiers, and model codes in the title.
@@ -32,6 +32,7 @@ from aisle.filters.fields import (
     squeeze,
     value_key,
 )
+from aisle.indexes.segment import product_tokens
 from aisle.language.identifiers import model_codes
 from aisle.language.normalise import fold_identifier
 from aisle.types import Array, Product, Record, Scalar
@@ -56,6 +57,11 @@ _TEXTS: dict[str, Callable[[Product], str]] = {
 def text_column(field: str) -> str:
     """The column that BM25 searches for a field."""
     return TEXT + field
+
+
+def texts_of(product: Product, schema: pa.Schema) -> list[str]:
+    """What a product says in the fields that BM25 searches in a table of this schema."""
+    return [text(product) for field, text in _TEXTS.items() if text_column(field) in schema.names]
 
 
 def check_text_fields(fields: Sequence[str]) -> None:
@@ -121,7 +127,7 @@ def rows(records: Sequence[Record], schema: pa.Schema) -> pa.Table:
     columns["number_lows"] = [[min(values) for values in found.values()] for found in numbers]
     columns["number_highs"] = [[max(values) for values in found.values()] for found in numbers]
     for field, text in _TEXTS.items():
-        columns[text_column(field)] = [text(product) for product in products]
+        columns[text_column(field)] = [" ".join(product_tokens(text(product))) for product in products]
     for column in schema:
         if column.name.startswith(VECTOR):
             name = column.name[len(VECTOR) :]

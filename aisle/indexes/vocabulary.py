@@ -1,4 +1,4 @@
-"""The words of a catalogue, so that a query word it does not have can be taken for one that it has.
+"""The words of a catalogue, so that a query word it does not have can be taken for one that it has; Chinese apart.
 
 A file beside the table, one word a line, only ever appended to: a write's words are there before its products are, and
 readers follow it as it grows. Words of products since deleted stay. Knows words, no products.
@@ -7,26 +7,13 @@ readers follow it as it grows. Words of products since deleted stay. Knows words
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
 
-TOKENIZER: Mapping[str, Any] = {
-    "base_tokenizer": "icu",  # knows where Chinese and Japanese words end
-    "stem": False,
-    "remove_stop_words": False,
-    "lower_case": True,
-    "ascii_folding": True,
-    "max_token_length": 64,
-}
+from aisle.indexes.segment import query_tokens
+from aisle.language.script import has_han
+
 MAX_CORRECTIONS = 20
-
-
-def words_of(text: str) -> list[str]:
-    """The distinct words of a text, as BM25 sees them."""
-    import lancedb
-
-    return list(dict.fromkeys(token.text for token in lancedb.tokenize(text, **TOKENIZER)))
 
 
 class Vocabulary:
@@ -42,13 +29,18 @@ class Vocabulary:
     def add(self, texts: Iterable[str]) -> None:
         """Note the words of these texts. Call with the writer's lock held, before the products are written."""
         self._follow()
-        fresh = [word for word in words_of("\n".join(texts)) if word.isalpha() and word not in self._words]
+        words = (word for word in query_tokens("\n".join(texts)) if word.isalpha() and not has_han(word))
+        fresh = [word for word in words if word not in self._words]
         if not fresh:
             return
         with self.path.open("ab") as file:
             broken = file.tell() > self._read  # a kill left half a line
             file.write(("\n" * broken + "\n".join(fresh) + "\n").encode())
         self._follow()
+
+    def __contains__(self, word: str) -> bool:
+        self._follow()
+        return word in self._words
 
     def corrections(self, word: str, distance: int) -> Sequence[str]:
         """The nearest words of the catalogue, or the word itself where it has it or has nothing near.
@@ -57,7 +49,7 @@ class Vocabulary:
         (Pollock and Zamora, "Automatic spelling correction in scientific and scholarly text", CACM 1984).
 
         Args:
-            word: As `words_of` gives it.
+            word: As `query_tokens` gives it.
             distance: The most letters that may be inserted, deleted, replaced or swapped with their neighbour.
         """
         self._follow()

@@ -109,6 +109,17 @@ def test_fingerprint_follows_the_manifest(encoder, copy):
     assert OnnxEncoder(copy).fingerprint != encoder.fingerprint
 
 
+def test_the_manifest_may_say_which_scripts_it_reads(copy):
+    path = copy / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["details"].pop("scripts", None)
+    path.write_text(json.dumps(manifest))
+    assert OnnxEncoder(copy).scripts is None
+    manifest["details"]["scripts"] = ["Latin", "Han"]
+    path.write_text(json.dumps(manifest))
+    assert OnnxEncoder(copy).scripts == {"Latin", "Han"}
+
+
 def test_an_unfinished_folder_is_refused(copy):
     (copy / "manifest.json").unlink()
     with pytest.raises(ArtifactError, match=r"has no manifest\.json"):

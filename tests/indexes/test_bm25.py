@@ -8,7 +8,6 @@ import pytest
 
 from aisle.config import IndexSettings
 from aisle.indexes.lance import LanceIndex
-from aisle.indexes.vocabulary import words_of
 from aisle.types import Product, SearchRequest
 from tests.contracts.rows import DIM, real_products, records
 
@@ -76,9 +75,3 @@ def test_scores_are_the_weighted_sum_of_bm25_by_hand(index, products, query):
     table = index.features(ids, SearchRequest(query), {})
     for field, scores in by_field.items():
         assert table[f"bm25:{field}"].to_pylist() == pytest.approx(scores, rel=2e-3, abs=1e-3)
-
-
-def test_what_a_word_is():
-    assert words_of("小米手机 LC-51C don't Größe 10.5 a_b 😀 The THE") == [
-        "小米", "手机", "lc", "51c", "don't", "grosse", "10.5", "a_b", "the"
-    ]  # fmt: skip

@@ -1,0 +1,117 @@
+"""What a query means before anything is searched: one script, the catalogue's own words, other names for them.
+
+    無線耳機 -> 无线耳机      simplified
+    首机 -> 手机              the catalogue's word of that sound
+    手机 + cell phone         other names, where the catalogue has them
+
+Knows what a catalogue says of its words, no index and no encoder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from aisle.language.chinese import simplify
+from aisle.language.lexicon import Lexicon
+from aisle.language.names import fold_name, other_numbers
+from aisle.language.pinyin import correct
+from aisle.language.synonyms import Synonyms
+from aisle.words import CatalogueWords, Expansion
+
+MAX_CHARACTERS = 120
+"""A longer text describes more than it names: it is simplified, and searched as it stands."""
+MAX_EXPANSIONS = 24
+"""More other names than this in one query are left out; each is searched in every field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Understood:
+    """The text to search for, what was corrected in it, and other names to search for beside it."""
+
+    text: str
+    corrections: tuple[str, ...] = ()
+    expansions: tuple[Expansion, ...] = ()
+
+
+class Understanding:
+    """Understands queries for one catalogue.
+
+    Args:
+        words: What the catalogue says of its words.
+        lexicon: Names that are general knowledge.
+        synonyms: The shop's own rules; they go before the lexicon.
+        pinyin: Whether words may be corrected by their sound.
+        expansion_weight: What the lexicon's other names of a thing count together beside its own; 0 leaves them out.
+        synonym_weight: The same of the shop's own rules.
+    """
+
+    def __init__(
+        self,
+        words: CatalogueWords,
+        lexicon: Lexicon,
+        synonyms: Synonyms,
+        *,
+        pinyin: bool,
+        expansion_weight: float,
+        synonym_weight: float,
+    ) -> None:
+        self.words = words
+        self.lexicon = lexicon
+        self.synonyms = synonyms
+        self.pinyin = pinyin
+        self.expansion_weight = expansion_weight
+        self.synonym_weight = synonym_weight
+
+    def read(self, text: str) -> Understood:
+        """Understand a normalised query."""
+        text = simplify(text)
+        if len(text) > MAX_CHARACTERS:
+            return Understood(text)
+        corrected: tuple[str, ...] = ()
+        if self.pinyin:
+            text, corrected = correct(text, self.words, self._has_meaning)
+        return Understood(text, corrected, self._expansions(text))
+
+    def _has_meaning(self, word: str) -> bool:
+        return word in self.lexicon
+
+    def _expansions(self, text: str) -> tuple[Expansion, ...]:
+        own = self.synonyms.expansions(text) if self.synonym_weight else ()
+        general = self.lexicon.expansions(text) if self.expansion_weight else ()
+        ruled = {fold_name(expansion.because) for expansion in own}
+        free = (expansion for expansion in general if fold_name(expansion.because) not in ruled)
+        found = [
+            *_weighed(self._there(own, text), self.synonym_weight),
+            *_weighed(self._there(free, text), self.expansion_weight),
+        ]
+        return tuple(found[:MAX_EXPANSIONS])
+
+    def _there(self, expansions: Iterable[Expansion], text: str) -> list[Expansion]:
+        """Those that the catalogue has and the query has not, in the number (cable, cables) that it has."""
+        query = f" {fold_name(text)} "
+        found: dict[tuple[str, str], Expansion] = {}
+        for expansion in expansions:
+            name = expansion.name
+            for form in (name, *other_numbers(name)) if expansion.language in ("en", "") else (name,):
+                key = (fold_name(form), expansion.because)
+                said = f" {key[0]} " if key[0].isascii() else key[0]
+                if key not in found and said not in query and self.words.has(form):
+                    found[key] = replace(expansion, name=form)
+        return list(found.values())
+
+
+def _weighed(expansions: list[Expansion], weight: float) -> list[Expansion]:
+    """With their final weights: the other names of one thing share it, so that all of them count less than its own."""
+    shares: dict[str, int] = {}
+    for expansion in expansions:
+        shares[expansion.because] = shares.get(expansion.because, 0) + 1
+    return [replace(e, weight=weight * e.weight / shares[e.because]) for e in expansions]
+
+
+def told(expansions: Iterable[Expansion]) -> tuple[str, ...]:
+    """Other names for people to read, by what they are names of: "手机 also as cell phone, mobile phone"."""
+    names: dict[str, list[str]] = {}
+    for expansion in expansions:
+        names.setdefault(expansion.because, []).append(expansion.name)
+    return tuple(f"{because} also as {', '.join(others)}" for because, others in names.items())

@@ -1,0 +1,215 @@
+"""One search in several languages, through the engine: other names, corrections, scripts the encoder cannot read."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from aisle.cli.main import cli
+from aisle.config import Recipe
+from aisle.engine import WORDS_ONLY, SearchEngine
+from aisle.errors import FingerprintError, RecipeError
+from aisle.types import Product, SearchRequest
+from tests.language.lexicons import small_lexicon
+
+PRODUCTS = [
+    Product("1", "小米手机 13 Pro", brand="小米", price=3999.0),
+    Product("2", "Nokia cell phone 105", brand="Nokia", price=25.0),
+    Product("3", "Sony headphones WH-1000XM4", brand="Sony", price=199.0),
+    Product("4", "华为蓝牙耳机", brand="华为", price=299.0),
+    Product("5", "Logitech wireless mouse", brand="Logitech", price=19.0),
+    Product("6", "סמסונג אוזניות", price=10.0),
+    Product("7", "行動電源 10000mAh", price=49.0),
+    Product("8", "cell biology book", price=5.0),
+]
+
+
+class LatinOnly:
+    """Vectors by a hash of the text; says that it reads Latin alone."""
+
+    dim = 8
+    fingerprint = "latin"
+    scripts = frozenset({"Latin"})
+
+    def __init__(self):
+        self.queries = []
+
+    def encode(self, texts, kind):
+        if kind == "query":
+            self.queries += texts
+        rows = np.array([np.random.default_rng(sum(text.encode())).normal(size=self.dim) for text in texts], np.float32)
+        rows = rows.reshape(len(texts), self.dim)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    def count_tokens(self, text):
+        return len(text.split())
+
+
+class ReadsAll(LatinOnly):
+    scripts = None
+
+
+@pytest.fixture(scope="module")
+def lexicon(tmp_path_factory):
+    return small_lexicon(tmp_path_factory.mktemp("lexicon"))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("languages") / "shop"
+    SearchEngine.build(PRODUCTS, path, encoder=ReadsAll()).close()
+    return path
+
+
+def open_engine(folder, lexicon=None, toml="", encoder=None):
+    recipe = Recipe.from_toml(toml) if toml else None
+    return SearchEngine.open(folder, recipe, encoder=encoder or ReadsAll(), lexicon=lexicon)
+
+
+def found(engine, text, mode="bm25", **changes):
+    ranking = engine.search(SearchRequest(text, mode=mode, **changes))
+    return [hit.product_id for hit in ranking.hits], ranking.rewrites
+
+
+def test_chinese_finds_english_and_english_chinese(folder, lexicon):
+    with open_engine(folder, lexicon) as engine:
+        assert found(engine, "手机") == (["1", "2"], ("手机 also as cell phone",))
+        assert found(engine, "cell phones")[0] == ["2", "8", "1"]
+        assert found(engine, "耳机") == (["4", "3"], ("耳机 also as headphones",))
+        assert found(engine, "auriculares") == (["3", "4"], ("auriculares also as 耳机, headphones",))
+        assert found(engine, "行动电源")[0] == found(engine, "移动电源")[0] == ["7"]
+        assert found(engine, "手机", mode="dense")[1] == ()
+
+
+def test_without_other_names_words_are_words(folder, lexicon):
+    with open_engine(folder, lexicon, "[search]\nexpansion_weight = 0.0") as engine:
+        assert found(engine, "手机") == (["1"], ())
+    with open_engine(folder) as engine:
+        assert found(engine, "手机") == (["1"], ())
+
+
+def test_a_name_of_two_words_needs_both(folder, lexicon):
+    with open_engine(folder, lexicon) as engine:
+        assert set(found(engine, "スマホ")[0]) == {"1", "2"}
+
+
+def test_what_the_shopper_said_beats_what_else_it_is_called(tmp_path, lexicon):
+    """As many products of either name, all of one length: by their own word first, whatever else the others say."""
+    products = [Product(f"a{n}", f"alpha{n} mouse black") for n in range(20)]
+    products += [Product(f"b{n}", f"beta{n} 鼠标 ratón") for n in range(20)]
+    products += [Product(f"c{n}", f"gamma{n} 鼠标 鼠标", description="鼠标 ratón マウス 老鼠") for n in range(20)]
+    SearchEngine.build(products, tmp_path / "shop", encoder=ReadsAll()).close()
+    with open_engine(tmp_path / "shop", lexicon) as engine:
+        ids, rewrites = found(engine, "mouse", k=60)
+        assert rewrites[0].startswith("mouse also as 鼠标")
+        assert {i[0] for i in ids[:20]} == {"a"}
+        assert len(ids) == 60
+
+
+@pytest.mark.parametrize("text", ["手机", "mouse pro", "小米首机", "耳机 sony"])
+def test_fields_add_up_to_the_score_with_other_names(folder, lexicon, text):
+    with open_engine(folder, lexicon) as engine:
+        understood = engine._understand(SearchRequest(text))
+        request = SearchRequest(understood.text, mode="bm25", expansions=understood.expansions)
+        got = dict(engine.index.search(request, {}, 10).lists["bm25"])
+        table = engine.index.features([p.id for p in PRODUCTS], request, {}).to_pylist()
+        weights = engine.recipe.index.field_weights
+        total = {row["product_id"]: sum(w * row[f"bm25:{f}"] for f, w in weights.items()) for row in table}
+        assert got
+        assert {i: score for i, score in total.items() if score} == pytest.approx(got, abs=1e-3)
+
+
+def test_corrections_reach_words_and_encoder_and_are_told(folder):
+    encoder = ReadsAll()
+    with open_engine(folder, encoder=encoder) as engine:
+        ranking = engine.search(SearchRequest("小米首机"))
+        assert ranking.hits[0].product_id == "1"
+        assert ranking.rewrites == ("首机 -> 手机 (same sound)",)
+        assert found(engine, "xiaomishouji") == (["1"], ("xiaomishouji -> 小米手机 (pinyin)",))
+        batch = engine.search_batch([SearchRequest("藍壓耳機"), SearchRequest("shouji")])
+        assert [r.rewrites for r in batch] == [("蓝压 -> 蓝牙 (same sound)",), ("shouji -> 手机 (pinyin)",)]
+        assert encoder.queries == ["小米手机", "蓝牙耳机", "手机"]
+    with open_engine(folder, toml="[search]\npinyin = false") as engine:
+        assert found(engine, "shouji") == ([], ())
+
+
+@pytest.mark.parametrize("mode", ["dense", "hybrid"])
+def test_a_script_that_the_encoder_cannot_read_is_searched_by_words(folder, mode):
+    encoder = LatinOnly()
+    encoder.fingerprint = ReadsAll.fingerprint
+    with open_engine(folder, encoder=encoder) as engine:
+        ranking = engine.search(SearchRequest("אוזניות", mode=mode))
+        assert [hit.product_id for hit in ranking.hits] == ["6"]
+        assert set(ranking.hits[0].parts) == {WORDS_ONLY}
+        assert ranking.degraded == ("meaning: the encoder does not read Hebrew, so only words were searched",)
+        assert next(engine.search_batch([SearchRequest("אוזניות", mode=mode)])).degraded == ranking.degraded
+        assert encoder.queries == []
+        assert engine.search(SearchRequest("sony אוזניות headphones", mode=mode)).degraded == ()
+        assert engine.search(SearchRequest("365", mode=mode)).degraded == ()
+        assert encoder.queries
+    with open_engine(folder) as engine:
+        assert engine.search(SearchRequest("אוזניות", mode=mode)).degraded == ()
+
+
+def test_indexing_warns_once_if_the_encoder_cannot_read_most_products(tmp_path):
+    hebrew = [Product(str(n), "אוזניות") for n in range(3)] + [Product("x", "headphones")]
+    with pytest.warns(UserWarning, match=r"does not read the script of 3 of 4 products") as caught:
+        SearchEngine.build(hebrew, tmp_path / "shop", encoder=LatinOnly()).close()
+    assert len(caught) == 1
+    SearchEngine.build(PRODUCTS, tmp_path / "mixed", encoder=ReadsAll()).close()
+
+
+def test_synonyms_are_read_beside_the_recipe_and_kept_in_the_index(tmp_path):
+    (tmp_path / "mine").mkdir()
+    rules = tmp_path / "mine" / "rules.txt"
+    rules.write_text("telefonino, cell phone\n", encoding="utf-8")
+    recipe_file = tmp_path / "mine" / "recipe.toml"
+    recipe_file.write_text('[search]\nsynonyms = "rules.txt"\n', encoding="utf-8")
+    recipe = Recipe.load(recipe_file)
+    SearchEngine.build(PRODUCTS, tmp_path / "first", recipe, encoder=ReadsAll()).close()
+    rules.unlink()
+    (tmp_path / "first").rename(tmp_path / "shop")
+    assert 'synonyms = "synonyms.txt"' in (tmp_path / "shop" / "recipe.toml").read_text()
+    with open_engine(tmp_path / "shop") as engine:
+        assert found(engine, "telefonino") == (["2"], ("telefonino also as cell phone",))
+    with pytest.raises(RecipeError, match=r"cannot read the synonyms(.|\n)*rules\.txt"):
+        SearchEngine.build(PRODUCTS, tmp_path / "second", recipe, encoder=ReadsAll())
+    assert not (tmp_path / "second").exists()
+    SearchEngine.build(PRODUCTS, tmp_path / "shop", encoder=ReadsAll()).close()
+    assert not (tmp_path / "shop" / "synonyms.txt").exists()
+    with open_engine(tmp_path / "shop") as engine:
+        assert found(engine, "telefonino") == ([], ())
+
+
+def test_synonyms_of_a_recipe_at_search_time(folder, tmp_path):
+    (tmp_path / "rules.txt").write_text("telefonino => cell phone\n", encoding="utf-8")
+    (tmp_path / "r.toml").write_text('[search]\nsynonyms = "rules.txt"\nsynonym_weight = 1.0\n', encoding="utf-8")
+    recipe = Recipe.load(tmp_path / "r.toml")
+    assert Recipe.load(tmp_path / "r.toml", base=recipe).search.synonyms == str(tmp_path / "rules.txt")
+    with SearchEngine.open(folder, recipe, encoder=ReadsAll()) as engine:
+        assert found(engine, "telefonino") == (["2"], ("telefonino also as cell phone",))
+
+
+def test_an_index_of_before_is_refused_with_the_cure(folder, tmp_path):
+    with open_engine(folder) as engine:
+        engine.save(tmp_path / "old")
+    manifest = tmp_path / "old" / "manifest.json"
+    data = json.loads(manifest.read_text())
+    del data["fingerprint"]["segmenter"]
+    manifest.write_text(json.dumps(data))
+    with pytest.raises(FingerprintError, match=r"older Aisle, without segmenter(.|\n)*index the catalogue again"):
+        open_engine(tmp_path / "old")
+    with SearchEngine.build(PRODUCTS, tmp_path / "old", encoder=ReadsAll()) as engine:
+        assert found(engine, "小米")[0] == ["1"]
+
+
+def test_the_command_line_tells_what_it_understood(tmp_path):
+    catalogue = tmp_path / "c.csv"
+    catalogue.write_text("id,title\n1,小米手机 13\n2,华为蓝牙耳机\n", encoding="utf-8")
+    runner = CliRunner()
+    assert runner.invoke(cli, ["index", str(catalogue), "--out", str(tmp_path / "shop")]).exit_code == 0
+    plain = runner.invoke(cli, ["search", str(tmp_path / "shop"), "小米首机", "--mode", "bm25"])
+    assert "understood: 首机 -> 手机 (same sound)" in plain.output
+    as_json = runner.invoke(cli, ["search", str(tmp_path / "shop"), "小米首机", "--mode", "bm25", "--json"])
+    assert json.loads(as_json.output)["rewrites"] == ["首机 -> 手机 (same sound)"]
