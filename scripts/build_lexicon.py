@@ -2,10 +2,10 @@
 
     python scripts/build_lexicon.py
 
-Terms written for Aisle come first, then the categories and attribute values of the Shopify taxonomy, then the concrete
-nouns of the wordnets. Entries that share a Chinese and an English name become one; an entry of a later source that
-shares only one of them with an earlier one is left out, since it would make a clear name ambiguous. Same inputs, same
-bytes.
+Head terms and shop terms written for Aisle come first, then the categories and attribute values of the Shopify
+taxonomy, then the concrete nouns of the wordnets. Entries that share a Chinese and an English name become one; an entry
+of a later source that shares only one of them with an earlier one is left out, since it would make a clear name
+ambiguous. Same inputs, same bytes.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ def entry(zh: str, en: str, ja: str = "", es: str = "") -> Entry:
 
 def entries() -> Iterator[tuple[int, Entry]]:
     """All concepts with the rank of their source."""
+    for row in rows(DATA / "lexicon" / "head_terms.tsv"):
+        yield 0, entry(row["zh"], row["en"], row["ja"], row["es"])
     for path in sorted((DATA / "shop_terms").glob("*.tsv")):
         for row in rows(path):
             yield 0, entry("|".join(filter(None, (row["zh"], row["tw"]))), row["en"])
@@ -58,9 +60,13 @@ def entries() -> Iterator[tuple[int, Entry]]:
 
 
 def key(name: str) -> str:
-    """A name without case and English plural, so that "Mobile phones" is "mobile phone"."""
-    folded = name.casefold()
-    return folded[:-1] if folded.endswith("s") and not folded.endswith("ss") else folded
+    """A name without case, blanks, hyphens and English plural, so that "T-Shirts" is "t shirt"."""
+    return singular(name.casefold().replace(" ", "").replace("-", ""))
+
+
+def singular(name: str) -> str:
+    """Without the -s of an English plural."""
+    return name[:-1] if name.endswith("s") and not name.endswith("ss") else name
 
 
 def merge() -> list[Entry]:
@@ -94,16 +100,16 @@ def merge() -> list[Entry]:
 
 
 def main() -> int:
-    lines = ["zh\ten\tja\tes"]
+    lines = []
     for concept in merge():
         english: dict[str, str] = {}
         for name in concept["en"]:
-            english.setdefault(key(name), name)
+            english.setdefault(singular(name.casefold()), name)
         cells = [concept["zh"], english.values(), concept["ja"], concept["es"]]
         lines.append("\t".join("|".join(cell) for cell in cells))
     content = gzip.compress(("\n".join(lines) + "\n").encode(), 9, mtime=0)
     TARGET.write_bytes(content)
-    print(f"{TARGET.name}: {len(lines) - 1:,} concepts, {len(content):,} bytes, sha256 {sha256(content).hexdigest()}")
+    print(f"{TARGET.name}: {len(lines):,} concepts, {len(content):,} bytes, sha256 {sha256(content).hexdigest()}")
     return 0
 
 

@@ -25,6 +25,8 @@ QUERIES = (
     "put tv on the wall",
     "keep laptop from being stolen",
     "cellphone",
+    "喷墨打印机墨盒",
+    "無線滑鼠",
 )
 
 

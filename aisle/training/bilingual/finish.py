@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from aisle.artifacts import Manifest
 from aisle.encoders.export import BertShape, write_encoder
-from aisle.encoders.tokenise import ENGLISH_FILE, HAN_FILE
+from aisle.encoders.tokenise import ENGLISH_FILE, HAN_FILE, BilingualTokenizer
 from aisle.training.bilingual.model import Student
 from aisle.training.bilingual.vocabulary import Vocabulary
 
@@ -23,6 +24,13 @@ def weights(student: Student) -> dict[str, np.ndarray]:
     found = {name: value.detach().float().numpy() for name, value in student.bert.state_dict().items()}
     rows = [student.english.weight.detach().numpy(), student.rows()]
     return found | {"embeddings.word_embeddings.weight": np.concatenate(rows).astype(np.float32)}
+
+
+def golden(student: Student, tokenizer: BilingualTokenizer, texts: Sequence[str], path: Path) -> None:
+    """Write texts with the student's vectors in float, ``(n, dim)``: what the 8-bit file is compared with."""
+    with torch.no_grad():
+        vectors = np.concatenate([student([ids]).numpy() for ids in tokenizer.ids(texts)])
+    np.savez_compressed(path, texts=np.array(texts), vectors=vectors.astype(np.float32))
 
 
 def export(

@@ -15,7 +15,7 @@ from aisle.training.bilingual.vocabulary import Vocabulary
 
 FILE = "prepared"
 _ALIGNED = ("names", "sentences", "anchors")
-_PAIRS = ("query_vectors", "title_vectors", "keys", "weight")
+_PAIRS = ("query_vectors", "title_vectors", "keys", "weight", "later_weight")
 
 
 def save(folder: Path, inputs: str, vocabulary: Vocabulary, first: np.ndarray, corpus: Corpus) -> None:

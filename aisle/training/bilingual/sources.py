@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import blake2b, sha256
 from pathlib import Path
+from typing import Literal
 
 import regex
 
@@ -62,9 +63,9 @@ def rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def fingerprint(folder: Path) -> str:
-    """A hash of all inputs of the encoder; the folder of the lexicon is none."""
+    """A hash of all inputs of the encoder; the folders `lexicon` and `held_out` are none."""
     digest = sha256()
-    for path in sorted(path for path in folder.rglob("*.tsv*") if path.parent.name != "lexicon"):
+    for path in sorted(path for path in folder.rglob("*.tsv*") if path.parent.name not in {"lexicon", "held_out"}):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
@@ -80,10 +81,10 @@ def shop_terms(folder: Path) -> list[Term]:
     return found
 
 
-def shop_titles(folder: Path) -> list[Title]:
-    """The titles written for this project."""
+def shop_titles(folder: Path, stage: Literal[1, 2] = 1) -> list[Title]:
+    """The titles written for this project: those of the first stage, or the long tail that the second adds."""
     found = []
-    for path in sorted((folder / "shop_titles").glob("*.tsv")):
+    for path in sorted((folder / ("shop_titles" if stage == 1 else "shop_titles_2")).glob("*.tsv")):
         for row in rows(path):
             queries = _names(row["queries"])
             if row["title"] and queries and row["title_en"]:

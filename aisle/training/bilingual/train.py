@@ -1,9 +1,9 @@
 """The training loop of the bilingual encoder: distillation, contrast and anchors in every step; resumable.
 
 A step has four parts: Chinese names and sentences that must land where the teacher puts their English; queries and
-titles that must find each other, in Chinese and across; English texts that must stay where they are. Each step draws its
-batch from the seed and its own number, so that a resumed run sees what an uninterrupted one would have; only the memory
-of titles begins anew.
+titles that must find each other, in Chinese and across; English texts that must stay where they are. Each step draws
+its batch from the seed and its own number, so that a resumed run sees what an uninterrupted one would have; only the
+memory of titles begins anew.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +52,10 @@ class Settings:
     threads: int = 2
 
 
+SECOND = Settings(steps=1_000, seed=8, row_rate=5e-4, body_rate=3e-5)
+"""The second stage: shorter and slower, with the long tail of titles and more of the written ones."""
+
+
 @dataclass(frozen=True, slots=True)
 class Aligned:
     """Texts and the teacher's vectors of what they mean, ``(n, dim)``; ``weight`` of each in the draw."""
@@ -65,7 +69,8 @@ class Aligned:
 class Pairs:
     """Queries and titles; rows of ``title_vectors`` and ``query_vectors`` are zero where there is no English.
 
-    ``keys`` says what a title is of: titles with the same key are never each other's negatives from memory.
+    ``keys`` says what a title is of: titles with the same key are never each other's negatives from memory. The weights
+    are cumulated, those of the first stage and those of the second.
     """
 
     examples: list[Example]
@@ -75,6 +80,11 @@ class Pairs:
     title_vectors: np.ndarray
     keys: np.ndarray
     weight: np.ndarray
+    later_weight: np.ndarray
+
+    def later(self) -> Pairs:
+        """The same pairs, drawn as in the second stage."""
+        return replace(self, weight=self.later_weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +95,10 @@ class Corpus:
     sentences: Aligned
     anchors: Aligned
     pairs: Pairs
+
+    def later(self) -> Corpus:
+        """What the second stage draws from."""
+        return replace(self, pairs=self.pairs.later())
 
 
 class Trainer:
