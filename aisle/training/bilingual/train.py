@@ -26,15 +26,20 @@ from aisle.training.bilingual.model import Student
 
 Ids = list[int]
 CHECKPOINT = "checkpoint.pt"
-SAME = 0.9
-"""Teacher's vectors nearer than this mean the same: they are not each other's negatives."""
+SAME, ALIKE = 0.9, 0.7
+"""Teacher's vectors nearer than this mean the same: they are not each other's negatives; in the search for
+hard ones, nearer than the second number."""
+HARD_PLACES = (3, 24)
+"""The first few places are left out: they often are answers that nobody noted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """How long, how fast and in which proportions."""
 
-    steps: int = 3_200
+    steps: int = 1_400
+    horizon: int = 3_200
+    """Over how many steps the rates would fall to nothing; a stage may end before."""
     seed: int = 7
     names: int = 160
     sentences: int = 24
@@ -48,12 +53,15 @@ class Settings:
     """How often a word is read as its parts."""
     further: int = 1_024
     """Negatives beside those of the batch: the teacher's vectors at random, and the last titles of the student."""
+    hard: int = 0
+    """Titles added to each batch that the student takes for answers and that are none."""
+    mine_every: int = 500
     save_every: int = 200
     threads: int = 2
 
 
-SECOND = Settings(steps=1_000, seed=8, row_rate=5e-4, body_rate=3e-5)
-"""The second stage: shorter and slower, with the long tail of titles and more of the written ones."""
+SECOND = Settings(steps=2_000, horizon=2_000, seed=8, row_rate=8e-4, body_rate=5e-5, hard=32)
+"""The second stage: the long tail of titles, mostly written ones, and hard negatives, to the end of its rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +89,10 @@ class Pairs:
     keys: np.ndarray
     weight: np.ndarray
     later_weight: np.ndarray
+
+    def later_gain(self, row: int) -> float:
+        """The weight of one pair in the second stage."""
+        return float(self.later_weight[row] - (self.later_weight[row - 1] if row else 0.0))
 
     def later(self) -> Pairs:
         """The same pairs, drawn as in the second stage."""
@@ -129,15 +141,16 @@ class Trainer:
         )
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
         self._done = 0
+        self._hard: dict[int, Ids] | None = None
         self._memory = torch.empty(0, int(student.english.weight.shape[1]))
         self._memory_keys = torch.empty(0, dtype=torch.long)
 
     def _rate(self, step: int) -> float:
         settings = self.settings
-        warm = max(1, int(settings.steps * settings.warm_up))
+        warm = max(1, int(settings.horizon * settings.warm_up))
         if step < warm:
             return (step + 1) / warm
-        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, settings.steps - warm))))
+        return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, (step - warm) / max(1, settings.horizon - warm))))
 
     def resume(self) -> int:
         """Go on from the checkpoint in the folder, if there is one; returns the steps done."""
@@ -171,6 +184,8 @@ class Trainer:
         sums: dict[str, float] = {}
         start, counted = time.monotonic(), 0
         while self._done < settings.steps:
+            if settings.hard and (self._hard is None or self._done % settings.mine_every == 0):
+                self._hard = mine(self.student, self.corpus.pairs)
             losses = self._step(random.Random(f"{settings.seed}:{self._done}"))
             self._done += 1
             counted += 1
@@ -192,6 +207,7 @@ class Trainer:
         sentences = _draw(corpus.sentences.weight, settings.sentences, chance)
         anchors = _draw(corpus.anchors.weight, settings.anchors, chance)
         pairs = self._draw_pairs(chance)
+        hard = [chance.choice(found) for i in pairs if (found := (self._hard or {}).get(i))][: settings.hard]
         split = [self._split(ids, chance) for ids in [corpus.names.ids[i] for i in names]]
         texts = [
             *split,
@@ -199,16 +215,17 @@ class Trainer:
             *(corpus.anchors.ids[i] for i in anchors),
             *(self._split(corpus.pairs.query_ids[i], chance) for i in pairs),
             *(self._split(corpus.pairs.title_ids[i], chance) for i in pairs),
+            *(corpus.pairs.title_ids[i] for i in hard),
         ]
         with torch.autocast("cpu", torch.bfloat16):
             vectors = self.student.by_length(texts)
-        counts = [len(names), len(sentences), len(anchors), len(pairs), len(pairs)]
-        name, sentence, anchor, query, title = vectors.split(counts)
+        counts = [len(names), len(sentences), len(anchors), len(pairs), len(pairs), len(hard)]
+        name, sentence, anchor, query, title, near = vectors.split(counts)
         losses = {
             "names": _both(name, corpus.names, names, chance, settings.further),
             "sentences": _both(sentence, corpus.sentences, sentences, chance, settings.further),
             "anchors": alignment(anchor, _rows(corpus.anchors.vectors, anchors)) * settings.anchor_weight,
-            **self._pair_losses(pairs, query, title, chance),
+            **self._pair_losses(pairs, query, title, chance, (hard, near)),
         }
         loss = torch.stack(list(losses.values())).sum()
         self._optimiser.zero_grad(set_to_none=True)
@@ -229,12 +246,16 @@ class Trainer:
                     found[number] = None
         return list(found)
 
-    def _pair_losses(self, pairs: Ids, query: Tensor, title: Tensor, chance: random.Random) -> dict[str, Tensor]:
+    def _pair_losses(
+        self, pairs: Ids, query: Tensor, title: Tensor, chance: random.Random, hard: tuple[Ids, Tensor]
+    ) -> dict[str, Tensor]:
         corpus, further = self.corpus.pairs, self.settings.further
         examples = [corpus.examples[i] for i in pairs]
         same = torch.tensor([[a.satisfied_by(b) or a.title == b.title for b in examples] for a in examples])
         keys = torch.from_numpy(corpus.keys[pairs])
-        losses = {"search": contrast(query, title, same, self._memory, keys[:, None] == self._memory_keys)}
+        others = torch.cat([hard[1], self._memory])
+        their_keys = torch.cat([torch.from_numpy(corpus.keys[hard[0]]), self._memory_keys])
+        losses = {"search": contrast(query, title, same, others, keys[:, None] == their_keys)}
         self._memory = torch.cat([title.detach(), self._memory])[:further]
         self._memory_keys = torch.cat([keys, self._memory_keys])[:further]
         english = _rows(corpus.title_vectors, pairs)
@@ -262,6 +283,41 @@ class Trainer:
             else:
                 found.append(number)
         return found
+
+
+def mine(student: Student, pairs: Pairs) -> dict[int, Ids]:
+    """For each Chinese query of a written title, titles that the student ranks among the first though they answer it not.
+
+    Titles of places `HARD_PLACES` count, unless the teacher holds their English for nearly that of the right one.
+
+    Returns:
+        Row of the pair to rows of such titles.
+    """
+    written = [
+        i
+        for i, example in enumerate(pairs.examples)
+        if example.thing < 0 and not example.query.isascii() and pairs.later_gain(i)
+    ]
+    first: dict[int, int] = {}
+    for i in written:
+        first.setdefault(int(pairs.keys[i]), i)
+    titles = list(first.values())
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        title = student.by_length([pairs.title_ids[i] for i in titles])
+        query = student.by_length([pairs.query_ids[i] for i in written])
+    english = _rows(pairs.title_vectors, titles)
+    place = {key: at for at, key in enumerate(first)}
+    found: dict[int, Ids] = {}
+    for start in range(0, len(written), 512):
+        rows = written[start : start + 512]
+        right = torch.tensor([place[int(pairs.keys[i])] for i in rows])
+        scores = query[start : start + 512] @ title.T
+        scores = scores.masked_fill(english[right] @ english.T > ALIKE, -2.0)
+        scores[torch.arange(len(rows)), right] = -2.0
+        best = scores.topk(min(HARD_PLACES[1], len(titles)), dim=1).indices[:, HARD_PLACES[0] :]
+        for i, near in zip(rows, best.tolist(), strict=True):
+            found[i] = [titles[at] for at in near]
+    return found
 
 
 def settings_json(settings: Settings) -> str:
