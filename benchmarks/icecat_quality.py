@@ -28,6 +28,7 @@ ROOT = Path(__file__).parent.parent
 SAMPLE = ROOT / "samples" / "icecat"
 METRICS = [Metric.parse(name) for name in ("nDCG@10", "R@100", "judged@10")]
 TREATMENTS = ("wrong", "removed")
+CHINESE_HEAD = "| 方式 | nDCG@10，未标注算错 | nDCG@10，只看已标注 | R@100，未标注算错 | judged@10 |\n"
 MARKS = ("<!-- results: benchmarks/icecat_quality.py --update-readme -->\n", "<!-- end of results -->")
 
 
@@ -65,10 +66,13 @@ def markdown(numbers: dict) -> str:
 
 
 def update_readme(table: str) -> None:
-    path = ROOT / "README.md"
-    text = path.read_text(encoding="utf-8")
-    before, rest = text.split(MARKS[0])
-    path.write_text(before + MARKS[0] + table + MARKS[1] + rest.split(MARKS[1])[1], encoding="utf-8")
+    """Put the table into the English README, its rows under a Chinese head into the Chinese one."""
+    rows = "".join(line + "\n" for line in table.splitlines()[1:] if line.startswith("|"))
+    for name, content in (("README.md", table), ("README.zh.md", CHINESE_HEAD + rows)):
+        path = ROOT / name
+        text = path.read_text(encoding="utf-8")
+        before, rest = text.split(MARKS[0])
+        path.write_text(before + MARKS[0] + content + MARKS[1] + rest.split(MARKS[1])[1], encoding="utf-8")
 
 
 def main() -> None:

@@ -8,12 +8,12 @@ DIR keeps the prepared inputs, the checkpoint and the log; after an interruption
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 from export_minilm import PACKAGE, PINNED, VERSION, package_folder
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
@@ -21,11 +21,11 @@ from tokenizers import Tokenizer
 from aisle.encoders.tokenise import ENGLISH_FILE, HAN_FILE, BilingualTokenizer
 from aisle.errors import AisleError
 from aisle.training.bilingual import assemble, sources, vocabulary
-from aisle.training.bilingual.finish import export, golden
+from aisle.training.bilingual.finish import average, export, golden
 from aisle.training.bilingual.model import Student
 from aisle.training.bilingual.prepared import load, save
 from aisle.training.bilingual.teacher import Teacher
-from aisle.training.bilingual.train import SECOND, Corpus, Settings, Trainer
+from aisle.training.bilingual.train import FIRST, SECOND, THIRD, Corpus, Settings, Trainer
 
 ROOT = Path(__file__).parent.parent
 DATA, CATALOGUE = ROOT / "data", ROOT / "samples" / "icecat" / "products.jsonl.gz"
@@ -47,10 +47,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--steps", type=int, default=Settings().steps)
+    parser.add_argument("--threads", type=int, default=2, help="of PyTorch")
     given = parser.parse_args()
     try:
-        make(given.work, given.out, Settings(steps=given.steps))
+        make(given.work, given.out, given.threads)
     except AisleError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -60,7 +60,7 @@ def main() -> int:
     return 0
 
 
-def make(work: Path, out: Path, settings: Settings) -> None:
+def make(work: Path, out: Path, threads: int) -> None:
     """Prepare, train, export."""
     source = package_folder()
     work.mkdir(parents=True, exist_ok=True)
@@ -78,32 +78,43 @@ def make(work: Path, out: Path, settings: Settings) -> None:
         first, known = vocabulary.first_rows(words, vocabulary.glosses(inputs.glosses()), english, rows)
         print(f"{len(words.words):,} Chinese rows, {known:,} with a gloss of their own", flush=True)
         tokenizer = BilingualTokenizer(work, len(kept), TEXT_TOKENS)
-        corpus = assemble.corpus(inputs, tokenizer, Teacher(source, settings.threads), COMPOSED, settings.seed)
+        corpus = assemble.corpus(inputs, tokenizer, Teacher(source, threads), COMPOSED, FIRST.seed)
         save(work, inputs_hash, words, first, corpus)
     else:
         words, first, corpus = found
     student = Student(source, words, first, kept)
-    for name, drawn, stage in (("first", corpus, settings), ("second", corpus.later(), SECOND)):
-        train(student, drawn, vocabulary.pieces_of(words), stage, work / name)
-    details = {
+    stages = {"first": FIRST, "second": SECOND, "third": THIRD}
+    for name, stage in stages.items():
+        drawn = corpus if name == "first" else corpus.later()
+        train(student, drawn, vocabulary.pieces_of(words), replace(stage, threads=threads), work / name)
+    average(student, [work / name for name in stages])
+    golden(student, BilingualTokenizer(work, len(kept), MAX_TOKENS), golden_texts(), work / "golden_bilingual.npz")
+    steps = sum(stage.steps for stage in stages.values())
+    manifest = export(student, words, english_json, source, out, details(inputs_hash, steps))
+    for name, value in manifest.fingerprint.items():
+        print(f"{name}: {value}")
+
+
+def golden_texts() -> list[str]:
+    """Texts in both languages, short and long, whose vectors in float a test compares with those of the file."""
+    texts = [name for term in sources.shop_terms(DATA)[::150] for name in (term.zh[0], term.en[0])]
+    return texts + [text for title in sources.shop_titles(DATA)[::50] for text in (title.zh, title.en)]
+
+
+def details(inputs_hash: str, steps: int) -> dict[str, Any]:
+    """What the manifest says of how the file was made."""
+    return {
         "name": "aisle-bilingual",
         "source": f"all-MiniLM-L6-v2 of the PyPI package {PACKAGE} {VERSION}",
         "source_sha256": PINNED,
         "inputs_sha256": inputs_hash,
         "licence": "Apache-2.0",
         "data": LICENCES,
+        "card": "docs/model_card.md",
         "command": "python scripts/train_encoder.py --work DIR",
-        "steps": settings.steps + SECOND.steps,
+        "steps": steps,
         "quantisation": "weights int8 per output channel, 7 bits used; words int8 per row; activations uint8",
     }
-    student.eval()
-    texts = [name for term in sources.shop_terms(DATA)[::150] for name in (term.zh[0], term.en[0])]
-    texts += [text for title in sources.shop_titles(DATA)[::50] for text in (title.zh, title.en)]
-    golden(student, BilingualTokenizer(work, len(kept), MAX_TOKENS), texts, work / "golden_bilingual.npz")
-    manifest = export(student, words, english_json, source, out, details)
-    for name, value in manifest.fingerprint.items():
-        print(f"{name}: {value}")
-    print(json.dumps({"rows": len(kept) + len(words.words), "dim": int(np.shape(first)[1])}))
 
 
 def train(student: Student, corpus: Corpus, pieces: list[list[int]], settings: Settings, folder: Path) -> None:

@@ -13,12 +13,13 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "scripts"))
 from build_cli_docs import TARGET, commands
 
 ROOT = Path(__file__).parent.parent
+READMES = (ROOT / "README.md", ROOT / "README.zh.md")
 EXAMPLE = re.compile(r"```python\n(.*?)```\s*```text\n(.*?)```", re.DOTALL)
 COMMANDS = dict(commands(cli, "aisle"))
 
 
 def examples():
-    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for page in (*READMES, *sorted((ROOT / "docs").glob("*.md"))):
         for number, found in enumerate(EXAMPLE.finditer(page.read_text(encoding="utf-8")), start=1):
             yield pytest.param(*found.groups(), id=f"{page.name}-{number}")
 
@@ -31,8 +32,21 @@ def test_an_example_prints_what_the_page_says(code, output, tmp_path):
     assert done.stderr == ""
 
 
-def test_the_readme_has_an_executed_example():
-    assert EXAMPLE.search((ROOT / "README.md").read_text(encoding="utf-8"))
+@pytest.mark.parametrize("page", READMES, ids=lambda page: page.name)
+def test_a_readme_has_an_executed_example(page):
+    assert EXAMPLE.search(page.read_text(encoding="utf-8"))
+
+
+def test_both_readmes_show_the_same_commands_and_numbers():
+    english, chinese = (page.read_text(encoding="utf-8") for page in READMES)
+    for command in ("catalogue inspect", "index", "search", "run", "evaluate", "compare"):
+        assert f"aisle {command} " in english
+        assert f"aisle {command} " in chinese
+    for mode in ("bm25", "dense", "hybrid"):
+        rows = [re.search(rf"^\| {mode} \|.*$", text, re.MULTILINE) for text in (english, chinese)]
+        assert rows[0] is not None
+        assert rows[1] is not None
+        assert rows[0][0] == rows[1][0]
 
 
 def test_the_command_page_is_up_to_date():
@@ -54,6 +68,6 @@ def test_every_command_has_an_example_and_every_option_has_help(name):
 
 
 def test_every_page_the_docs_link_to_exists():
-    for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+    for page in (*READMES, *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text(encoding="utf-8")):
             assert (page.parent / target).exists(), f"{page.name} links to {target}"

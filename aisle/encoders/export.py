@@ -72,6 +72,23 @@ class BertShape:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class WordsPart:
+    """A second part of the vector: the words of the text themselves, beside what the layers make of them.
+
+    Attributes:
+        rarity: What each row counts, ``(rows,)``; 0 for special tokens.
+        gate: 1 for rows whose share of a text decides how long the part is, 0 for others, ``(rows,)``.
+        centre: Taken from every row first, ``(hidden,)``.
+        length: Of the part where every row has a gate of 1; the part of meaning has 1.
+    """
+
+    rarity: NDArray[np.float32]
+    gate: NDArray[np.float32]
+    centre: NDArray[np.float32]
+    length: float
+
+
 def export_encoder(source: Path, out: Path, details: Mapping[str, Any]) -> Manifest:
     """Write the folder of an ``OnnxEncoder``: model, tokenizer, and the manifest last.
 
@@ -96,7 +113,12 @@ def export_encoder(source: Path, out: Path, details: Mapping[str, Any]) -> Manif
 
 
 def write_encoder(
-    weights: Weights, shape: BertShape, tokenizers: Mapping[str, str], out: Path, details: Mapping[str, Any]
+    weights: Weights,
+    shape: BertShape,
+    tokenizers: Mapping[str, str],
+    out: Path,
+    details: Mapping[str, Any],
+    words: WordsPart | None = None,
 ) -> Manifest:
     """Write the folder of an ``OnnxEncoder`` from weights under the names of transformers' BERT.
 
@@ -106,11 +128,12 @@ def write_encoder(
         tokenizers: The tokenizer files by name.
         out: The folder to write, made if need be.
         details: What else the manifest should say.
+        words: Adds the words' own part.
     """
     import onnx
 
     out.mkdir(parents=True, exist_ok=True)
-    onnx.save(_build(weights, shape), out / MODEL_FILE)
+    onnx.save(_build(weights, shape, words), out / MODEL_FILE)
     for name, text in tokenizers.items():
         write_text(out / name, text)
     files = (MODEL_FILE, *tokenizers)
@@ -119,7 +142,7 @@ def write_encoder(
     manifest = Manifest(
         kind=KIND,
         format=FORMAT,
-        fingerprint={**sums, "pooling": "mean over all tokens, unit length"},
+        fingerprint={**sums, "pooling": "mean over all tokens, unit length" + ("; words beside it" if words else "")},
         details={"dim": shape.hidden, "max_tokens": shape.max_tokens, "sizes": sizes, **details},
     )
     write_manifest(out, manifest)
@@ -186,7 +209,7 @@ class _Graph:
 _CONTRIB = "com.microsoft"
 
 
-def _build(weights: Weights, shape: BertShape) -> Any:
+def _build(weights: Weights, shape: BertShape, words: WordsPart | None = None) -> Any:
     """The whole model: ``input_ids`` (n, s) without padding to ``embedding`` (n, hidden), rows of length 1."""
     from onnx import TensorProto, helper
 
@@ -195,7 +218,12 @@ def _build(weights: Weights, shape: BertShape) -> Any:
     for number in range(shape.layers):
         hidden = _layer(graph, weights, shape, number, hidden)
     mean = graph.node("ReduceMean", [hidden, graph.constant("axis", np.array([1]))], "mean", keepdims=0)
-    graph.node("LpNormalization", [mean], "embedding", axis=1, p=2)
+    if words is None:
+        graph.node("LpNormalization", [mean], "embedding", axis=1, p=2)
+    else:
+        meaning = graph.node("LpNormalization", [mean], "meaning", axis=1, p=2)
+        both = graph.node("Add", [meaning, _words_part(graph, weights, words)], "both")
+        graph.node("LpNormalization", [both], "embedding", axis=1, p=2)
     built = helper.make_graph(
         graph.nodes,
         "sentence_encoder",
@@ -221,6 +249,29 @@ def _embeddings(graph: _Graph, weights: Weights, shape: BertShape) -> str:
     zero = graph.constant("zero", np.array([0]))
     position = graph.node("Slice", [graph.constant("positions", positions), zero, tokens, zero], "position")
     return _normalised(graph, weights, shape, "embeddings", graph.node("Add", [word, position], "embeddings.sum"))
+
+
+def _words_part(graph: _Graph, weights: Weights, words: WordsPart) -> str:
+    """The mean of the centred rows by rarity, as long as the share of rows with a gate says."""
+    from onnx import TensorProto
+
+    whole, scales = _quantise(weights["embeddings.word_embeddings.weight"], 0, _ROW_LIMIT)
+    lengths = np.linalg.norm(whole * scales - words.centre, axis=1)
+    factor = (words.rarity / np.maximum(lengths, 1e-6)).astype(np.float32)
+    centred = graph.node("Sub", ["word", graph.constant("words.centre", words.centre)], "words.centred")
+    one = graph.constant("one", np.array([1]))
+    counts = graph.node("Gather", [graph.constant("words.factor", factor), "input_ids"], "words.factors")
+    total = graph.node("MatMul", [graph.node("Unsqueeze", [counts, one], "words.row"), centred], "words.total")
+    total = graph.node("Squeeze", [total, one], "words.sum")
+    length = graph.node("ReduceL2", [total, one], "words.length", keepdims=1)
+    least = graph.constant("least", np.array([1e-6], np.float32))
+    total = graph.node("Div", [total, graph.node("Max", [length, least], "words.safe")], "words.unit")
+    gates = graph.node("Gather", [graph.constant("words.gate", words.gate * words.length), "input_ids"], "words.gates")
+    gated = graph.node("ReduceSum", [gates, one], "words.gated", keepdims=1)
+    inner = graph.node("Sub", ["tokens", graph.constant("two", np.array([2]))], "inner")
+    inner = graph.node("Max", [inner, one], "inner.safe")
+    inner = graph.node("Cast", [inner], "inner.float", to=TensorProto.FLOAT)
+    return graph.node("Mul", [total, graph.node("Div", [gated, inner], "words.share")], "words.part")
 
 
 def _layer(graph: _Graph, weights: Weights, shape: BertShape, number: int, hidden: str) -> str:

@@ -1,8 +1,9 @@
-"""The embedded encoder's contract: unit rows in order, the same vector in any company, clear errors."""
+"""The embedded encoder's contract: Chinese and English, unit rows in order, alike in any company, clear errors."""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -23,11 +24,18 @@ TEXTS = [
     "",
     "Logitech M185 mouse RF Wireless Optical 1000 DPI Ambidextrous",
     "小米手机 12 Pro",
+    "适用iPhone15ProMax手机壳液态硅胶磁吸全包防摔",
+    "【現貨】手機殼🔥",
     "😀",
     "toner " * 400,
+    "充电器" * 400,
     "ink",
+    "笔",
     *(f"product number {number} with {'very ' * (number % 17)}long name" for number in range(40)),
 ]
+
+
+FILES = ("model.onnx", "tokenizer.json", "han.json")
 
 
 @pytest.fixture(scope="module")
@@ -81,13 +89,39 @@ def test_a_text_is_read_up_to_256_tokens(encoder):
     assert encoder.count_tokens("mouse " * 1000) == 1002
 
 
+def test_chinese_is_read_as_far(encoder):
+    # 手机 is one token too.
+    cut, longer, shorter = encoder.encode(["手机" * 254, "手机" * 254 + "沙发" * 2000, "手机" * 253], "product")
+    np.testing.assert_array_equal(cut, longer)
+    assert not np.array_equal(cut, shorter)
+    assert encoder.count_tokens("手机" * 254) == 256
+    assert encoder.count_tokens("手机 mouse " * 500) == 1002
+
+
 def test_meaning_is_closer_than_words(encoder):
     query, same, other = encoder.encode(["notebook computer", "laptop", "notebook paper"], "query")
     assert query @ same > query @ other
 
 
-def test_the_shipped_tokenizer_neither_cuts_nor_pads():
-    tokenizer = Tokenizer.from_file(str(FOLDER / "tokenizer.json"))
+def test_a_chinese_word_is_near_its_translation(encoder):
+    phone, english, gloves = encoder.encode(["手机", "mobile phone", "手套"], "query")
+    assert phone @ english > 0.75
+    assert phone @ gloves < 0.45
+
+
+@pytest.mark.parametrize(
+    ("traditional", "simplified"),
+    [("手機", "手机"), ("紅色手機殼 iPhone", "红色手机壳 iPhone"), ("行動電源", "移动电源")],
+)
+def test_traditional_has_the_vector_of_simplified(encoder, traditional, simplified):
+    one, other = encoder.encode([traditional, simplified], "query")
+    np.testing.assert_array_equal(one, other)
+    assert encoder.count_tokens(traditional) == encoder.count_tokens(simplified)
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "han.json"])
+def test_the_shipped_tokenizers_neither_cut_nor_pad(name):
+    tokenizer = Tokenizer.from_file(str(FOLDER / name))
     assert tokenizer.truncation is None
     assert tokenizer.padding is None
 
@@ -96,15 +130,47 @@ def test_the_manifest_says_what_is_shipped():
     from hashlib import sha256
 
     manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
-    for name in ("model.onnx", "tokenizer.json"):
-        assert manifest["fingerprint"][name] == sha256((FOLDER / name).read_bytes()).hexdigest()
-    assert "Apache-2.0" in manifest["details"]["licence"]
+    details = manifest["details"]
+    for name in FILES:
+        content = (FOLDER / name).read_bytes()
+        assert manifest["fingerprint"][name] == sha256(content).hexdigest()
+        assert details["sizes"][name] == len(content)
+    assert sorted(path.name for path in FOLDER.iterdir()) == sorted(["manifest.json", *FILES])
+    assert "Apache-2.0" in details["licence"]
+    assert details["han_offset"] == Tokenizer.from_file(str(FOLDER / "tokenizer.json")).get_vocab_size()
 
 
-def test_fingerprint_follows_the_manifest(encoder, copy):
+def test_it_reads_chinese_and_english(encoder):
+    assert encoder.scripts == {"Han", "Latin"}
+
+
+def test_the_model_has_a_row_for_every_piece():
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(FOLDER / "model.onnx"), providers=["CPUExecutionProvider"])
+    names = ("tokenizer.json", "han.json")
+    rows = sum(Tokenizer.from_file(str(FOLDER / name)).get_vocab_size() for name in names)
+    (vector,) = session.run(None, {"input_ids": np.array([[rows - 1]])})[0]
+    assert np.linalg.norm(vector) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(Exception, match="out of data bounds"):
+        session.run(None, {"input_ids": np.array([[rows]])})
+
+
+def test_a_folder_without_chinese_rows_is_read_as_english(encoder, copy):
+    path = copy / "manifest.json"
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    del manifest["details"]["han_offset"]
+    path.write_text(json.dumps(manifest), encoding="utf-8")
+    english = OnnxEncoder(copy)
+    assert english.count_tokens("手机壳") == 5, "[UNK] for each character"
+    np.testing.assert_array_equal(english.encode(TEXTS[:3], "query"), encoder.encode(TEXTS[:3], "query"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_fingerprint_follows_the_manifest(encoder, copy, name):
     assert OnnxEncoder(copy).fingerprint == encoder.fingerprint
     manifest = json.loads((copy / "manifest.json").read_text(encoding="utf-8"))
-    manifest["fingerprint"]["tokenizer.json"] = "another"
+    manifest["fingerprint"][name] = "another"
     (copy / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     assert OnnxEncoder(copy).fingerprint != encoder.fingerprint
 
@@ -126,10 +192,15 @@ def test_an_unfinished_folder_is_refused(copy):
         OnnxEncoder(copy)
 
 
-def test_a_shortened_model_is_refused(copy):
-    with (copy / "model.onnx").open("r+b") as file:
-        file.truncate(1_000_000)
-    with pytest.raises(ArtifactError, match=r"model\.onnx' is missing or incomplete"):
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("shortened", [True, False])
+def test_a_shortened_or_missing_file_is_refused(copy, name, shortened):
+    if shortened:
+        with (copy / name).open("r+b") as file:
+            file.truncate(100_000)
+    else:
+        (copy / name).unlink()
+    with pytest.raises(ArtifactError, match=rf"{re.escape(name)}' is missing or incomplete"):
         OnnxEncoder(copy)
 
 
@@ -140,10 +211,11 @@ def test_a_damaged_model_is_one_clear_error(copy):
         OnnxEncoder(copy).encode(["a"], "query")
 
 
-def test_a_damaged_tokenizer_is_one_clear_error(copy):
-    size = (copy / "tokenizer.json").stat().st_size
-    (copy / "tokenizer.json").write_bytes(b"{" * size)
-    with pytest.raises(ArtifactError, match=r"cannot read .*tokenizer\.json"):
+@pytest.mark.parametrize("name", ["tokenizer.json", "han.json"])
+def test_a_damaged_tokenizer_is_one_clear_error(copy, name):
+    size = (copy / name).stat().st_size
+    (copy / name).write_bytes(b"{" * size)
+    with pytest.raises(ArtifactError, match=rf"cannot read .*{re.escape(name)}"):
         OnnxEncoder(copy).count_tokens("a")
 
 
@@ -151,6 +223,8 @@ def test_half_a_surrogate_pair_is_a_question_mark(encoder):
     broken, plain = encoder.encode(["mouse \ud800", "mouse ?"], "query")
     np.testing.assert_array_equal(broken, plain)
     assert encoder.count_tokens("mouse \ud800") == encoder.count_tokens("mouse ?")
+    broken, plain = encoder.encode(["手机\ud800壳", "手机?壳"], "query")
+    np.testing.assert_array_equal(broken, plain)
 
 
 def test_an_exported_folder_loads_by_its_path(copy, vectors):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,11 @@ import numpy as np
 import torch
 
 from aisle.artifacts import Manifest
-from aisle.encoders.export import BertShape, write_encoder
+from aisle.encoders.export import BertShape, WordsPart, write_encoder
 from aisle.encoders.tokenise import ENGLISH_FILE, HAN_FILE, BilingualTokenizer
-from aisle.training.bilingual.model import Student
+from aisle.errors import ArtifactError
+from aisle.training.bilingual.model import WORDS_SHARE, Student
+from aisle.training.bilingual.train import CHECKPOINT
 from aisle.training.bilingual.vocabulary import Vocabulary
 
 SCRIPTS = ("Han", "Latin")
@@ -26,10 +29,40 @@ def weights(student: Student) -> dict[str, np.ndarray]:
     return found | {"embeddings.word_embeddings.weight": np.concatenate(rows).astype(np.float32)}
 
 
+def average(student: Student, folders: Sequence[Path]) -> None:
+    """Make the student the mean of the checkpoints in these folders (Wortsman et al. 2022, "Model soups").
+
+    Raises:
+        ArtifactError: A folder has no checkpoint.
+    """
+    states = []
+    for folder in folders:
+        path = folder / CHECKPOINT
+        if not path.is_file():
+            raise ArtifactError(f"no checkpoint in {str(folder)!r}", fix="train the stage first")
+        states.append(torch.load(path, weights_only=True)["student"])
+    mean = {
+        name: torch.stack([state[name] for state in states]).mean(0)
+        for name, value in states[-1].items()
+        if value.is_floating_point() and all(name in state for state in states)
+    }
+    student.load_state_dict(mean, strict=False)
+    student.eval()
+
+
+def words_part(student: Student, english_json: str) -> WordsPart:
+    """What the graph needs for the part of words; special tokens are none."""
+    rarity = student.rarity.numpy().copy()
+    gate = (np.arange(len(rarity)) >= student.offset).astype(np.float32)
+    ids = json.loads(english_json)["model"]["vocab"]
+    rarity[[ids[special] for special in ("[PAD]", "[CLS]", "[SEP]")]] = 0
+    return WordsPart(rarity, gate, student.centre.numpy(), WORDS_SHARE**0.5)
+
+
 def golden(student: Student, tokenizer: BilingualTokenizer, texts: Sequence[str], path: Path) -> None:
     """Write texts with the student's vectors in float, ``(n, dim)``: what the 8-bit file is compared with."""
     with torch.no_grad():
-        vectors = np.concatenate([student([ids]).numpy() for ids in tokenizer.ids(texts)])
+        vectors = np.concatenate([student.joined(student([ids])).numpy() for ids in tokenizer.ids(texts)])
     np.savez_compressed(path, texts=np.array(texts), vectors=vectors.astype(np.float32))
 
 
@@ -53,4 +86,6 @@ def export(
     """
     tokenizers = {ENGLISH_FILE: english_json, HAN_FILE: vocabulary.tokenizer_json()}
     more = {"han_offset": student.offset, "scripts": list(SCRIPTS), **details}
-    return write_encoder(weights(student), BertShape.read(source), tokenizers, out, more)
+    return write_encoder(
+        weights(student), BertShape.read(source), tokenizers, out, more, words_part(student, english_json)
+    )

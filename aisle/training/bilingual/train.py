@@ -37,9 +37,10 @@ HARD_PLACES = (3, 24)
 class Settings:
     """How long, how fast and in which proportions."""
 
-    steps: int = 1_400
-    horizon: int = 3_200
-    """Over how many steps the rates would fall to nothing; a stage may end before."""
+    steps: int = 1_000
+    start: int = 0
+    horizon: int = 1_000
+    """The rates rise, and fall to nothing, over so many steps; a stage may begin later than they do and end before."""
     seed: int = 7
     names: int = 160
     sentences: int = 24
@@ -56,12 +57,17 @@ class Settings:
     hard: int = 0
     """Titles added to each batch that the student takes for answers and that are none."""
     mine_every: int = 500
+    words: bool = False
+    """Whether a search compares both parts of a vector, or meaning alone."""
     save_every: int = 200
     threads: int = 2
 
 
-SECOND = Settings(steps=2_000, horizon=2_000, seed=8, row_rate=8e-4, body_rate=5e-5, hard=32)
-"""The second stage: the long tail of titles, mostly written ones, and hard negatives, to the end of its rates."""
+FIRST = Settings(steps=1_400, horizon=3_200)
+SECOND = Settings(steps=800, horizon=2_000, seed=8, row_rate=8e-4, hard=32)
+THIRD = Settings(steps=1_200, start=800, horizon=2_000, seed=9, row_rate=8e-4, hard=32, words=True)
+"""The stages: composed titles above all; the long tail of written ones with hard negatives; the same, searched by
+meaning and words together, to the end of the rates."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +153,7 @@ class Trainer:
 
     def _rate(self, step: int) -> float:
         settings = self.settings
+        step += settings.start
         warm = max(1, int(settings.horizon * settings.warm_up))
         if step < warm:
             return (step + 1) / warm
@@ -219,13 +226,17 @@ class Trainer:
         ]
         with torch.autocast("cpu", torch.bfloat16):
             vectors = self.student.by_length(texts)
+        meaning = vectors.chunk(2, dim=-1)[0]
+        joined, vectors = self.student.joined(vectors) if settings.words else meaning, meaning
         counts = [len(names), len(sentences), len(anchors), len(pairs), len(pairs), len(hard)]
-        name, sentence, anchor, query, title, near = vectors.split(counts)
+        name, sentence, anchor, query, title, _ = vectors.split(counts)
+        searched = joined.split(counts)[3:]
         losses = {
             "names": _both(name, corpus.names, names, chance, settings.further),
             "sentences": _both(sentence, corpus.sentences, sentences, chance, settings.further),
             "anchors": alignment(anchor, _rows(corpus.anchors.vectors, anchors)) * settings.anchor_weight,
-            **self._pair_losses(pairs, query, title, chance, (hard, near)),
+            "search": self._search_loss(pairs, hard, searched),
+            **self._across_losses(pairs, query, title, chance),
         }
         loss = torch.stack(list(losses.values())).sum()
         self._optimiser.zero_grad(set_to_none=True)
@@ -246,18 +257,27 @@ class Trainer:
                     found[number] = None
         return list(found)
 
-    def _pair_losses(
-        self, pairs: Ids, query: Tensor, title: Tensor, chance: random.Random, hard: tuple[Ids, Tensor]
-    ) -> dict[str, Tensor]:
-        corpus, further = self.corpus.pairs, self.settings.further
-        examples = [corpus.examples[i] for i in pairs]
-        same = torch.tensor([[a.satisfied_by(b) or a.title == b.title for b in examples] for a in examples])
+    def _search_loss(self, pairs: Ids, hard: Ids, vectors: Sequence[Tensor]) -> Tensor:
+        """Queries find their titles among the batch, hard titles and the last ones."""
+        corpus = self.corpus.pairs
+        query, title, near = vectors
         keys = torch.from_numpy(corpus.keys[pairs])
-        others = torch.cat([hard[1], self._memory])
-        their_keys = torch.cat([torch.from_numpy(corpus.keys[hard[0]]), self._memory_keys])
-        losses = {"search": contrast(query, title, same, others, keys[:, None] == their_keys)}
-        self._memory = torch.cat([title.detach(), self._memory])[:further]
-        self._memory_keys = torch.cat([keys, self._memory_keys])[:further]
+        others = torch.cat([near, self._memory])
+        their_keys = torch.cat([torch.from_numpy(corpus.keys[hard]), self._memory_keys])
+        loss = contrast(query, title, self._same(pairs), others, keys[:, None] == their_keys)
+        self._memory = torch.cat([title.detach(), self._memory])[: self.settings.further]
+        self._memory_keys = torch.cat([keys, self._memory_keys])[: self.settings.further]
+        return loss
+
+    def _same(self, pairs: Ids) -> Tensor:
+        examples = [self.corpus.pairs.examples[i] for i in pairs]
+        return torch.tensor([[a.satisfied_by(b) or a.title == b.title for b in examples] for a in examples])
+
+    def _across_losses(self, pairs: Ids, query: Tensor, title: Tensor, chance: random.Random) -> dict[str, Tensor]:
+        """Chinese queries and titles near the English that says the same, by meaning alone."""
+        corpus, further = self.corpus.pairs, self.settings.further
+        same, keys = self._same(pairs), torch.from_numpy(corpus.keys[pairs])
+        losses: dict[str, Tensor] = {}
         english = _rows(corpus.title_vectors, pairs)
         has = english.abs().sum(1) > 0
         if int(has.sum()) > 1:
@@ -286,7 +306,7 @@ class Trainer:
 
 
 def mine(student: Student, pairs: Pairs) -> dict[int, Ids]:
-    """For each Chinese query of a written title, titles that the student ranks among the first though they answer it not.
+    """For each Chinese query of a written title, titles that the student ranks high though they are no answer.
 
     Titles of places `HARD_PLACES` count, unless the teacher holds their English for nearly that of the right one.
 
@@ -303,8 +323,8 @@ def mine(student: Student, pairs: Pairs) -> dict[int, Ids]:
         first.setdefault(int(pairs.keys[i]), i)
     titles = list(first.values())
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-        title = student.by_length([pairs.title_ids[i] for i in titles])
-        query = student.by_length([pairs.query_ids[i] for i in written])
+        title = student.joined(student.by_length([pairs.title_ids[i] for i in titles]))
+        query = student.joined(student.by_length([pairs.query_ids[i] for i in written]))
     english = _rows(pairs.title_vectors, titles)
     place = {key: at for at, key in enumerate(first)}
     found: dict[int, Ids] = {}
