@@ -1,6 +1,7 @@
 """One search in several languages, through the engine: other names, corrections, scripts the encoder cannot read."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ from aisle.cli.main import cli
 from aisle.config import Recipe
 from aisle.engine import WORDS_ONLY, SearchEngine
 from aisle.errors import FingerprintError, RecipeError
+from aisle.language.lexicon import Lexicon
 from aisle.types import Product, SearchRequest
 from tests.language.lexicons import small_lexicon
 
@@ -44,6 +46,9 @@ class LatinOnly:
 
     def count_tokens(self, text):
         return len(text.split())
+
+
+NO_NAMES = Lexicon(Path("no such lexicon"))
 
 
 class ReadsAll(LatinOnly):
@@ -85,7 +90,7 @@ def test_chinese_finds_english_and_english_chinese(folder, lexicon):
 def test_without_other_names_words_are_words(folder, lexicon):
     with open_engine(folder, lexicon, "[search]\nexpansion_weight = 0.0") as engine:
         assert found(engine, "手机") == (["1"], ())
-    with open_engine(folder) as engine:
+    with open_engine(folder, NO_NAMES) as engine:
         assert found(engine, "手机") == (["1"], ())
 
 
@@ -122,7 +127,7 @@ def test_fields_add_up_to_the_score_with_other_names(folder, lexicon, text):
 
 def test_corrections_reach_words_and_encoder_and_are_told(folder):
     encoder = ReadsAll()
-    with open_engine(folder, encoder=encoder) as engine:
+    with open_engine(folder, NO_NAMES, encoder=encoder) as engine:
         ranking = engine.search(SearchRequest("小米首机"))
         assert ranking.hits[0].product_id == "1"
         assert ranking.rewrites == ("首机 -> 手机 (same sound)",)

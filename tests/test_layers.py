@@ -21,6 +21,7 @@ LAYERS = {
     "encoders": 3,
     "rerankers": 3,
     "indexes": 3,
+    "training": 4,
     "ranking": 3,
     "build": 4,
     "engine": 5,
