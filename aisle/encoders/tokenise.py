@@ -67,7 +67,14 @@ class BilingualTokenizer:
         self._han = _read(folder / HAN_FILE)
         self._offset = han_offset
         self._max_tokens = max_tokens
-        self._first, self._last = self._english.encode_batch_fast([""])[0].ids
+        frame = self._english.encode_batch_fast([""])[0].ids
+        if len(frame) != 2:
+            raise ArtifactError(
+                f"{str(folder / ENGLISH_FILE)!r} puts {len(frame)} special tokens around a text",
+                allowed="two, such as [CLS] and [SEP]",
+                fix="make the encoder again",
+            )
+        self._first, self._last = frame
         self._unknown = _unknown(self._english, folder / ENGLISH_FILE)
         self._han_unknown = _unknown(self._han, folder / HAN_FILE)
 

@@ -264,7 +264,6 @@ def test_a_file_without_the_unknown_piece_is_refused(folder):
         BilingualTokenizer(folder, OFFSET, ENOUGH)
 
 
-@pytest.mark.xfail(raises=ValueError, reason="a file without the two special tokens is unpacked before it is checked")
 def test_an_english_file_without_its_frame_is_refused(folder):
     write_english(folder / "tokenizer.json", framed=False)
     with pytest.raises(ArtifactError, match=r"tokenizer\.json"):

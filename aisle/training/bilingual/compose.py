@@ -17,7 +17,7 @@ import regex
 
 from aisle.training.bilingual.sources import Term, Title
 
-_WORDS = regex.compile(r"\p{Han}+|[\p{L}\p{N}][\p{L}\p{N}.\-]*")
+_WORDS = regex.compile(r"\p{Han}+|[[\p{L}\p{N}]--\p{Han}][[\p{L}\p{N}.\-]--\p{Han}]*", regex.VERSION1)
 _HAN = regex.compile(r"\p{Han}")
 _SYLLABLES = tuple(c + v + e for c in "bcdfghjklmnprstvwxyz" for v in "aeiou" for e in ("", "n", "r", "x", "l"))
 _UNITS = (
@@ -187,7 +187,7 @@ def from_titles(titles: Sequence[Title], seed: int) -> list[Example]:
     found: list[Example] = []
     for title in titles:
         found.extend(Example(query, title.zh, "", title.en) for query in title.queries)
-        found.append(Example(fragment(title.zh, chance), title.zh, fragment(title.en, chance), title.en))
+        found.append(Example(fragment(title.zh, chance), title.zh, "", title.en))
     return found
 
 
@@ -204,7 +204,7 @@ def fragment(text: str, chance: random.Random) -> str:
             start = chance.randint(0, len(word) - length)
             word = word[start : start + length]
         found.append(word)
-    return " ".join(found) if text.isascii() else "".join(found)
+    return _glue(found, blanks=False)
 
 
 def translated(texts: Iterable[str], names: Mapping[str, Sequence[str]], seed: int) -> list[Example]:
