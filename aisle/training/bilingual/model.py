@@ -57,9 +57,10 @@ class Student(nn.Module):
         self.register_buffer("starts", torch.tensor(ends[:-1]), persistent=False)
         shared = np.zeros((len(characters), first.shape[1]), np.float32)
         seen = np.zeros((len(characters), 1), np.float32)
+        mean = first.mean(0)
         for row, word in enumerate(spelt):
             for c in word:
-                shared[c] += first[row] - first.mean(0)
+                shared[c] += first[row] - mean
                 seen[c] += 1
         shared *= CHARACTER_SHARE / np.maximum(seen, 1)
         self.register_buffer("centre", torch.from_numpy(np.concatenate([self.english.weight.numpy(), first]).mean(0)))
