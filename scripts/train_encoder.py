@@ -83,10 +83,11 @@ def make(work: Path, out: Path, threads: int) -> None:
     else:
         words, first, corpus = found
     student = Student(source, words, first, kept)
+    pieces = vocabulary.pieces_of(words)
     stages = {"first": FIRST, "second": SECOND, "third": THIRD}
     for name, stage in stages.items():
         drawn = corpus if name == "first" else corpus.later()
-        train(student, drawn, vocabulary.pieces_of(words), replace(stage, threads=threads), work / name)
+        train(student, drawn, pieces, replace(stage, threads=threads), work / name)
     average(student, [work / name for name in stages])
     golden(student, BilingualTokenizer(work, len(kept), MAX_TOKENS), golden_texts(), work / "golden_bilingual.npz")
     steps = sum(stage.steps for stage in stages.values())

@@ -205,13 +205,13 @@ def _pairs(weighted: Sequence[tuple[Example, float, float]], tokenizer: Bilingua
         title_ids=tokenizer.ids([example.title for example in examples]),
         query_vectors=_or_zero(teacher, [example.query_en for example in examples]),
         title_vectors=_or_zero(teacher, [example.title_en for example in examples]),
-        keys=np.array([_key(example, number) for number, example in enumerate(examples)]),
+        keys=np.array([_key(example) for example in examples]),
         weight=np.cumsum([weight for _, weight, _ in weighted]),
         later_weight=np.cumsum([weight for _, _, weight in weighted]),
     )
 
 
-def _key(example: Example, number: int) -> int:
+def _key(example: Example) -> int:
     """What a title is of: the composed thing, or the title itself."""
     return (
         example.thing if example.thing >= 0 else int.from_bytes(blake2b(example.title.encode(), digest_size=7).digest())

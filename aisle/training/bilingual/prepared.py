@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from aisle.training.bilingual.compose import Example
-from aisle.training.bilingual.train import Aligned, Corpus, Ids, Pairs
+from aisle.training.bilingual.train import Aligned, Corpus, Pairs
 from aisle.training.bilingual.vocabulary import Vocabulary
 
 FILE = "prepared"
@@ -48,23 +48,17 @@ def load(folder: Path, inputs: str) -> tuple[Vocabulary, np.ndarray, Corpus] | N
     if texts["inputs"] != inputs:
         return None
     arrays = np.load(folder / f"{FILE}.npz")
-    aligned = [
-        Aligned(_ids(texts[f"{part}.ids"]), arrays[f"{part}.vectors"], arrays[f"{part}.weight"]) for part in _ALIGNED
-    ]
+    aligned = [Aligned(texts[f"{part}.ids"], arrays[f"{part}.vectors"], arrays[f"{part}.weight"]) for part in _ALIGNED]
     examples = [
         Example(**(row | {"wanted": frozenset(row["wanted"]), "has": frozenset(row["has"])}))
         for row in texts["pairs.examples"]
     ]
     pairs = Pairs(
         examples,
-        _ids(texts["pairs.query_ids"]),
-        _ids(texts["pairs.title_ids"]),
+        texts["pairs.query_ids"],
+        texts["pairs.title_ids"],
         *(arrays[f"pairs.{name}"] for name in _PAIRS),
     )
     names, sentences, anchors = aligned
     corpus = Corpus(names, sentences, anchors, pairs)
     return Vocabulary(tuple(texts["words"]), tuple(texts["scores"])), arrays["first"], corpus
-
-
-def _ids(rows: list[Ids]) -> list[Ids]:
-    return rows

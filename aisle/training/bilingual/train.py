@@ -13,7 +13,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -215,9 +215,8 @@ class Trainer:
         anchors = _draw(corpus.anchors.weight, settings.anchors, chance)
         pairs = self._draw_pairs(chance)
         hard = [chance.choice(found) for i in pairs if (found := (self._hard or {}).get(i))][: settings.hard]
-        split = [self._split(ids, chance) for ids in [corpus.names.ids[i] for i in names]]
         texts = [
-            *split,
+            *(self._split(corpus.names.ids[i], chance) for i in names),
             *(self._split(corpus.sentences.ids[i], chance) for i in sentences),
             *(corpus.anchors.ids[i] for i in anchors),
             *(self._split(corpus.pairs.query_ids[i], chance) for i in pairs),
@@ -231,12 +230,13 @@ class Trainer:
         counts = [len(names), len(sentences), len(anchors), len(pairs), len(pairs), len(hard)]
         name, sentence, anchor, query, title, _ = vectors.split(counts)
         searched = joined.split(counts)[3:]
+        same = self._same(pairs)
         losses = {
             "names": _both(name, corpus.names, names, chance, settings.further),
             "sentences": _both(sentence, corpus.sentences, sentences, chance, settings.further),
             "anchors": alignment(anchor, _rows(corpus.anchors.vectors, anchors)) * settings.anchor_weight,
-            "search": self._search_loss(pairs, hard, searched),
-            **self._across_losses(pairs, query, title, chance),
+            "search": self._search_loss(pairs, same, hard, searched),
+            **self._across_losses(pairs, same, query, title, chance),
         }
         loss = torch.stack(list(losses.values())).sum()
         self._optimiser.zero_grad(set_to_none=True)
@@ -257,26 +257,29 @@ class Trainer:
                     found[number] = None
         return list(found)
 
-    def _search_loss(self, pairs: Ids, hard: Ids, vectors: Sequence[Tensor]) -> Tensor:
+    def _search_loss(self, pairs: Ids, same: Tensor, hard: Ids, vectors: Sequence[Tensor]) -> Tensor:
         """Queries find their titles among the batch, hard titles and the last ones."""
         corpus = self.corpus.pairs
         query, title, near = vectors
         keys = torch.from_numpy(corpus.keys[pairs])
         others = torch.cat([near, self._memory])
         their_keys = torch.cat([torch.from_numpy(corpus.keys[hard]), self._memory_keys])
-        loss = contrast(query, title, self._same(pairs), others, keys[:, None] == their_keys)
+        loss = contrast(query, title, same, others, keys[:, None] == their_keys)
         self._memory = torch.cat([title.detach(), self._memory])[: self.settings.further]
         self._memory_keys = torch.cat([keys, self._memory_keys])[: self.settings.further]
         return loss
 
     def _same(self, pairs: Ids) -> Tensor:
+        """``(n, n)``: whether the title of the second pair answers the query of the first."""
         examples = [self.corpus.pairs.examples[i] for i in pairs]
         return torch.tensor([[a.satisfied_by(b) or a.title == b.title for b in examples] for a in examples])
 
-    def _across_losses(self, pairs: Ids, query: Tensor, title: Tensor, chance: random.Random) -> dict[str, Tensor]:
+    def _across_losses(
+        self, pairs: Ids, same: Tensor, query: Tensor, title: Tensor, chance: random.Random
+    ) -> dict[str, Tensor]:
         """Chinese queries and titles near the English that says the same, by meaning alone."""
         corpus, further = self.corpus.pairs, self.settings.further
-        same, keys = self._same(pairs), torch.from_numpy(corpus.keys[pairs])
+        keys = torch.from_numpy(corpus.keys[pairs])
         losses: dict[str, Tensor] = {}
         english = _rows(corpus.title_vectors, pairs)
         has = english.abs().sum(1) > 0
@@ -338,11 +341,6 @@ def mine(student: Student, pairs: Pairs) -> dict[int, Ids]:
         for i, near in zip(rows, best.tolist(), strict=True):
             found[i] = [titles[at] for at in near]
     return found
-
-
-def settings_json(settings: Settings) -> str:
-    """The settings as JSON, for the model card."""
-    return json.dumps(asdict(settings), sort_keys=True)
 
 
 def _both(student: Tensor, corpus: Aligned, rows: Ids, chance: random.Random, further: int) -> Tensor:
