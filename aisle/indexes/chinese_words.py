@@ -15,6 +15,7 @@ from pathlib import Path
 
 import regex
 
+from aisle.indexes.appended import AppendedLines
 from aisle.indexes.segment import icu_words
 from aisle.language.chinese import simplify
 from aisle.language.pinyin import loose, syllables
@@ -40,7 +41,7 @@ class ChineseWords:
         self._counts: dict[str, int] = {}
         self._sounds: dict[str, str] = {}
         self._by_sound: dict[bool, dict[str, list[Sounding]]] = {}
-        self._read = 0
+        self._file = AppendedLines(path)
         self._reading = threading.RLock()
 
     def add(self, texts: Iterable[str]) -> None:
@@ -60,9 +61,7 @@ class ChineseWords:
             fresh += [line] * (self._counts[word].bit_length() - before.bit_length())
         if not fresh:
             return
-        with self.path.open("ab") as file:
-            broken = file.tell() > self._read  # a kill left half a line
-            file.write(("\n" * broken + "\n".join(fresh) + "\n").encode())
+        self._file.append(fresh)
         self._follow()
 
     def __contains__(self, word: str) -> bool:
@@ -95,17 +94,9 @@ class ChineseWords:
     def _follow(self) -> None:
         """Read what was appended since the last time, whole lines only."""
         with self._reading:  # searches run in many threads
-            try:
-                with self.path.open("rb") as file:
-                    file.seek(self._read)
-                    added = file.read()
-            except FileNotFoundError:
+            fresh = Counter(self._file.fresh())
+            if not fresh:
                 return
-            whole = added[: added.rfind(b"\n") + 1]
-            if not whole:
-                return
-            self._read += len(whole)
-            fresh = Counter(whole.decode(errors="replace").split("\n"))
             self._lines.update(fresh)
             parts = (line.partition("\t") for line in fresh)
             self._sounds.update((word, sounds) for word, tab, sounds in parts if sounds.count(" ") == len(word) - 1)

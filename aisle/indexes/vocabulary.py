@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from aisle.indexes.appended import AppendedLines
 from aisle.indexes.segment import query_tokens
 from aisle.language.script import has_han
 
@@ -23,7 +24,7 @@ class Vocabulary:
         self.path = path
         self._words: set[str] = set()
         self._list: list[str] = []
-        self._read = 0
+        self._file = AppendedLines(path)
         self._reading = threading.Lock()
 
     def add(self, texts: Iterable[str]) -> None:
@@ -33,9 +34,7 @@ class Vocabulary:
         fresh = [word for word in words if word not in self._words]
         if not fresh:
             return
-        with self.path.open("ab") as file:
-            broken = file.tell() > self._read  # a kill left half a line
-            file.write(("\n" * broken + "\n".join(fresh) + "\n").encode())
+        self._file.append(fresh)
         self._follow()
 
     def __contains__(self, word: str) -> bool:
@@ -68,16 +67,6 @@ class Vocabulary:
     def _follow(self) -> None:
         """Read what was appended since the last time, whole lines only."""
         with self._reading:  # searches run in many threads
-            try:
-                with self.path.open("rb") as file:
-                    file.seek(self._read)
-                    added = file.read()
-            except FileNotFoundError:
-                return
-            whole = added[: added.rfind(b"\n") + 1]
-            if whole:
-                self._read += len(whole)
-                words = whole.decode(errors="replace").split("\n")
-                fresh = [word for word in words if word and word not in self._words]
-                self._words.update(fresh)
-                self._list.extend(fresh)
+            fresh = [word for word in self._file.fresh() if word and word not in self._words]
+            self._words.update(fresh)
+            self._list.extend(fresh)
