@@ -41,6 +41,37 @@ COUNTS = {
     "shop_titles/family_culture.tsv": 261,
     "shop_titles/home.tsv": 250,
     "shop_titles/kitchen_food.tsv": 300,
+    "shop_titles_2/a1.tsv": 300,
+    "shop_titles_2/a2.tsv": 300,
+    "shop_titles_2/a3.tsv": 300,
+    "shop_titles_2/a4.tsv": 288,
+    "shop_titles_2/b1.tsv": 302,
+    "shop_titles_2/b2.tsv": 299,
+    "shop_titles_2/b3.tsv": 300,
+    "shop_titles_2/b4.tsv": 297,
+    "shop_titles_2/c1.tsv": 318,
+    "shop_titles_2/c2.tsv": 292,
+    "shop_titles_2/c3.tsv": 299,
+    "shop_titles_2/c4.tsv": 300,
+    "shop_titles_2/d1.tsv": 303,
+    "shop_titles_2/d2.tsv": 300,
+    "shop_titles_2/d3.tsv": 299,
+    "shop_titles_2/e1.tsv": 300,
+    "shop_titles_2/e2.tsv": 300,
+    "shop_titles_2/e3.tsv": 296,
+    "shop_titles_2/e4.tsv": 302,
+    "shop_titles_2/f1.tsv": 289,
+    "shop_titles_2/f2.tsv": 301,
+    "shop_titles_2/f3.tsv": 290,
+    "shop_titles_2/f4.tsv": 298,
+    "shop_titles_2/g1.tsv": 299,
+    "shop_titles_2/g2.tsv": 299,
+    "shop_titles_2/g3.tsv": 299,
+    "shop_titles_2/g4.tsv": 300,
+    "shop_titles_2/h1.tsv": 300,
+    "shop_titles_2/h2.tsv": 295,
+    "shop_titles_2/h3.tsv": 299,
+    "shop_titles_2/h4.tsv": 291,
     "shop_titles_2/n1.tsv": 320,
     "shop_titles_2/n2.tsv": 320,
     "shop_titles_2/n3.tsv": 320,
@@ -130,6 +161,130 @@ ENDS = {
         ("苏泊尔不粘锅炒锅家用平底麦饭石色炒菜锅32cm电磁炉燃气灶通用带盖", "麦饭石炒锅|不沾锅炒菜|苏泊尔炒锅32cm"),
         ("屏東 可可豆 70%黑巧克力 無添加糖 禮盒 台灣手工 送禮 情人節", "70%黑巧克力|情人節送女友的甜食|屏東可可禮盒"),
     ),
+    "shop_titles_2/a1.tsv": (
+        ("适用vivo iQOO12手机壳新款液态硅胶磁吸全包镜头防摔保护套男潮",),
+        ("手机内屏液晶荣耀20s老款v20屏幕总成PCT-AL10显示触摸一体",),
+    ),
+    "shop_titles_2/a2.tsv": (
+        ("惠普HP 805墨盒原装黑色彩色DeskJet2720 2330 1210打印机墨水盒大容量",),
+        ("会议桌牌电子墨水屏桌签双面姓名台签蓝牙无线手机更改座位牌",),
+    ),
+    "shop_titles_2/a3.tsv": (
+        ("索尼ILCE-6700 APS-C画幅微单相机a6700旗舰Vlog视频高清数码单机身",),
+        ("智能电视会员云视听极光12个月年卡腾讯TV端SVIP大屏",),
+    ),
+    "shop_titles_2/a4.tsv": (
+        ("公牛开关插座G28灰色86型墙壁暗装五孔带USB家用面板大板套餐",),
+        ("取暖器小太阳遥控定时插座倒计时浇花器定时器电源周循环数显",),
+    ),
+    "shop_titles_2/b1.tsv": (
+        ("波司登女士轻薄羽绒服短款立领90白鸭绒秋冬新款便携外套B20141014",),
+        ("冰袖防晒袖套女夏季开车冰丝薄款手臂套宽松遮疤纹身护臂披肩",),
+    ),
+    "shop_titles_2/b2.tsv": (
+        ("海澜之家男士polo衫短袖夏季商务翻领T恤冰丝薄款HNTPD2D005A",),
+        ("孝服孝衣白布丧服白事披麻戴孝成人殡葬用品孝帽孝带全套",),
+    ),
+    "shop_titles_2/b3.tsv": (
+        ("蕉内Bananain女士无痕内衣501S凉皮软支撑文胸无钢圈薄款聚拢BW",),
+        ("一次性手套丁腈加厚耐用食品级厨房PVC医用橡胶美发乳胶100只",),
+    ),
+    "shop_titles_2/b4.tsv": (
+        ("百丽女鞋2024秋季新款尖头细跟高跟鞋通勤浅口单鞋羊皮BZC01CQ4",),
+        ("金利来钱包长款女真皮大容量手机包拉链多卡位牛皮手拿包零钱位",),
+    ),
+    "shop_titles_2/c1.tsv": (
+        ("珀莱雅红宝石面霜3.0抗皱紧致淡纹保湿滋润乳霜女正品官方旗舰店",),
+        ("磨砂条抛光块海绵锉双面指甲锉打磨美甲工具100把套装",),
+    ),
+    "shop_titles_2/c2.tsv": (
+        ("同仁堂六味地黄丸浓缩丸120丸滋阴补肾男士头晕耳鸣腰膝酸软盗汗",),
+        ("静脉曲张膏蚯蚓腿血管凸起小腿青筋修复凝胶活血",),
+    ),
+    "shop_titles_2/c3.tsv": (
+        ("七度空间少女卫生巾纯棉表层日用245mm超薄姨妈巾整箱组合",),
+        ("吉列维纳斯女士剃毛刀Venus腋下比基尼5层刀片手动刮毛",),
+    ),
+    "shop_titles_2/c4.tsv": (
+        ("牙科光固化灯赛特力LED无线固化机口腔树脂固化器大功率",),
+        ("戥子秤中药称小杆秤克称传统老式药房铜盘250g",),
+    ),
+    "shop_titles_2/d1.tsv": (
+        ("三只松鼠手剥巴旦木218g袋装奶油味坚果炒货休闲零食小吃扁桃仁",),
+        ("镇远道菜波波糖贵州特产安顺传统酥糖芝麻花生400g手工糖",),
+    ),
+    "shop_titles_2/d2.tsv": (
+        ("大希地整切静腌西冷牛排套餐10片装家庭儿童菲力黑椒牛扒冷冻",),
+        ("南汇水蜜桃上海8只礼盒新凤蜜露新鲜现摘软桃子湖景吸着吃",),
+    ),
+    "shop_titles_2/d3.tsv": (
+        ("西湖龙井茶明前特级狮牌绿茶250g礼盒杭州春茶新茶送长辈",),
+        ("雪莲培养酸奶发酵菌粉家用自制酸奶益生菌尚川10菌型1g*10",),
+    ),
+    "shop_titles_2/e1.tsv": (
+        ("林氏家居现代简约科技布沙发客厅小户型三人位直排布艺沙发2081",),
+        ("穗宝床垫3D黄麻硬棕弹簧两用护脊款初见1.8米20cm厚",),
+    ),
+    "shop_titles_2/e2.tsv": (
+        ("水星家纺全棉四件套100%纯棉被套床单1.8m双人北欧风床上用品",),
+        ("蚯蚓活体养殖红蚯蚓大平二号松土改良花园堆肥种苗农家",),
+    ),
+    "shop_titles_2/e3.tsv": (
+        ("苏泊尔炒锅不粘锅有钛无涂层炒菜锅家用电磁炉煤气灶通用32cm",),
+        ("柴火灶移动式农村无烟大锅灶不锈钢家用烧木柴火炉土灶省柴",),
+    ),
+    "shop_titles_2/e4.tsv": (
+        ("立邦乳胶漆净味120五合一内墙漆墙面白色家用自刷油漆5L18L",),
+        ("打胶枪玻璃胶枪家用结构胶省力硅胶手动收边器压枪工具",),
+    ),
+    "shop_titles_2/f1.tsv": (
+        ("固特异脚垫适用大众朗逸plus全包围丝圈汽车脚垫2023款防水易清洗",),
+        ("汽车模型遥控车兰博基尼合金跑车仿真收藏摆件1:24",),
+    ),
+    "shop_titles_2/f2.tsv": (
+        ("豪爵铃木天剑125尾箱GSX后备箱YBR改装工具箱雅马哈后货架",),
+        ("船用油漆防锈漆玻璃钢船底防污漆海洋防腐自抛光防海蛎",),
+    ),
+    "shop_titles_2/f3.tsv": (
+        ("SKF深沟球轴承6204-2RSH瑞典进口高速电机轴承双胶盖密封",),
+        ("数显光栅尺信和KA-300铣床电子尺车床线切割表头SDS",),
+    ),
+    "shop_titles_2/f4.tsv": (
+        ("东成充电式冲击钻DCJZ24-10锂电手电钻12V家用电动螺丝刀起子",),
+        ("牛鼻环牛鼻钳不锈钢自动穿孔牵牛鼻圈牛笼头养牛用品",),
+    ),
+    "shop_titles_2/g1.tsv": (
+        ("十月结晶产妇卫生巾产后排恶露专用加长计量型L码10片孕妇待产用品",),
+        ("女童吊带裙夏装小个子宝宝海边度假沙滩裙洋气波西米亚儿童长裙",),
+    ),
+    "shop_titles_2/g2.tsv": (
+        ("乐高LEGO积木机械组42151布加迪Bolide赛车模型拼装玩具男孩礼物",),
+        ("3d立体走珠迷宫球智力魔幻球100关儿童成人益智专注力玩具",),
+    ),
+    "shop_titles_2/g3.tsv": (
+        ("皇家猫粮K36幼猫粮奶糕英短布偶通用增肥发腮4-12月龄2kg",),
+        ("三湖慈鲷活体马鲷蓝宝石非洲凤凰鱼皇冠六间观赏鱼混养",),
+    ),
+    "shop_titles_2/g4.tsv": (
+        ("雅马哈F310民谣吉他初学者41寸单板学生男女入门木吉他电箱琴",),
+        ("生肖守护神本命佛吊坠属鼠千手观音大日如来男女开光金镶玉",),
+    ),
+    "shop_titles_2/h1.tsv": (
+        ("正版 三体全集套装3册刘慈欣科幻小说黑暗森林死神永生 重庆出版社",),
+        ("必刷题2026高中物理必修第三册人教版理想树高二同步",),
+    ),
+    "shop_titles_2/h2.tsv": (
+        ("晨光文具优品中性笔0.5mm全针管黑色学生考试碳素笔AGPA1701",),
+        ("学生卡套挂脖公交卡保护套可爱卡通校园卡饭卡校卡挂绳女",),
+    ),
+    "shop_titles_2/h3.tsv": (
+        ("李宁飞电4ULTRA男子马拉松竞速碳板跑鞋ARMV001轻量回弹",),
+        ("艺术体操彩带儿童带子舞蹈成人4米6米专业比赛丝带棒表演",),
+    ),
+    "shop_titles_2/h4.tsv": (
+        ("生日礼物女生送女朋友闺蜜实用高级感永生花玫瑰玻璃罩礼盒音乐盒",),
+        ("冰块模具食品级制冰盒带盖冰格家用硅胶按压冻冰神器储冰",),
+    ),
     "shop_titles_2/n1.tsv": (
         ("适用红米Note11Pro尾插小板充电口送话器排线原装拆机",),
         ("3D打印服务光敏树脂手板模型手办定制SLA尼龙加工抄数建模",),
@@ -218,17 +373,19 @@ def parts(name: str) -> tuple[list[tuple[str, str]], list[tuple[str, str]], list
 
 
 @pytest.mark.parametrize(
-    ("name", "trained", "held"), [("categories", 10_050, 535), ("values", 9_451, 547), ("tatoeba", 19_920, 1_087)]
+    ("name", "trained", "held"), [("categories", 10_050, 535), ("values", 9_451, 547), ("tatoeba", 19_827, 1_087)]
 )
 def test_trained_and_held_out_are_disjoint_and_together_everything(name, trained, held):
     train, test, everything = parts(name)
     assert (len(train), len(test)) == (trained, held)
     assert not {en for _, en in train} & {en for _, en in test}
-    assert Counter(train) + Counter(test) == Counter(everything)
+    neither = [] if name != "tatoeba" else [(zh, en) for zh, en in everything if zh in {zh for zh, _ in test}]
+    left_out = Counter(neither) - Counter(test)  # Chinese that is held out under another English sentence
+    assert Counter(train) + Counter(test) + left_out == Counter(everything)
     assert 0.04 < held / (trained + held) < 0.06, "one in twenty"
 
 
-@pytest.mark.parametrize(("name", "shared"), [("categories", 1), ("values", 52), ("tatoeba", 75)])
+@pytest.mark.parametrize(("name", "shared"), [("categories", 1), ("values", 52), ("tatoeba", 0)])
 def test_few_held_out_chinese_texts_are_trained_on_with_another_english_one(name, shared):
     # Held out is by the English text. A benchmark that asks for the Chinese ones must leave these out.
     train, test, _ = parts(name)
@@ -276,8 +433,8 @@ def test_shop_titles():
 
 def test_the_long_tail_of_titles():
     titles = sources.shop_titles(DATA, 2)
-    assert len(titles) == sum(count for name, count in COUNTS.items() if name.startswith("shop_titles_2/")) == 1_920
-    assert titles[0].queries == ("红米note11尾插", "充电口接触不良换", "手机送话器小板", "红米充电小板")
+    assert len(titles) == sum(count for name, count in COUNTS.items() if name.startswith("shop_titles_2/")) == 11_175
+    assert titles[0].queries == ("iqoo12壳", "爱酷12防摔保护套", "男生磁吸硅胶手机套iqoo12", "iqoo 12 手机克")
     assert titles[-1].en == "Fiber laser marking machine repair 30W, galvo and lens replacement"
 
 

@@ -164,7 +164,7 @@ def _names(inputs: Inputs, tokenizer: BilingualTokenizer, teacher: Teacher) -> A
 def _examples(inputs: Inputs, composed: int, seed: int) -> list[tuple[Example, float, float]]:
     """All query-title pairs with their weights in both stages.
 
-    In the first a third of what is drawn is written by hand, in the second two thirds.
+    In the first a third of what is drawn is written, in the second three quarters.
     """
     nouns = [(term, 3.0) for term in inputs.terms if term.kind == "noun"]
     for term in inputs.categories:
@@ -185,10 +185,10 @@ def _examples(inputs: Inputs, composed: int, seed: int) -> list[tuple[Example, f
     tail = from_titles(inputs.long_tail, seed) + from_titles(inputs.long_tail, seed + 1)
     parts = [
         (composer.examples(composed), 1.0, 0.5),
-        (written, 0.5, 0.6),
+        (written, 0.5, 0.5),
         (from_titles(goods, seed), 0.008, 0.008),
         (border, 0.15, 0.1),
-        (tail, 0.0, 0.9),
+        (tail, 0.0, 1.6),
     ]
     return [
         (example, first * composed / len(part), second * composed / len(part))

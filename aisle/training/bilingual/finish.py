@@ -29,20 +29,21 @@ def weights(student: Student) -> dict[str, np.ndarray]:
     return found | {"embeddings.word_embeddings.weight": np.concatenate(rows).astype(np.float32)}
 
 
-def average(student: Student, folders: Sequence[Path]) -> None:
-    """Make the student the mean of the checkpoints in these folders (Wortsman et al. 2022, "Model soups").
+def average(student: Student, shares: Mapping[Path, float]) -> None:
+    """Make the student the weighted mean of the checkpoints in these folders (Wortsman et al. 2022, "Model soups").
 
     Raises:
         ArtifactError: A folder has no checkpoint.
     """
     states = []
-    for folder in folders:
+    for folder in shares:
         path = folder / CHECKPOINT
         if not path.is_file():
             raise ArtifactError(f"no checkpoint in {str(folder)!r}", fix="train the stage first")
         states.append(torch.load(path, weights_only=True)["student"])
+    total = sum(shares.values())
     mean = {
-        name: torch.stack([state[name] for state in states]).mean(0)
+        name: sum(state[name] * (share / total) for state, share in zip(states, shares.values(), strict=True))
         for name, value in states[-1].items()
         if value.is_floating_point() and all(name in state for state in states)
     }

@@ -124,8 +124,13 @@ def wordnet(folder: Path) -> list[tuple[Term, str]]:
 
 
 def sentences(folder: Path, held: bool = False) -> list[tuple[str, str]]:
-    """Parallel sentences ``(zh, en)``, held out by the English one, which can have several translations."""
-    return [(row["zh"], row["en"]) for row in rows(folder / "tatoeba.tsv.gz") if held_out(row["en"]) is held]
+    """Parallel sentences ``(zh, en)``, held out by the English one; trained on where neither side is held out."""
+    pairs = [(row["zh"], row["en"]) for row in rows(folder / "tatoeba.tsv.gz")]
+    asked = [(zh, en) for zh, en in pairs if held_out(en)]
+    if held:
+        return asked
+    kept = {zh for zh, _ in asked}
+    return [(zh, en) for zh, en in pairs if not held_out(en) and zh not in kept]
 
 
 def goods(folder: Path) -> list[dict[str, str]]:

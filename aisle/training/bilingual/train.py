@@ -2,8 +2,8 @@
 
 A step has four parts: Chinese names and sentences that must land where the teacher puts their English; queries and
 titles that must find each other, in Chinese and across; English texts that must stay where they are. Each step draws
-its batch from the seed and its own number, so that a resumed run sees what an uninterrupted one would have; only the
-memory of titles begins anew.
+its batch from the seed and its own number, and a checkpoint holds the memory of titles and the hard ones found, so that
+a resumed run sees what an uninterrupted one would have.
 """
 
 from __future__ import annotations
@@ -168,6 +168,7 @@ class Trainer:
             self._optimiser.load_state_dict(found["optimiser"])
             self._schedule.load_state_dict(found["schedule"])
             self._done = found["done"]
+            self._hard, self._memory, self._memory_keys = found["hard"], found["memory"], found["memory_keys"]
         return self._done
 
     def save(self) -> None:
@@ -178,6 +179,9 @@ class Trainer:
             "optimiser": self._optimiser.state_dict(),
             "schedule": self._schedule.state_dict(),
             "done": self._done,
+            "hard": self._hard,
+            "memory": self._memory,
+            "memory_keys": self._memory_keys,
         }
         torch.save(state, part)
         part.replace(self.folder / CHECKPOINT)
@@ -272,7 +276,9 @@ class Trainer:
     def _same(self, pairs: Ids) -> Tensor:
         """``(n, n)``: whether the title of the second pair answers the query of the first."""
         examples = [self.corpus.pairs.examples[i] for i in pairs]
-        return torch.tensor([[a.satisfied_by(b) or a.title == b.title for b in examples] for a in examples])
+        return torch.tensor(
+            [[a.satisfied_by(b) or a.title == b.title or a.query == b.query for b in examples] for a in examples]
+        )
 
     def _across_losses(
         self, pairs: Ids, same: Tensor, query: Tensor, title: Tensor, chance: random.Random

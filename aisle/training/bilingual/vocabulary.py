@@ -54,7 +54,7 @@ _STOP = frozenset(
     ]
 )
 _UNUSED = regex.compile(r"\[unused\d+\]")
-_OTHER_LETTER = regex.compile(r"[\p{L}\p{M}--[\p{Latin}\p{Greek}]]", regex.VERSION1)
+_OTHER_LETTER = regex.compile(r"[\p{L}\p{M}--[\p{Latin}\p{Greek}µʻʼʾʿˈːℓℝ]]", regex.VERSION1)
 _LATIN_WORDS = regex.compile(r"[\p{Latin}\p{N}]+")
 
 
@@ -186,9 +186,10 @@ def first_rows(
             near = by_character.get(word)
             vector = np.mean(near, axis=0) if near else mean
             out[number] = vector + chance.normal(0, spread * 0.5, mean.shape)
-    for number, parts in enumerate(pieces_of(vocabulary)):
+    pieces = pieces_of(vocabulary)
+    for number in sorted(range(len(pieces)), key=lambda i: len(vocabulary.words[i])):  # parts, being shorter, first
         if not known[number] and len(vocabulary.words[number]) > 1:
-            out[number] = out[parts].mean(0)
+            out[number] = out[pieces[number]].mean(0)
     out[0] = mean
     return out, int(known.sum())
 
