@@ -74,11 +74,12 @@ class IndexSettings:
 
 @dataclass(frozen=True, config=_STRICT)
 class SearchSettings:
-    """How candidates become a ranking: reciprocal rank fusion (Cormack et al. 2009) of weighted stages.
+    """How candidates become a ranking: a fusion of weighted stages, by scores or by ranks.
 
-    ``depth`` candidates of each stage are fused; pages down to that depth fit together, so it is larger than quality
-    alone would need. ``rrf_k`` of 20 instead of the paper's 60: better on Icecat under both treatments of unjudged
-    products, the same within noise on two other shops (docs/results.md).
+    ``fusion`` "scores" adds each stage's scores as shares of its best one (Bruch et al. 2023), "ranks" reciprocal ranks
+    with ``rrf_k`` (Cormack et al. 2009). Scores gave more on four shops (docs/results.md); ranks ask nothing of how the
+    scores are spread. ``depth`` candidates of each stage are fused; pages down to that depth fit together, so it is
+    larger than quality alone would need. ``weights`` are those of the stages.
 
     ``pinyin`` puts the catalogue's Chinese words where a query has their sound. Other names of what is asked count
     ``expansion_weight`` beside it where the packaged lexicon knows them, ``synonym_weight`` where the file ``synonyms``
@@ -86,8 +87,9 @@ class SearchSettings:
     """
 
     depth: int = Field(default=1_000, ge=1, le=100_000)
+    fusion: Literal["scores", "ranks"] = "scores"
     rrf_k: float = Field(default=20.0, gt=0, allow_inf_nan=False)
-    weights: dict[str, _Weight] = Field(default_factory=lambda: {"bm25": 1.0, "dense:text": 1.0})
+    weights: dict[str, _Weight] = Field(default_factory=lambda: {"bm25": 0.35, "dense:text": 0.65})
     identifiers: bool = True
     rerank_depth: int = Field(default=50, ge=1)
     pinyin: bool = True

@@ -255,7 +255,7 @@ class SearchEngine:
                 total = found.total
                 clock.lap("dense")
 
-        scored = fuse(lists, settings.weights, settings.rrf_k)
+        scored = fuse(lists, settings.weights, settings.rrf_k if settings.fusion == "ranks" else None)
         if text:
             clock.lap("fusion")
         if self.reranker is not None and text and not request.sort:

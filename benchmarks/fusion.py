@@ -1,10 +1,11 @@
-"""Which constant reciprocal rank fusion wants, on three shops: Icecat (shipped), CrowdFlower and Home Depot pairs.
+"""Scores or ranks, and with which weights: four shops, Icecat (shipped), CrowdFlower, Home Depot and a Chinese one.
 
     python benchmarks/fusion.py [--data ../shared/data]
 
 Each distinct title (with its description, where there is one) of the pairs is a product; all of them are searched. A
 pair's relevance minus 1 is the grade. Of Home Depot's queries a fixed 600 are used. nDCG@10 has gain 2^grade-1 and
-discount log2(rank+1). Shops whose data is not there are left out.
+discount log2(rank+1), the Chinese shop (one title is right for each query) MRR@10. Shops whose data is not there are
+left out.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import hashlib
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+from bilingual_measures import products_of, read_shop
 from record import record
 
 from aisle.catalogue.clean import clean
@@ -28,8 +31,9 @@ from aisle.metrics import Metric
 from aisle.types import Judgment, Product, SearchRequest
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "icecat"
-NDCG = Metric.parse("nDCG@10")
-RRF_K = (5, 10, 20, 40, 60)
+NDCG, MRR = Metric.parse("nDCG@10"), Metric.parse("MRR@10")
+RANKS = [("ranks", k, 0.5) for k in (5, 10, 20, 60)] + [("ranks", 20, 0.65), ("ranks", 60, 0.65)]
+SCORES = [("scores", 20, weight) for weight in (0.5, 0.6, 0.65, 0.7, 0.8)]
 MAX_QUERIES = 600
 
 
@@ -70,12 +74,22 @@ def shops(data: Path) -> Iterator[tuple[str, list[Product], list[Judgment]]]:
             print(f"{name} left out: {path} is not there")
 
 
-def measure(engine: SearchEngine, judgments: list[Judgment], k: int) -> dict[str, float]:
+def measure(engine: SearchEngine, judgments: list[Judgment], metric: Metric, k: int) -> dict[str, float]:
     texts = {judgment.query_id: judgment.query for judgment in judgments}
     requests = [SearchRequest(text, k=k) for text in texts.values()]
     run = dict(zip(texts, engine.run_batch(requests), strict=True))
-    found = evaluate(align(run, judgments), judgments, [NDCG])
-    return {t: round(found.summary(NDCG, t).interval.mean, 4) for t in ("wrong", "removed")}
+    found = evaluate(align(run, judgments), judgments, [metric])
+    return {t: round(found.summary(metric, t).interval.mean, 4) for t in ("wrong", "removed")}
+
+
+def chinese(folder: Path) -> tuple[str, list[Product], list[Judgment]]:
+    shop = read_shop(folder)
+    judgments = [
+        Judgment(query, shop.queries[query], title, 1.0)
+        for query, titles in shop.relevant.items()
+        for title in sorted(titles)
+    ]
+    return "multicpr_mini", products_of(shop), judgments
 
 
 def main() -> None:
@@ -83,15 +97,20 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("-k", type=int, default=300)
     arguments = parser.parse_args()
-    numbers = {}
-    for name, products, judgments in shops(arguments.data):
+    numbers: dict[str, Any] = {}
+    here = arguments.data / "multicpr_mini"
+    for name, products, judgments in [*shops(arguments.data), *([chinese(here)] if here.exists() else [])]:
+        metric = MRR if name == here.name else NDCG
         with tempfile.TemporaryDirectory() as folder, SearchEngine.build(products, Path(folder) / "shop") as engine:
             base = engine.recipe
             numbers[name] = {"products": len(products), "queries": len({judgment.query for judgment in judgments})}
-            for rrf_k in RRF_K:
-                engine.recipe = dataclasses.replace(base, search=dataclasses.replace(base.search, rrf_k=rrf_k))
-                numbers[name][f"rrf_k={rrf_k}"] = measure(engine, judgments, arguments.k)
-                print(name, rrf_k, numbers[name][f"rrf_k={rrf_k}"], flush=True)
+            for kind, rrf_k, dense in RANKS + SCORES:
+                weights = {"bm25": 1 - dense, "dense:text": dense}
+                search = dataclasses.replace(base.search, fusion=kind, rrf_k=rrf_k, weights=weights)
+                engine.recipe = dataclasses.replace(base, search=search)
+                label = f"{kind}, dense {dense:g}" + (f", rrf_k {rrf_k}" if kind == "ranks" else "")
+                numbers[name][label] = measure(engine, judgments, metric, arguments.k)
+                print(name, label, numbers[name][label], flush=True)
     record("fusion", {"k": arguments.k, "shops": numbers})
 
 

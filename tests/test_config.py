@@ -25,7 +25,7 @@ def test_what_a_recipe_leaves_out_keeps_the_base():
     ("text", "match"),
     [
         ("depth = 3", "setting 'depth'.*\nallowed: name, encoder"),
-        ("[search]\ndepht = 3", "setting 'search.depht'.*\nallowed: depth, rrf_k"),
+        ("[search]\ndepht = 3", "setting 'search.depht'.*\nallowed: depth, fusion, rrf_k"),
         ('[search]\ndepth = "many"', "valid integer.*received 'many'"),
         ("[search]\ndepth = 0", "greater than or equal to 1"),
         ("[search", "not valid TOML"),

@@ -10,8 +10,15 @@ Scored = tuple[str, float, dict[str, Part]]
 """Product id, final score, parts."""
 
 
-def fuse(lists: Mapping[str, Sequence[tuple[str, float]]], weights: Mapping[str, float], rrf_k: float) -> list[Scored]:
-    """Weighted reciprocal rank fusion: the sum over lists of ``weight / (rrf_k + rank)``.
+def fuse(
+    lists: Mapping[str, Sequence[tuple[str, float]]], weights: Mapping[str, float], rrf_k: float | None = None
+) -> list[Scored]:
+    """Several lists into one, by their scores or by their ranks.
+
+    By scores it is the convex combination of Bruch, Gai and Ingber, "An Analysis of Fusion Functions for Hybrid
+    Retrieval" (TOIS 2023), with 0 and the list's best score as the ends of each scale: the sum over lists of ``weight *
+    score / best``. By ranks it is weighted reciprocal rank fusion: the sum of ``weight / (rrf_k + rank)``. A product
+    that a list lacks gets nothing from it, nor does one whose score there is below 0.
 
     A single list keeps its own scores, since there is nothing to fuse. Products with equal scores in a list
     share the better rank, so that the order in which a back end returns ties cannot matter.
@@ -19,8 +26,8 @@ def fuse(lists: Mapping[str, Sequence[tuple[str, float]]], weights: Mapping[str,
     Args:
         lists: For each stage ``(product id, raw score)``, best first.
         weights: Weight of each stage; a stage without one counts 1.
-        rrf_k: The constant of Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms Condorcet and
-            individual Rank Learning Methods" (SIGIR 2009); they use 60.
+        rrf_k: None fuses scores. Else the constant of Cormack, Clarke and Büttcher, "Reciprocal Rank Fusion outperforms
+            Condorcet and individual Rank Learning Methods" (SIGIR 2009); they use 60.
 
     Returns:
         Best first, ties by id.
@@ -29,11 +36,17 @@ def fuse(lists: Mapping[str, Sequence[tuple[str, float]]], weights: Mapping[str,
     alone = len(lists) == 1
     for stage, items in lists.items():
         weight = weights.get(stage, 1.0)
+        best = items[0][1] if items else 0.0
         rank, previous = 0, None
         for position, (product_id, score) in enumerate(items, start=1):
             if score != previous:
                 rank, previous = position, score
-            contribution = score if alone else weight / (rrf_k + rank)
+            if alone:
+                contribution = score
+            elif rrf_k is None:
+                contribution = weight * max(score, 0.0) / best if best > 0 else 0.0
+            else:
+                contribution = weight / (rrf_k + rank)
             parts.setdefault(product_id, {})[stage] = Part(score, rank, contribution)
     scored = [(product_id, sum(p.contribution for p in found.values()), found) for product_id, found in parts.items()]
     return sorted(scored, key=lambda item: (-item[1], item[0]))

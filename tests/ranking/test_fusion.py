@@ -68,3 +68,19 @@ def test_reorder_keeps_the_tail_below_the_head():
     assert got[0][2]["rerank"].score == 5.0
     for _, score, parts in got:
         assert score == pytest.approx(sum(part.contribution for part in parts.values()))
+
+
+def test_scores_are_added_as_shares_of_the_best():
+    lists = {"bm25": [("a", 8.0), ("b", 4.0)], "dense": [("c", 0.8), ("b", 0.6), ("a", -0.2)]}
+    scored = fuse(lists, {"bm25": 0.25, "dense": 0.75})
+    # b: .25 * 4/8 + .75 * .6/.8 = .125 + .5625; c: .75; a: .25 and nothing for a cosine below 0.
+    assert [(i, round(s, 10)) for i, s, _ in scored] == [("c", 0.75), ("b", 0.6875), ("a", 0.25)]
+    assert scored[1][2]["bm25"].contribution == 0.125
+    assert (scored[1][2]["dense"].rank, scored[1][2]["dense"].score) == (2, 0.6)
+    for _, score, parts in scored:
+        assert score == sum(part.contribution for part in parts.values())
+
+
+def test_a_list_without_a_score_above_zero_adds_nothing():
+    scored = fuse({"bm25": [("a", 0.0)], "dense": [("b", 0.5), ("a", 0.25)], "image": []}, {})
+    assert [(i, s) for i, s, _ in scored] == [("b", 1.0), ("a", 0.5)]
