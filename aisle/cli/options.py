@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from aisle.config import Recipe
-from aisle.errors import RecipeError
+from aisle.errors import JudgmentError, RecipeError
 from aisle.types import MODES
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
@@ -21,6 +21,9 @@ mode_option = click.option(
 model_option = click.option("--model", type=click.Path(path_type=Path), help="Folder of a trained re-ranker.")
 column_option = click.option(
     "--column", "columns", multiple=True, metavar="FIELD=NAME", help="Which column holds a product field; repeatable."
+)
+pair_column_option = click.option(
+    "--column", "columns", multiple=True, metavar="MEANING=NAME", help="Which column of a pairs file holds what."
 )
 price_unit_option = click.option(
     "--price-unit", type=click.Choice(["major", "minor"]), help="minor: prices are cents, 4995 is 49.95."
@@ -42,3 +45,19 @@ def with_catalogue_options(recipe: Recipe, columns: tuple[str, ...], price_unit:
     if price_unit is not None:
         changes["catalogue"]["price_unit"] = price_unit
     return Recipe.from_dict(changes)
+
+
+def named_columns(columns: tuple[str, ...]) -> dict[str, str]:
+    """Meaning to column of a pairs file.
+
+    Raises:
+        JudgmentError: A column is not given as MEANING=NAME, or a meaning has two.
+    """
+    named: dict[str, str] = {}
+    for column in columns:
+        meaning, equals, name = (part.strip() for part in column.partition("="))
+        if not (meaning and equals and name):
+            raise JudgmentError(f"--column {column!r} is not MEANING=NAME", allowed="such as --column title=product")
+        if named.setdefault(meaning, name) != name:
+            raise JudgmentError(f"--column names both {named[meaning]!r} and {name!r} as the {meaning}")
+    return named

@@ -1,0 +1,251 @@
+"""`aisle rank`: the texts that stand beside each query in a file, ordered by a model, as a TREC run.
+
+Parses, scores, writes. Grades are never read for scoring.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import numpy as np
+
+from aisle.artifacts import MANIFEST
+from aisle.cli.options import json_option, named_columns, pair_column_option
+from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.errors import ArtifactError, JudgmentError
+from aisle.types import Array, Encoder, Product, Progress, Reranker
+
+if TYPE_CHECKING:
+    from aisle.judgments.pairs import PairSet, TextPair
+
+Scorer = Callable[[Sequence["TextPair"], Progress], Array]
+"""Pairs to ``(n,)``, higher is better."""
+
+BM25, EMBEDDED = "bm25", "embedded"
+_ALLOWED = f"{BM25}, {EMBEDDED}, or the folder of an Aisle encoder or re-ranker"
+_CHUNK = 256
+"""Texts encoded between two steps of the progress bar."""
+_TYPED = 10
+"""A gain table is a command that one would type up to so many grades and so high a level."""
+
+
+@click.command()
+@click.option(
+    "--pairs",
+    "files",
+    required=True,
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Table or JSON Lines with query, title and, best, id; repeatable.",
+)
+@click.option(
+    "--model", required=True, metavar="DIR|embedded|bm25", help="Folder of an encoder or re-ranker, or a name."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="TREC run to write.")
+@pair_column_option
+@json_option
+def rank(files: tuple[Path, ...], model: str, out: Path, columns: tuple[str, ...], as_json: bool) -> None:
+    """Order the texts that stand beside each query in a file of pairs, and write a TREC run.
+
+    A text is named by the column `id`, else by its row, from 0; a query by its query_id, else by its text.
+
+    Example: aisle rank --pairs pairs.csv --model embedded --out embedded.trec
+    """
+    from aisle.judgments import write_run
+    from aisle.judgments.pairs import read_pairs
+
+    named = named_columns(columns)
+    sets = [read_pairs(file, named) for file in files]
+    _check_together(sets)
+    pairs = [pair for found in sets for pair in found]
+    scorer = _scorer(model)
+    with progress_bar() as progress:
+        scores = scorer(pairs, progress)
+    run = _run(pairs, scores)
+    write_run(out, run, tag=Path(model).name)
+    graded = sum(pair.grade is not None for pair in pairs)
+    alike = zip(files, sets, strict=True) if graded == len(pairs) else ()
+    notes = [_how_to_evaluate(file, named, found, out) for file, found in alike]
+    if as_json:
+        head = {"run": str(out), "model": model, "pairs_files": [str(file) for file in files]}
+        print_json(head | {"queries": len(run), "pairs": len(pairs), "graded": graded, "to_evaluate": notes})
+        return
+    counts = [["queries", f"{len(run):,}"], ["pairs", f"{len(pairs):,}"], ["graded", f"{graded:,}"]]
+    print_table(f"Wrote {out}", ["", "count"], counts, [f"to evaluate: {note}" for note in notes])
+
+
+# --- pairs -------------------------------------------------------------------------------------------------
+
+
+def _check_together(sets: Sequence[PairSet]) -> None:
+    """Several files make one run only if a query and an id say which row of which file is meant."""
+    from aisle.judgments import run_name
+
+    if len(sets) < 2:
+        return
+    numbered = next((found for found in sets if found.numbered), None)
+    if numbered is not None:
+        raise JudgmentError(
+            f"{numbered.source!r} has no column id: its rows are numbered from 0, as those of another file may be",
+            fix="add ids that differ, say which column they are (--column id=NAME), or rank one file at a time",
+        )
+    owners: dict[tuple[str, str], int] = {}
+    texts: dict[str, tuple[str, int]] = {}
+    for number, pair in ((number, pair) for number, found in enumerate(sets) for pair in found):
+        here = repr(sets[number].source)
+        owner = owners.setdefault((pair.query_id, pair.doc_id), number)
+        if owner != number:
+            raise JudgmentError(
+                f"id {pair.doc_id[:80]!r} of query {pair.query_id[:80]!r} is in {sets[owner].source!r} and in {here}",
+                fix="give the texts ids that differ, or rank one file at a time",
+            )
+        text, first = texts.setdefault(pair.query_id, (pair.query, number))
+        if text != pair.query and run_name(text) != run_name(pair.query):
+            raise JudgmentError(
+                f"query_id {pair.query_id[:80]!r} is {text[:80]!r} in {sets[first].source!r}, but "
+                f"{pair.query[:80]!r} in {here}",
+                fix="give each query text its own query_id, or rank one file at a time",
+            )
+
+
+def _by_query(pairs: Sequence[TextPair]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
+    for row, pair in enumerate(pairs):
+        found.setdefault(pair.query_id, []).append(row)
+    return found
+
+
+def _run(pairs: Sequence[TextPair], scores: Array) -> dict[str, list[tuple[str, float]]]:
+    """Each query's texts, best first, ordered and rounded as ``aisle.evaluate.pools`` does."""
+    from aisle.evaluate.pools import SCORE_DECIMALS, best_first
+
+    rounded = np.round(scores.astype(np.float64), SCORE_DECIMALS)
+    return {
+        query: [(pairs[row].doc_id, float(rounded[row])) for row in best_first(rows, scores)]
+        for query, rows in _by_query(pairs).items()
+    }
+
+
+# --- models ------------------------------------------------------------------------------------------------
+
+
+def _scorer(model: str) -> Scorer:
+    """What scores pairs under this name.
+
+    Raises:
+        ArtifactError: It names no model, or one that cannot be loaded.
+    """
+    if model == BM25:
+        return _score_by_words
+    kind = "encoder" if model == EMBEDDED else _kind(model)
+    if kind == "encoder":
+        from aisle.encoders.load import load_encoder
+
+        return _by_encoder(load_encoder(model))
+    if kind == "reranker":
+        from aisle.rerankers.load import load_reranker
+
+        return _by_reranker(load_reranker(Path(model).expanduser()))
+    what = f"{model!r} is of kind {kind!r}" if kind else f"{model!r} is no model: no folder with {MANIFEST}"
+    raise ArtifactError(what, allowed=_ALLOWED, fix="check --model")
+
+
+def _kind(model: str) -> str:
+    """The kind of a finished Aisle folder, "" where there is none."""
+    path = Path(model).expanduser() / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"cannot read {str(path)!r}: {error}", allowed=_ALLOWED) from None
+    return str(manifest.get("kind")) if isinstance(manifest, dict) else "unknown"
+
+
+def _score_by_words(pairs: Sequence[TextPair], progress: Progress) -> Array:
+    from aisle.indexes import segment
+    from aisle.judgments.pairs import pair_text
+    from aisle.ranking.pool_bm25 import PoolBm25
+
+    progress("words", 0, len(pairs))
+    bm25 = PoolBm25([pair_text(pair) for pair in pairs], segment=segment)
+    scores = bm25.score([pair.query for pair in pairs], range(len(pairs)))
+    progress("words", len(pairs), len(pairs))
+    return scores
+
+
+def _by_encoder(encoder: Encoder) -> Scorer:
+    """Cosine of query and text; each distinct one is encoded once."""
+
+    def score(pairs: Sequence[TextPair], progress: Progress) -> Array:
+        from aisle.judgments.pairs import pair_text
+
+        def encode(texts: Sequence[str], product: bool) -> tuple[Array, list[int]]:
+            """Vectors of the distinct texts, and which of them each text has."""
+            places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+            distinct = list(places)
+            vectors = np.empty((len(distinct), encoder.dim), np.float32)
+            for start in range(0, len(distinct), _CHUNK):
+                part = distinct[start : start + _CHUNK]
+                vectors[start : start + len(part)] = encoder.encode(part, "product" if product else "query")
+                progress("texts" if product else "queries", start + len(part), len(distinct))
+            return vectors, [places[text] for text in texts]
+
+        queries, asked = encode([pair.query for pair in pairs], False)
+        texts, beside = encode([pair_text(pair) for pair in pairs], True)
+        scores = np.empty(len(pairs), np.float32)
+        for start in range(0, len(pairs), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            scores[part] = np.einsum("ij,ij->i", queries[asked[part]], texts[beside[part]])
+        return scores
+
+    return score
+
+
+def _by_reranker(reranker: Reranker) -> Scorer:
+    def score(pairs: Sequence[TextPair], progress: Progress) -> Array:
+        scores = np.empty(len(pairs), np.float32)
+        groups = _by_query(pairs)
+        for done, rows in enumerate(groups.values(), start=1):
+            products = [Product(pairs[row].doc_id, pairs[row].title, pairs[row].description) for row in rows]
+            scores[rows] = reranker.score(pairs[rows[0]].query, products)
+            progress("queries", done, len(groups))
+        return scores
+
+    return score
+
+
+# --- what to do next ---------------------------------------------------------------------------------------
+
+
+def _how_to_evaluate(file: Path, named: Mapping[str, str], pairs: PairSet, out: Path) -> str:
+    """How to measure the run against the grades of this file, with gains that count from its least grade.
+
+    One command where `aisle evaluate` reads the file alike. It takes any usual product column as the name of a text,
+    and grades as they are, so other files are written as judgments first.
+    """
+    from aisle.judgments import read_judgments
+
+    evaluate = f"aisle evaluate {shlex.quote(str(out))} --judgments"
+    low = pairs.scale.low if pairs.scale else 0.0
+    try:
+        known = {(item.query_id, item.product_id, item.grade) for item in read_judgments(file)}
+    except JudgmentError:
+        known = set()
+    if known == {(pair.query_id, pair.doc_id, pair.grade) for pair in pairs}:
+        grades = sorted({grade for _, _, grade in known})
+        if low == 0:
+            return f"{evaluate} {shlex.quote(str(file))}"
+        if all(grade > 0 and grade.is_integer() for grade in grades) and max(len(grades), grades[-1] - low) <= _TYPED:
+            gain = ",".join(f"{int(grade)}:{2 ** int(grade - low) - 1}" for grade in grades)
+            return f"{evaluate} {shlex.quote(str(file))} --metrics 'nDCG(gain={gain})@10'"
+    given = f", {dict(named)!r}" if named else ""
+    return (
+        f"in Python, write_judgments(Path('levels.csv'), read_pairs(Path({str(file)!r}){given}).judgments()); then "
+        f"{evaluate} levels.csv"
+    )
