@@ -12,8 +12,10 @@ import click
 from aisle.cli.catalogue import catalogue
 from aisle.cli.evaluate import compare, evaluate
 from aisle.cli.index import index
+from aisle.cli.rank import rank
 from aisle.cli.search import run as run_queries
 from aisle.cli.search import search
+from aisle.cli.train import train
 from aisle.errors import AisleError
 
 
@@ -23,7 +25,7 @@ def cli() -> None:
     """Product search that understands what shoppers mean."""
 
 
-for command in (catalogue, index, search, run_queries, evaluate, compare):
+for command in (catalogue, index, search, run_queries, rank, evaluate, compare, train):
     cli.add_command(command)
 
 

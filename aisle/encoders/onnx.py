@@ -115,12 +115,17 @@ class OnnxEncoder:
         finally:
             pool.shutdown(cancel_futures=True)
 
+    def tokenizer(self, max_tokens: int) -> WordPieceTokenizer | BilingualTokenizer:
+        """What makes this encoder's token ids, cut to ``max_tokens`` or the model's own limit."""
+        offset = self._manifest.details.get("han_offset")
+        limit = min(max_tokens, self.max_tokens)
+        if offset is None:
+            return WordPieceTokenizer(self.folder, limit)
+        return BilingualTokenizer(self.folder, int(offset), limit)
+
     @cached_property
     def _tokenizer(self) -> WordPieceTokenizer | BilingualTokenizer:
-        offset = self._manifest.details.get("han_offset")
-        if offset is None:
-            return WordPieceTokenizer(self.folder, self.max_tokens)
-        return BilingualTokenizer(self.folder, int(offset), self.max_tokens)
+        return self.tokenizer(self.max_tokens)
 
     @cached_property
     def _session(self) -> Any:

@@ -1,0 +1,119 @@
+"""`aisle train`: judgments in, a model folder and a verdict out. Parses, calls, prints."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aisle.cli.options import json_option, named_columns, pair_column_option
+from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.errors import RecipeError
+
+if TYPE_CHECKING:
+    from aisle.judgments.pairs import PairSet
+    from aisle.training.relevance.build import Trained
+
+
+@click.command()
+@click.option("--pairs", "pair_files", multiple=True, type=click.Path(path_type=Path), help="query, title, relevance.")
+@click.option("--catalogue", type=click.Path(path_type=Path), help="Catalogue file that the judgments are of.")
+@click.option("--judgments", type=click.Path(path_type=Path), help="Graded products of that catalogue.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the model.")
+@click.option("--recipe", metavar="NAME|FILE", help="A packaged training recipe or a TOML file; docs/training.md.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting, such as fit.epochs=3.")
+@click.option("--resume", is_flag=True, help="Go on with an interrupted training of the same data and settings.")
+@click.option(
+    "--must-pass", type=click.Path(path_type=Path), help="Table of query, better, worse: texts whose order is certain."
+)
+@click.option("--force", is_flag=True, help="Promote whatever the gate says; the model records it.")
+@pair_column_option
+@json_option
+def train(
+    pair_files: tuple[Path, ...],
+    catalogue: Path | None,
+    judgments: Path | None,
+    out: Path,
+    recipe: str | None,
+    changes: tuple[str, ...],
+    resume: bool,
+    must_pass: Path | None,
+    force: bool,
+    columns: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Train an encoder on judgments and say whether it is better than the one it began as.
+
+    The first --pairs file (or the catalogue) is the shop: its queries decide when to stop and whether the model is
+    promoted. Further files are only learnt from. Exit code 0 whether promoted or not.
+
+    Example: aisle train --catalogue samples/icecat/products.jsonl.gz --judgments samples/icecat/ratings.csv --out model
+    """
+    from aisle.training.relevance.build import train as run
+    from aisle.training.relevance.must_pass import read_must_pass
+    from aisle.training.relevance.recipe import load_recipe
+
+    loaded = load_recipe(recipe, changes)
+    sets = _sets(pair_files, catalogue, judgments, named_columns(columns), loaded.description)
+    with progress_bar() as progress:
+
+        def report(step: int, steps: int, losses: Mapping[str, float]) -> None:
+            progress("training", step, steps)
+            if "validation" in losses:
+                shown = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
+                click.echo(f"step {step:,} of {steps:,}: {shown}", err=True)
+
+        trained = run(
+            sets[0],
+            sets[1:],
+            loaded,
+            out,
+            must_pass=read_must_pass(must_pass) if must_pass else (),
+            force=force,
+            resume=resume,
+            report=report,
+            note=lambda text: click.echo(text, err=True),
+        )
+    if as_json:
+        print_json(trained.to_dict())
+    else:
+        _print(trained)
+
+
+def _sets(
+    files: tuple[Path, ...],
+    catalogue: Path | None,
+    judgments: Path | None,
+    columns: Mapping[str, str],
+    description: bool,
+) -> list[PairSet]:
+    from aisle.judgments.pairs import read_pairs
+
+    if (catalogue is None) != (judgments is None):
+        raise RecipeError("one of --catalogue and --judgments is missing", allowed="both, or --pairs alone")
+    found = []
+    if catalogue is not None and judgments is not None:
+        from aisle.training.relevance.catalogue import judged_products
+
+        found.append(judged_products(catalogue, judgments, description))
+    found += [read_pairs(path, columns, need_grades=True) for path in files]
+    if not found:
+        raise RecipeError("nothing to learn from", allowed="--pairs FILE, or --catalogue FILE with --judgments FILE")
+    return found
+
+
+def _print(trained: Trained) -> None:
+    from aisle.training.gate import format_verdict
+
+    outcome = trained.outcome
+    rows = [
+        ["validation nDCG@10 before", f"{outcome.before:.4f}"],
+        ["validation nDCG@10 after", f"{outcome.after:.4f}"],
+        ["epoch kept", f"{outcome.best} of {len(outcome.epochs)}"],
+        ["share of the trained weights", f"{outcome.mixture:.2f}"],
+        *([f"queries, {name}", f"{count:,}"] for name, count in trained.queries.items()),
+        ["seconds", f"{trained.seconds:.0f}"],
+    ]
+    print_table(f"Trained {trained.folder}", ["", ""], rows, format_verdict(trained.verdict))

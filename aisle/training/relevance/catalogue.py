@@ -1,0 +1,47 @@
+"""Judgments of a catalogue's products as pairs of query and rendered text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from aisle.catalogue.clean import clean
+from aisle.config import CatalogueSettings
+from aisle.errors import JudgmentError
+from aisle.judgments import read_judgments
+from aisle.judgments.pairs import PairSet, Scale, TextPair
+
+
+def judged_products(catalogue: Path, judgments: Path, description: bool) -> PairSet:
+    """The judged products with their texts; judgments of products that the catalogue lacks are left out.
+
+    Args:
+        catalogue: Read and cleaned as `aisle index` does.
+        judgments: Graded from 0.
+        description: Whether descriptions are wanted; titles always are.
+
+    Raises:
+        CatalogueError, JudgmentError: A file cannot be read, or they have no product in common.
+    """
+    known = read_judgments(judgments)
+    wanted = {judgment.product_id for judgment in known}
+    with clean(catalogue, CatalogueSettings()) as cleaned:
+        products = {product.id: product for product in cleaned if product.id in wanted}
+    items = []
+    for judgment in known:
+        product = products.get(judgment.product_id)
+        if product is None:
+            continue
+        if not judgment.query:
+            raise JudgmentError(
+                f"{str(judgments)!r} names query {judgment.query_id[:80]!r} by its id only",
+                fix="give judgments with a query column",
+            )
+        text = product.description if description else ""
+        items.append(TextPair(judgment.query_id, judgment.query, product.id, product.title, text, grade=judgment.grade))
+    if not items:
+        raise JudgmentError(
+            f"no product judged in {str(judgments)!r} is in the catalogue {str(catalogue)!r}",
+            fix="see that the ids of both are the same",
+        )
+    grades = [item.grade for item in items if item.grade is not None]
+    return PairSet(tuple(items), Scale(min(0.0, *grades), max(grades)), str(judgments))

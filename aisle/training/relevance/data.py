@@ -1,0 +1,142 @@
+"""From judged pairs to what a run learns from: shares of the queries, lists, token ids. No model, no PyTorch.
+
+The first set of pairs is the shop that is asked about: its queries alone say when to stop and whether the result is
+better. Further sets are only trained on, and never with a query that is held out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+
+from aisle.errors import JudgmentError
+from aisle.judgments.pairs import PairSet, pair_text
+from aisle.judgments.split import query_key, split
+from aisle.training.relevance.lists import Lists, lists_of
+
+if TYPE_CHECKING:
+    from aisle.types import Array
+
+Ids = list[int]
+MIN_QUERIES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The pairs of one shop by what they are for; no query stands in two of them."""
+
+    train: PairSet
+    validation: PairSet
+    held_out: PairSet
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """Texts with their token ids, and lists over them."""
+
+    queries: list[Ids]
+    texts: list[Ids]
+    train: Lists
+    validation: Lists
+    train_queries: list[int]
+    validation_queries: list[int]
+
+
+def shares(pairs: PairSet, validation: float, held_out: float, seed: int) -> Shares:
+    """Divide by query; spellings of one query stay together.
+
+    Raises:
+        JudgmentError: Too few queries to have some in each part.
+    """
+    parts = {"held_out": held_out, "validation": validation, "train": 1 - held_out - validation}
+    found = split(pairs.judgments(), {name: share for name, share in parts.items() if share > 0}, seed)
+    sets = {name: _of(pairs, set(found[name].queries) if name in found else set()) for name in parts}
+    empty = [name for name, part in sets.items() if not len(part) and parts[name] > 0]
+    if empty:
+        raise JudgmentError(
+            f"{len(pairs.by_query())} queries leave none for {' and '.join(name.replace('_', '-') for name in empty)}",
+            allowed="judgments of about 20 queries or more",
+            fix="judge more queries, or train without PyTorch: --recipe head",
+        )
+    return Shares(sets["train"], sets["validation"], sets["held_out"])
+
+
+def without_queries_of(more: PairSet, *others: PairSet) -> PairSet:
+    """The pairs whose query is, in no spelling, one of the others'."""
+    keys = {query_key(pair.query) for other in others for pair in other}
+    known: dict[str, bool] = {}
+    rows = []
+    for row, pair in enumerate(more):
+        if pair.query not in known:
+            known[pair.query] = query_key(pair.query) in keys
+        if not known[pair.query]:
+            rows.append(row)
+    return more.subset(rows)
+
+
+def lesson(
+    train: Sequence[PairSet],
+    validation: PairSet,
+    description: bool,
+    ids_of: Callable[[Sequence[str]], list[Ids]],
+) -> Lesson:
+    """Token ids and lists; every distinct text is there once.
+
+    Levels of all sets are stretched to the scale of the first, so that its highest grade and theirs are alike.
+    """
+    top = _top(train[0])
+    texts: dict[str, int] = {}
+    queries: dict[str, int] = {}
+
+    def read(sets: Iterable[PairSet]) -> tuple[Lists, list[int]]:
+        found: list[tuple[tuple[int, ...], tuple[float, ...]]] = []
+        asked: list[int] = []
+        for pairs in sets:
+            levels = pairs.levels() * (top / _top(pairs))
+            text_of = [texts.setdefault(pair_text(pair, description), len(texts)) for pair in pairs]
+            groups = [[row for row in rows if not np.isnan(levels[row])] for rows in pairs.by_query().values()]
+            groups = [rows for rows in groups if rows]
+            asked += [queries.setdefault(pairs[rows[0]].query, len(queries)) for rows in groups]
+            lists = lists_of(groups, text_of, levels)
+            found += zip(lists.texts, lists.levels, strict=True)
+        return Lists(tuple(row for row, _ in found), tuple(row for _, row in found)), asked
+
+    learnt, train_queries = read(train)
+    checked, validation_queries = read([validation])
+    return Lesson(ids_of(list(queries)), ids_of(list(texts)), learnt, checked, train_queries, validation_queries)
+
+
+def fingerprint(sets: Iterable[PairSet]) -> str:
+    """A hash of every query, text and grade in order."""
+    digest = sha256()
+    for pairs in sets:
+        for pair in pairs:
+            row = (pair.query, pair.doc_id, pair.title, pair.description, pair.grade)
+            digest.update(repr(row).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def cosines(
+    encode: Callable[[Sequence[str], Literal["query", "product"]], Array], pairs: PairSet, description: bool
+) -> np.ndarray:
+    """The cosine of each pair's query and text, ``(n,)``; each distinct text is encoded once."""
+    queries = {text: row for row, text in enumerate(dict.fromkeys(pair.query for pair in pairs))}
+    read = [pair_text(pair, description) for pair in pairs]
+    texts = {text: row for row, text in enumerate(dict.fromkeys(read))}
+    left, right = encode(list(queries), "query"), encode(list(texts), "product")
+    rows = np.array([queries[pair.query] for pair in pairs]), np.array([texts[text] for text in read])
+    found: np.ndarray = np.einsum("nd,nd->n", left[rows[0]], right[rows[1]])
+    return found
+
+
+def _of(pairs: PairSet, query_ids: set[str]) -> PairSet:
+    return pairs.subset([row for row, pair in enumerate(pairs) if pair.query_id in query_ids])
+
+
+def _top(pairs: PairSet) -> float:
+    assert pairs.scale is not None, "pairs were read with their grades"
+    return float(pairs.scale.high - pairs.scale.low) or 1.0

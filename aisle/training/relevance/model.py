@@ -1,0 +1,137 @@
+"""An encoder folder as a PyTorch module that can be trained further and written back as a folder.
+
+Word rows stay as they are: a few thousand judgments see few of them, and what they would learn of those tells nothing
+of the others. Everything else may move. Needs aisle[train].
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from aisle.encoders.weights import EncoderWeights
+
+Ids = list[int]
+_WORD_ROWS = "embeddings.word_embeddings.weight"
+
+
+class TunedEncoder(nn.Module):
+    """Token ids to unit vectors, as the folder's own graph computes them, in float.
+
+    Args:
+        base: What it begins as.
+        dropout: Of the layers and of attention, while training.
+    """
+
+    def __init__(self, base: EncoderWeights, dropout: float = 0.0) -> None:
+        super().__init__()
+        from transformers import BertConfig, BertModel
+
+        shape = base.shape
+        config = BertConfig(
+            vocab_size=1,
+            hidden_size=shape.hidden,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            intermediate_size=len(base.weights["encoder.layer.0.intermediate.dense.bias"]),
+            max_position_embeddings=shape.max_tokens,
+            layer_norm_eps=shape.epsilon,
+            hidden_dropout_prob=dropout,
+            attention_probs_dropout_prob=dropout,
+            attn_implementation="eager",  # on a CPU the fused kernel takes twice as long for short texts
+        )
+        self.bert = BertModel(config, add_pooling_layer=False)
+        self.bert.embeddings.word_embeddings = nn.Identity()
+        found = {name: torch.tensor(value) for name, value in base.weights.items() if name != _WORD_ROWS}
+        missing, unexpected = self.bert.load_state_dict(found, strict=False)
+        wrong = [name for name in missing if "position_ids" not in name] + list(unexpected)
+        assert not wrong, wrong
+        self.register_buffer("rows", torch.from_numpy(base.weights[_WORD_ROWS]), persistent=False)
+        self.words = base.words is not None
+        if base.words is not None:
+            for name, value in (
+                ("rarity", base.words.rarity),
+                ("gate", base.words.gate),
+                ("centre", base.words.centre),
+            ):
+                self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(value)), persistent=False)
+            self.words_length = base.words.length
+        self.bert.embeddings.token_type_embeddings.weight.requires_grad_(False)  # one type only: positions hold it
+
+    def forward(self, texts: Sequence[Ids]) -> Tensor:
+        """Encode id lists, special tokens included, into ``(n, dim)`` float32 rows of length 1."""
+        longest = max(map(len, texts))
+        ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts])
+        mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts])
+        inputs = self.rows[ids]
+        hidden = self.bert(inputs_embeds=inputs, attention_mask=mask).last_hidden_state
+        weight = mask.unsqueeze(-1).to(hidden.dtype)
+        mean = (hidden * weight).sum(1) / weight.sum(1)
+        vector = nn.functional.normalize(mean.float(), dim=-1)
+        if self.words:
+            vector = nn.functional.normalize(vector + self._words_part(ids, mask, inputs), dim=-1)
+        return vector
+
+    def _words_part(self, ids: Tensor, mask: Tensor, inputs: Tensor) -> Tensor:
+        rows = nn.functional.normalize(inputs.float() - self.centre, dim=-1)
+        counted = mask.float()
+        total = (rows * (self.rarity[ids] * counted).unsqueeze(-1)).sum(1)
+        inner = (counted.sum(1) - 2).clamp(min=1)
+        share = (self.gate[ids] * counted).sum(1) / inner
+        return nn.functional.normalize(total, dim=-1, eps=1e-6) * (self.words_length * share).unsqueeze(-1)
+
+    def by_length(self, texts: Sequence[Ids], budget: int = 2_048) -> Tensor:
+        """`forward` in batches of like length, padding and all of at most ``budget`` tokens, in the order given."""
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
+        parts: list[Tensor] = []
+        batch: list[int] = []
+        for i in order:
+            if batch and len(texts[i]) * (len(batch) + 1) > budget:
+                parts.append(self([texts[j] for j in batch]))
+                batch = []
+            batch.append(i)
+        if batch:
+            parts.append(self([texts[j] for j in batch]))
+        back = torch.empty(len(order), dtype=torch.long)
+        back[torch.tensor(order)] = torch.arange(len(order))
+        return torch.cat(parts)[back]
+
+    def vectors(self, texts: Sequence[Ids]) -> np.ndarray:
+        """Encode without gradients, ``(n, dim)`` float32."""
+        training = self.training
+        self.eval()
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            found: np.ndarray = self.by_length(texts, 8_192).numpy()
+        self.train(training)
+        return found
+
+    def trained(self) -> dict[str, Tensor]:
+        """The parameters that training moves, by name."""
+        return {name: value for name, value in self.named_parameters() if value.requires_grad}
+
+    def groups(self, rate: float, decay: float, layer_decay: float) -> list[dict[str, object]]:
+        """Parameter groups for an optimiser: the rate falls by ``layer_decay`` from each layer to the one below."""
+        layers = self.bert.config.num_hidden_layers
+        found: dict[tuple[float, float], list[Tensor]] = {}
+        for name, value in self.trained().items():
+            depth = int(name.split(".")[3]) + 1 if name.startswith("bert.encoder.layer.") else 0
+            group = (rate * layer_decay ** (layers - depth), decay if value.dim() > 1 else 0.0)
+            found.setdefault(group, []).append(value)
+        return [{"params": values, "lr": lr, "weight_decay": wd} for (lr, wd), values in found.items()]
+
+    def weights(self) -> dict[str, np.ndarray]:
+        """Under transformers' names, for `write_encoder`."""
+        found = {name: value.detach().float().numpy() for name, value in self.bert.state_dict().items()}
+        return found | {_WORD_ROWS: self.rows.numpy()}
+
+
+def seed_everything(seed: int, threads: int) -> random.Random:
+    """The same seed and number of threads give the same run on one machine."""
+    torch.manual_seed(seed)
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(True)
+    return random.Random(seed)

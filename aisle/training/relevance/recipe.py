@@ -1,0 +1,172 @@
+"""Settings of relevance training: frozen, checked, round-tripping through TOML. Knows names and numbers only."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass
+
+from aisle.errors import RecipeError
+
+_STRICT = ConfigDict(extra="forbid")
+_Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+_Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+@dataclass(frozen=True, config=_STRICT)
+class FitSettings:
+    """How an encoder is trained on judged lists.
+
+    Attributes:
+        epochs: Passes over the judgments.
+        queries: Lists in a step.
+        per_query: Texts of one query in a step.
+        rate: Learning rate of the top layer.
+        layer_decay: What a layer's rate is to that of the one above (Howard and Ruder 2018).
+        decay: Weight decay.
+        warm_up: Share of the steps in which the rates rise.
+        dropout: While training.
+        loss: Within a query listwise softmax, pairwise logistic or pointwise; over the whole batch cosent, which alone
+            learns from queries with a single text.
+        in_batch: Weight of the loss against the other queries' texts.
+        positive: Share of the highest level that a text needs to be a positive there.
+        scale: Of cosines before a softmax.
+        keep: Weight of the distance to the vectors before training, against forgetting.
+        adversarial: Size of the weights' perturbation as a share of their length; 0 leaves it out.
+        average: Decay of the moving average of weights; 0 leaves it out.
+        mixtures: Shares of the trained weights, beside the first ones, that are tried on validation at the end.
+        patience: Epochs without a better validation before it ends.
+        max_tokens: A text is cut at so many tokens.
+        save_every: Steps between checkpoints within an epoch.
+        seed: The same seed gives the same weights on one machine.
+        threads: Of PyTorch.
+    """
+
+    epochs: int = Field(default=4, ge=1, le=1000)
+    queries: int = Field(default=16, ge=1, le=4096)
+    per_query: int = Field(default=8, ge=2, le=1024)
+    rate: float = Field(default=5e-5, gt=0, le=1)
+    layer_decay: float = Field(default=0.9, gt=0, le=1)
+    decay: _Weight = 0.01
+    warm_up: _Share = 0.1
+    dropout: _Share = 0.0
+    loss: Literal["listwise", "pairwise", "pointwise", "cosent"] = "listwise"
+    in_batch: _Weight = 0.3
+    positive: _Share = 0.5
+    scale: float = Field(default=20.0, gt=0, le=1000)
+    keep: _Weight = 0.0
+    adversarial: _Share = 0.0
+    average: _Share = 0.0
+    mixtures: tuple[_Share, ...] = (0.25, 0.5, 0.75)
+    patience: int = Field(default=2, ge=1)
+    max_tokens: int = Field(default=64, ge=8, le=512)
+    save_every: int = Field(default=200, ge=1)
+    seed: int = 0
+    threads: int = Field(default=2, ge=1)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class TrainingRecipe:
+    """Everything that decides what a training makes of the same data.
+
+    Attributes:
+        name: Of the recipe.
+        base: The encoder that training begins with: "embedded" or an encoder folder.
+        description: Whether the description is read beside the title.
+        validation: Share of the queries that say when to stop.
+        held_out: Share of the queries that the gate judges by; never trained or tuned on.
+        seed: Of the split.
+        max_latency_ratio: How many times as long one query may take as before.
+        fit: How the encoder is trained.
+    """
+
+    name: str = "encoder"
+    base: str = "embedded"
+    description: bool = False
+    validation: float = Field(default=0.1, gt=0, lt=0.5)
+    held_out: float = Field(default=0.2, gt=0, lt=0.8)
+    seed: int = 0
+    max_latency_ratio: float = Field(default=1.5, gt=0)
+    fit: FitSettings = Field(default_factory=FitSettings)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any], source: str = "recipe") -> TrainingRecipe:
+        """Build from plain data.
+
+        Raises:
+            RecipeError: A setting is unknown, of the wrong type or out of range.
+        """
+        try:
+            return _ADAPTER.validate_python(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"]) or "recipe"
+            raise RecipeError(
+                f"{source}: setting {where!r}: {first['msg']} (received {first.get('input')!r})",
+                allowed="the settings of docs/training.md",
+                fix="correct the setting, or leave it out for the default",
+            ) from None
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data; ``from_dict`` gives the same recipe back."""
+        found = asdict(self)
+        found["fit"]["mixtures"] = list(found["fit"]["mixtures"])
+        return found
+
+
+_ADAPTER = TypeAdapter(TrainingRecipe)
+RECIPES: Mapping[str, Mapping[str, Any]] = {"encoder": {}}
+"""The packaged recipes by name: what differs from the defaults."""
+
+
+def load_recipe(spec: str | None, changes: Sequence[str] = ()) -> TrainingRecipe:
+    """A recipe by its name or from a TOML file, with settings changed as ``key=value``.
+
+    Args:
+        spec: A packaged name, a file, or None for the default.
+        changes: Such as ``fit.epochs=3`` or ``base=shop-encoder``; values are TOML, bare words are strings.
+
+    Raises:
+        RecipeError: There is no such recipe, it cannot be read, or a setting is wrong.
+    """
+    data: dict[str, Any] = {}
+    source = "recipe"
+    if spec is not None and spec in RECIPES:
+        data = dict(RECIPES[spec])
+    elif spec is not None:
+        source = spec
+        try:
+            data = tomllib.loads(Path(spec).read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RecipeError(
+                f"no recipe {spec!r}", allowed=f"{', '.join(RECIPES)}, or a TOML file", fix="check the name or the path"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise RecipeError(f"cannot read the recipe {spec!r}: {error}", fix="correct the file") from None
+    for change in changes:
+        key, equals, value = change.partition("=")
+        if not (key.strip() and equals):
+            raise RecipeError(f"--set {change!r} is not KEY=VALUE", allowed="for example --set fit.epochs=3")
+        _put(data, key.strip().split("."), _value(value.strip()), change)
+    return TrainingRecipe.from_dict(data, source)
+
+
+def _put(data: dict[str, Any], path: Sequence[str], value: Any, change: str) -> None:
+    for part in path[:-1]:
+        data[part] = dict(data.get(part) or {})
+        data = data[part]
+    if not path[-1]:
+        raise RecipeError(f"--set {change!r} names no setting", allowed="for example --set fit.epochs=3")
+    data[path[-1]] = value
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

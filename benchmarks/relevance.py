@@ -1,0 +1,172 @@
+"""What training on judgments brings, on queries that nothing was learnt or tuned on; every part can be run alone.
+
+    python benchmarks/relevance.py --work DIR [--data ../shared/data] [--only PART ...]
+
+nDCG@10 inside each query's judged texts: gain 2^level - 1, level = grade - lowest grade, discount log2(rank + 1),
+queries whose texts are all graded alike left out, nothing unjudged. The encoders before and after are the 8-bit files
+that are served. crowdflower and icecat: every query held out once (five folds by query); homedepot and qbqtc: a fifth
+of the queries. Icecat's catalogue is searched whole for the two rows that say so. DIR keeps the models; a part whose
+model is there already is only measured again. Needs aisle[train].
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import bilingual_measures as measures
+from record import record
+
+from aisle.encoders.onnx import OnnxEncoder
+from aisle.errors import AisleError
+from aisle.evaluate.statistics import Interval, bootstrap_mean, detectable_difference, sign_flip_p
+from aisle.judgments.pairs import PairSet, read_pairs
+from aisle.training.relevance.build import base_folder, train
+from aisle.training.relevance.catalogue import judged_products
+from aisle.training.relevance.data import without_queries_of
+from aisle.training.relevance.recipe import load_recipe
+
+SAMPLE = Path(__file__).parent.parent / "samples" / "icecat"
+HEAD = "| training data -> test | queries | before | after | difference, 95% | p | detectable | promoted |"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--only", nargs="*", choices=list(PARTS), help="default: all whose data is there")
+    parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
+    given = parser.parse_args()
+    given.work.mkdir(parents=True, exist_ok=True)
+    numbers: dict[str, Any] = {"notes": " ".join(__doc__.split()), "changes": given.changes, "parts": {}}
+    print(HEAD + "\n" + "|---" * 8 + "|", flush=True)
+    for name, part in PARTS.items():
+        if given.only and name not in given.only:
+            continue
+        try:
+            found = part(given.data, given.work, given.changes)
+        except AisleError as error:
+            print(f"{name}: left out: {error}", file=sys.stderr)
+            continue
+        numbers["parts"][name] = found
+        for label, row in found.items():
+            print(line(label, row), flush=True)
+    if not given.changes and not given.only:
+        record("relevance", numbers)
+    return 0
+
+
+def crowdflower(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
+    return {
+        f"crowdflower, seed {seed}": learn(shop(data, "crowdflower"), work / f"crowdflower-{seed}", changes, seed)
+        for seed in (0, 1)
+    }
+
+
+def homedepot(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
+    pairs = without_queries_of(shop(data, "homedepot"), shop(data, "crowdflower"))
+    return {"homedepot": learn(pairs, work / "homedepot", ["fit.epochs=2", *changes], 0)}
+
+
+def both(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
+    """Continued from the encoder of homedepot, which saw none of crowdflower's queries; against the embedded one."""
+    if not (work / "homedepot" / "manifest.json").exists():
+        homedepot(data, work, changes)
+    changes = [f"base={work / 'homedepot'}", *changes]
+    found = learn(shop(data, "crowdflower"), work / "both-0", changes, 0)
+    first = json.loads((work / "crowdflower-0" / "metrics.json").read_text(encoding="utf-8"))["verdict"]
+    return {
+        f"homedepot, then crowdflower (before: after homedepot; embedded {first['mean_current']:.3f})": found,
+    }
+
+
+def icecat_after_crowdflower(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
+    if not (work / "crowdflower-0" / "manifest.json").exists():
+        crowdflower(data, work, changes)
+    encoders = {"encoder": OnnxEncoder(work / "crowdflower-0"), "english": OnnxEncoder(base_folder("embedded"))}
+    return {f"crowdflower -> {row.name}, dense": versus(row.values) for row in measures.icecat(encoders, None)}
+
+
+def icecat(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
+    pairs = judged_products(SAMPLE / "products.jsonl.gz", SAMPLE / "ratings.csv", True)
+    changes = ["description=true", "fit.max_tokens=96", *changes]
+    return {"Icecat judgments, judged pool": learn(pairs, work / "icecat", changes, 0)}
+
+
+def qbqtc(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
+    pairs = read_pairs(data / "qbqtc" / "pairs.jsonl", need_grades=True)
+    changes = ["fit.loss=cosent", "fit.queries=96", *changes]
+    return {"qbqtc": learn(pairs, work / "qbqtc", changes, 0)}
+
+
+PARTS: Mapping[str, Callable[[Path, Path, list[str]], dict[str, Any]]] = {
+    "crowdflower": crowdflower,
+    "homedepot": homedepot,
+    "both": both,
+    "icecat_after_crowdflower": icecat_after_crowdflower,
+    "icecat": icecat,
+    "qbqtc": qbqtc,
+}
+
+
+def shop(data: Path, name: str) -> PairSet:
+    return read_pairs(data / name / "pairs.csv", need_grades=True)
+
+
+def learn(pairs: PairSet, out: Path, changes: list[str], seed: int) -> dict[str, Any]:
+    """The verdict of a training, from its folder if it is there already."""
+    if not (out / "manifest.json").exists():
+        recipe = load_recipe(None, [f"seed={seed}", f"fit.seed={seed}", *changes])
+        train(pairs, [], recipe, out, resume=True, report=told, note=lambda text: print(text, file=sys.stderr))
+    found: dict[str, Any] = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    verdict = found["verdict"]
+    return {
+        "queries": verdict["queries"],
+        "before": verdict["mean_current"],
+        "after": verdict["mean_candidate"],
+        "difference": verdict["difference"],
+        "p": verdict["p"],
+        "detectable": verdict["detectable"],
+        "promoted": verdict["promoted"],
+        "seconds": found["seconds"],
+        "validation": found["validation"],
+    }
+
+
+def told(step: int, steps: int, losses: Mapping[str, float]) -> None:
+    if "validation" in losses:
+        shown = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
+        print(f"step {step:,} of {steps:,}: {shown}", file=sys.stderr, flush=True)
+
+
+def versus(values: Mapping[str, Any]) -> dict[str, Any]:
+    before, after = values["english"], values["encoder"]
+    differences = [b - a for a, b in zip(before, after, strict=True)]
+    interval: Interval = bootstrap_mean(differences)
+    return {
+        "queries": len(before),
+        "before": sum(before) / len(before),
+        "after": sum(after) / len(after),
+        "difference": {"mean": interval.mean, "low": interval.low, "high": interval.high},
+        "p": sign_flip_p(differences)[0],
+        "detectable": detectable_difference(differences),
+        "promoted": None,
+    }
+
+
+def line(label: str, row: Mapping[str, Any]) -> str:
+    difference = row["difference"]
+    promoted = {True: "yes", False: "no", None: ""}[row["promoted"]]
+    detectable = "" if row["detectable"] is None else f"{row['detectable']:.3f}"
+    return (
+        f"| {label} | {row['queries']:,} | {row['before']:.3f} | {row['after']:.3f} | {difference['mean']:+.3f}"
+        f" [{difference['low']:+.3f}, {difference['high']:+.3f}] | {row['p']:.4f} | {detectable} | {promoted} |"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

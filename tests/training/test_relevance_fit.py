@@ -1,0 +1,151 @@
+"""The loop on a tiny encoder: it learns, an interruption changes nothing, and what is no better is not kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from aisle.artifacts import Manifest
+from aisle.training.relevance.recipe import FitSettings
+
+torch = pytest.importorskip("torch")
+
+from aisle.encoders.export import BertShape  # noqa: E402
+from aisle.encoders.weights import EncoderWeights  # noqa: E402
+from aisle.training.relevance.fit import Fit, Task  # noqa: E402
+from aisle.training.relevance.lists import lists_of  # noqa: E402
+from aisle.training.relevance.model import TunedEncoder  # noqa: E402
+
+pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
+
+DIM, ROWS = 32, 40
+FAST = FitSettings(
+    epochs=4, queries=4, per_query=4, rate=3e-3, threads=1, patience=9, mixtures=(0.5,), save_every=1, seed=5
+)
+
+
+class StoppedError(Exception):
+    """Ctrl-C, as it were."""
+
+
+@pytest.fixture(autouse=True)
+def as_before():
+    threads = torch.get_num_threads()
+    yield
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.fixture(scope="module")
+def base() -> EncoderWeights:
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(3)
+    config = BertConfig(
+        vocab_size=ROWS,
+        hidden_size=DIM,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=16,
+    )
+    weights = {
+        name: value.numpy().copy() for name, value in BertModel(config, add_pooling_layer=False).state_dict().items()
+    }
+    weights["embeddings.word_embeddings.weight"] = np.random.default_rng(0).normal(size=(ROWS, DIM)).astype(np.float32)
+    shape = BertShape(DIM, 4, 2, 1e-12, 16)
+    return EncoderWeights(weights, shape, {}, None, Manifest("encoder", 1, {}))
+
+
+def planted() -> Task:
+    """Query token q (5..19) wants the text with token q + 20, which nothing but judgments tells."""
+    texts = [[2, 20 + number, 3] for number in range(5, 20)]
+    queries = [[2, number, 3] for number in range(5, 20)]
+    groups, text_of, levels = [], [], []
+    for query in range(15):
+        rows = []
+        for step in range(6):
+            rows.append(len(text_of))
+            text_of.append((query + step * 2) % 15)
+            levels.append(3.0 if step == 0 else 0.0)
+        groups.append(rows)
+    lists = lists_of(groups, text_of, np.array(levels))
+    return Task(queries, texts, lists, lists, range(15), range(15))
+
+
+def run(base, folder, settings=FAST, stop_at: int = 0):
+    folder.mkdir(exist_ok=True)
+    fit = Fit(TunedEncoder(base, settings.dropout), planted(), settings, folder)
+    resumed = fit.resume()
+    seen = []
+
+    def report(step, steps, losses):
+        seen.append((step, dict(losses)))
+        if step == stop_at:
+            raise StoppedError("Ctrl-C")
+
+    if stop_at:
+        with pytest.raises(StoppedError, match="Ctrl-C"):
+            fit.run(report)
+        return fit, None, seen, resumed
+    return fit, fit.run(report), seen, resumed
+
+
+def weights(fit) -> dict:
+    return {name: value.detach().clone() for name, value in fit.model.trained().items()}
+
+
+def same(left: dict, right: dict) -> bool:
+    return all(torch.equal(left[name], right[name]) for name in left)
+
+
+@pytest.mark.parametrize("loss", ["listwise", "pairwise", "pointwise", "cosent"])
+def test_it_learns_what_only_judgments_tell(base, tmp_path, loss):
+    _, outcome, seen, _ = run(base, tmp_path, replace(FAST, loss=loss, epochs=12))
+    assert outcome.before < 0.75
+    assert outcome.after > outcome.before + 0.2
+    assert outcome.after >= max(outcome.epochs)
+    assert loss in seen[0][1]
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [line["validation"] for line in log] == pytest.approx(outcome.epochs, abs=1e-5)
+
+
+def test_two_runs_of_one_seed_are_equal_and_another_seed_is_another(base, tmp_path):
+    first, second, third = (
+        run(base, tmp_path / name, replace(FAST, seed=seed))[0] for name, seed in (("a", 5), ("b", 5), ("c", 6))
+    )
+    assert same(weights(first), weights(second))
+    assert not same(weights(first), weights(third))
+
+
+@pytest.mark.parametrize("extra", [{}, {"average": 0.9, "adversarial": 0.01, "keep": 0.5, "dropout": 0.1}])
+@pytest.mark.parametrize("stop_at", [2, 4, 7])
+def test_an_interrupted_run_ends_with_the_same_weights(base, tmp_path, stop_at, extra):
+    settings = replace(FAST, **extra)
+    whole, outcome, seen, _ = run(base, tmp_path / "whole", settings)
+    run(base, tmp_path / "parts", settings, stop_at)
+    resumed, again, later, done = run(base, tmp_path / "parts", settings)
+    # The report comes after the checkpoint of its step.
+    assert done == stop_at
+    assert [step for step, _ in later] == [step for step, _ in seen][stop_at:]
+    assert again == outcome
+    assert same(weights(whole), weights(resumed))
+
+
+def test_training_that_only_harms_keeps_the_first_weights(base, tmp_path):
+    before = {name: value.detach().clone() for name, value in TunedEncoder(base).trained().items()}
+    task = planted()
+    upside_down = replace(task.train, levels=tuple(tuple(3 - level for level in row) for row in task.train.levels))
+    harmed = Fit(TunedEncoder(base), replace(task, train=upside_down), replace(FAST, in_batch=0.0), tmp_path)
+    outcome = harmed.run(lambda *_: None)
+    assert max(outcome.epochs) < outcome.before
+    assert (outcome.best, outcome.after) == (0, outcome.before)
+    assert same(before, weights(harmed))
+
+
+def test_it_stops_when_validation_gets_no_better(base, tmp_path):
+    _, outcome, _, _ = run(base, tmp_path, replace(FAST, rate=1e-9, epochs=50, patience=2))
+    assert len(outcome.epochs) == 2

@@ -1,0 +1,88 @@
+"""Losses over judged lists, against loops written out and numbers by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from aisle.training.relevance.losses import cosent, in_batch, listwise, pairwise, pointwise  # noqa: E402
+
+pytestmark = pytest.mark.train
+
+SCORES = torch.tensor([[2.0, 0.5, -1.0], [0.3, 0.1, 99.0], [1.0, 2.0, 3.0]], dtype=torch.float64)
+LEVELS = torch.tensor([[3.0, 1.0, 0.0], [0.0, 2.0, 0.0], [1.0, 1.0, 1.0]], dtype=torch.float64)
+MASK = torch.tensor([[True, True, True], [True, True, False], [True, True, True]])
+
+
+def rows() -> list[tuple[list[float], list[float]]]:
+    return [
+        ([float(s) for s, m in zip(*pair, strict=True) if m], [float(v) for v, m in zip(*other, strict=True) if m])
+        for pair, other in zip(zip(SCORES, MASK, strict=True), zip(LEVELS, MASK, strict=True), strict=True)
+    ]
+
+
+def test_listwise_is_cross_entropy_against_gains_and_flat_lists_are_left_out():
+    values = []
+    for scores, levels in rows():
+        gains = [2**level - 1 for level in levels]
+        if max(gains) == min(gains):
+            continue
+        total = sum(math.exp(score) for score in scores)
+        values.append(-sum(g / sum(gains) * math.log(math.exp(s) / total) for s, g in zip(scores, gains, strict=True)))
+    assert len(values) == 2
+    assert float(listwise(SCORES, LEVELS, MASK)) == pytest.approx(sum(values) / 2)
+
+
+def test_listwise_of_flat_lists_alone_is_nothing():
+    loss = listwise(SCORES[2:], LEVELS[2:], MASK[2:])
+    assert float(loss) == 0
+
+
+def test_pairwise_weighs_each_pair_by_the_difference_of_gains():
+    total = weight = 0.0
+    for scores, levels in rows():
+        for s, a in zip(scores, levels, strict=True):
+            for t, b in zip(scores, levels, strict=True):
+                if a > b:
+                    total += (2**a - 2**b) * math.log1p(math.exp(-(s - t)))
+                    weight += 2**a - 2**b
+    assert float(pairwise(SCORES, LEVELS, MASK)) == pytest.approx(total / weight)
+
+
+def test_pointwise_is_binary_cross_entropy():
+    total, count = 0.0, 0
+    for scores, levels in rows():
+        for score, level in zip(scores, levels, strict=True):
+            p = 1 / (1 + math.exp(-score))
+            total -= level / 3 * math.log(p) + (1 - level / 3) * math.log(1 - p)
+            count += 1
+    assert float(pointwise(SCORES, LEVELS, MASK, 3.0)) == pytest.approx(total / count)
+
+
+def test_cosent_compares_all_pairs_of_the_batch():
+    flat = [found for scores, levels in rows() for found in zip(scores, levels, strict=True)]
+    total = 1.0
+    for s, a in flat:
+        for t, b in flat:
+            if a > b:
+                total += math.exp(t - s)
+    assert float(cosent(SCORES, LEVELS, MASK)) == pytest.approx(math.log(total))
+
+
+def test_in_batch_ignores_what_is_judged_and_queries_without_a_positive():
+    scores = torch.tensor([[1.0, 2.0, 3.0], [4.0, 0.0, 1.0]], dtype=torch.float64)
+    ignored = torch.tensor([[True, False, True], [False, False, False]])
+    by_hand = -math.log(math.exp(1) / (math.exp(1) + math.exp(2)))
+    assert float(in_batch(scores, torch.tensor([0, -1]), ignored)) == pytest.approx(by_hand)
+    assert float(in_batch(scores, torch.tensor([-1, -1]), ignored)) == 0
+
+
+@pytest.mark.parametrize("loss", [listwise, pairwise, cosent, lambda s, lv, m: pointwise(s, lv, m, 3.0)])
+def test_gradients_are_right_and_padding_has_none(loss):
+    scores = SCORES[:2].clone().clamp(max=3).requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: loss(s, LEVELS[:2], MASK[:2]), scores)
+    loss(scores, LEVELS[:2], MASK[:2]).backward()
+    assert float(scores.grad[1, 2]) == 0
