@@ -61,10 +61,7 @@ def main() -> int:
 
 
 def crowdflower(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
-    return {
-        f"crowdflower, seed {seed}": learn(shop(data, "crowdflower"), work / f"crowdflower-{seed}", changes, seed)
-        for seed in (0, 1)
-    }
+    return {"crowdflower": learn(shop(data, "crowdflower"), work / "crowdflower", changes, 0)}
 
 
 def homedepot(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
@@ -77,17 +74,17 @@ def both(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
     if not (work / "homedepot" / "manifest.json").exists():
         homedepot(data, work, changes)
     changes = [f"base={work / 'homedepot'}", *changes]
-    found = learn(shop(data, "crowdflower"), work / "both-0", changes, 0)
-    first = json.loads((work / "crowdflower-0" / "metrics.json").read_text(encoding="utf-8"))["verdict"]
+    found = learn(shop(data, "crowdflower"), work / "both", changes, 0)
+    first = json.loads((work / "crowdflower" / "metrics.json").read_text(encoding="utf-8"))["verdict"]
     return {
         f"homedepot, then crowdflower (before: after homedepot; embedded {first['mean_current']:.3f})": found,
     }
 
 
 def icecat_after_crowdflower(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
-    if not (work / "crowdflower-0" / "manifest.json").exists():
+    if not (work / "crowdflower" / "manifest.json").exists():
         crowdflower(data, work, changes)
-    encoders = {"encoder": OnnxEncoder(work / "crowdflower-0"), "english": OnnxEncoder(base_folder("embedded"))}
+    encoders = {"encoder": OnnxEncoder(work / "crowdflower"), "english": OnnxEncoder(base_folder("embedded"))}
     return {f"crowdflower -> {row.name}, dense": versus(row.values) for row in measures.icecat(encoders, None)}
 
 

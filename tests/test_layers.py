@@ -19,7 +19,7 @@ LAYERS = {
     "judgments": 2,
     "evaluate": 2,
     "encoders": 3,
-    "rerankers": 3,
+    "rerankers": 3.5,  # some are encoders with a head
     "indexes": 3,
     "training": 4,
     "ranking": 3,

@@ -168,7 +168,9 @@ class _Run:
             if not len(held):
                 continue
             self.note(f"fold {number + 1} of {FOLDS}: {len(held.by_query())} queries held out")
-            divided = shares(rest, self.recipe.validation, 0.0, self.recipe.seed)
+            divided = shares(
+                rest, self.recipe.validation, 0.0, self.recipe.seed + 1
+            )  # the folds were drawn by the seed
             model, _ = self.fit(replace(divided, held_out=held), f"fold{number + 1}")
             part = self.write(model, self.work / f"fold{number + 1}" / "folder")
             found += self.compare(held, OnnxEncoder(part))

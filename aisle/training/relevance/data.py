@@ -60,7 +60,7 @@ def shares(pairs: PairSet, validation: float, held_out: float, seed: int) -> Sha
         raise JudgmentError(
             f"{len(pairs.by_query())} queries leave none for {' and '.join(name.replace('_', '-') for name in empty)}",
             allowed="judgments of about 20 queries or more",
-            fix="judge more queries, or train without PyTorch: --recipe head",
+            fix="judge more queries",
         )
     return Shares(sets["train"], sets["validation"], sets["held_out"])
 

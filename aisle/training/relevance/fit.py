@@ -143,7 +143,7 @@ class Fit:
 
     def _stopped(self) -> bool:
         epochs = self._scores[1:]
-        if self._done % self._epoch_steps or len(epochs) <= self.settings.patience:
+        if self._done % self._epoch_steps or len(epochs) < self.settings.patience:
             return False
         return max(epochs[-self.settings.patience :]) <= max(self._scores[: -self.settings.patience])
 
@@ -218,6 +218,7 @@ class Fit:
 
     def _losses(self, ids: Sequence[Ids], chunks: Sequence[Chunk], number: Mapping[int, int]) -> dict[str, Tensor]:
         settings, task = self.settings, self.task
+        first = self._first_vectors(ids) if settings.keep > 0 else None  # before the weights are needed for gradients
         with torch.autocast("cpu", torch.bfloat16):
             vectors = self.model.by_length(ids)
         query, text = vectors[: len(chunks)], vectors[len(chunks) :]
@@ -238,8 +239,7 @@ class Fit:
             losses[settings.loss] = _LOSSES[settings.loss](scores, level, mask)
         if settings.in_batch > 0:
             losses["in_batch"] = settings.in_batch * self._in_batch(every, chunks, number)
-        if settings.keep > 0:
-            first = self._first_vectors(ids)
+        if first is not None:
             losses["keep"] = settings.keep * (1 - (vectors * first).sum(1)).mean()
         return losses
 

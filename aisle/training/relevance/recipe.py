@@ -55,7 +55,7 @@ class FitSettings:
     decay: _Weight = 0.01
     warm_up: _Share = 0.1
     dropout: _Share = 0.0
-    loss: Literal["listwise", "pairwise", "pointwise", "cosent"] = "listwise"
+    loss: Literal["listwise", "pairwise", "pointwise", "cosent"] = "pairwise"
     in_batch: _Weight = 0.3
     positive: _Share = 0.5
     scale: float = Field(default=20.0, gt=0, le=1000)
