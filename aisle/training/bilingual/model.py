@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from aisle.training.batches import by_length
 from aisle.training.bilingual.vocabulary import Vocabulary
 
 CHARACTER_SHARE = 0.5
@@ -124,19 +125,7 @@ class Student(nn.Module):
 
     def by_length(self, texts: Sequence[Sequence[int]], budget: int = 2_048) -> Tensor:
         """`forward` in batches of like length, padding and all of at most ``budget`` tokens, in the order given."""
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        parts: list[Tensor] = []
-        batch: list[int] = []
-        for i in order:
-            if batch and len(texts[i]) * (len(batch) + 1) > budget:
-                parts.append(self([texts[j] for j in batch]))
-                batch = []
-            batch.append(i)
-        if batch:
-            parts.append(self([texts[j] for j in batch]))
-        back = torch.empty(len(order), dtype=torch.long)
-        back[torch.tensor(order)] = torch.arange(len(order))
-        return torch.cat(parts)[back]
+        return by_length(self, texts, budget)
 
     @staticmethod
     def joined(parts: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from aisle.encoders.weights import EncoderWeights
+from aisle.training.batches import by_length
 
 Ids = list[int]
 _WORD_ROWS = "embeddings.word_embeddings.weight"
@@ -86,19 +87,7 @@ class TunedEncoder(nn.Module):
 
     def by_length(self, texts: Sequence[Ids], budget: int = 2_048) -> Tensor:
         """`forward` in batches of like length, padding and all of at most ``budget`` tokens, in the order given."""
-        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))
-        parts: list[Tensor] = []
-        batch: list[int] = []
-        for i in order:
-            if batch and len(texts[i]) * (len(batch) + 1) > budget:
-                parts.append(self([texts[j] for j in batch]))
-                batch = []
-            batch.append(i)
-        if batch:
-            parts.append(self([texts[j] for j in batch]))
-        back = torch.empty(len(order), dtype=torch.long)
-        back[torch.tensor(order)] = torch.arange(len(order))
-        return torch.cat(parts)[back]
+        return by_length(self, texts, budget)
 
     def vectors(self, texts: Sequence[Ids]) -> np.ndarray:
         """Encode without gradients, ``(n, dim)`` float32."""
