@@ -7,12 +7,13 @@ from pathlib import Path
 
 from aisle.artifacts import read_manifest
 from aisle.errors import ArtifactError
+from aisle.rerankers.head import ARCHITECTURE, HeadReranker
 from aisle.types import Reranker
 
 FORMAT = 1
 
-LOADERS: Mapping[str, Callable[[Path], Reranker]] = {}
-"""Architecture named in the manifest to the function that loads it; training adds the first."""
+LOADERS: Mapping[str, Callable[[Path], Reranker]] = {ARCHITECTURE: HeadReranker}
+"""Architecture named in the manifest to the function that loads it."""
 
 
 def load_reranker(folder: Path) -> Reranker:
@@ -26,7 +27,7 @@ def load_reranker(folder: Path) -> Reranker:
     if architecture not in LOADERS:
         raise ArtifactError(
             f"re-ranker {str(folder)!r} has the architecture {architecture!r}",
-            allowed=", ".join(LOADERS) or "none in this version: re-rankers arrive with training",
+            allowed=", ".join(LOADERS),
             fix="search without --model",
         )
     return LOADERS[architecture](folder)
