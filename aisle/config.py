@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
@@ -17,6 +18,7 @@ from pydantic.dataclasses import dataclass
 
 from aisle.errors import RecipeError
 
+T = TypeVar("T")
 _STRICT = ConfigDict(extra="forbid")
 _Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
@@ -116,16 +118,7 @@ class Recipe:
         Raises:
             RecipeError: A setting is unknown, of the wrong type or out of range.
         """
-        try:
-            return _ADAPTER.validate_python(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "recipe"
-            raise RecipeError(
-                f"{source}: setting {where!r}: {first['msg']} (received {first.get('input')!r})",
-                allowed=_allowed(first["loc"]),
-                fix="correct the setting, or leave it out for the default",
-            ) from None
+        return checked(_ADAPTER, data, source, _allowed)
 
     @classmethod
     def from_toml(
@@ -178,6 +171,32 @@ class Recipe:
 
 
 _ADAPTER = TypeAdapter(Recipe)
+
+
+def checked(
+    adapter: TypeAdapter[T], data: Any, source: str, allowed: Callable[[tuple[int | str, ...]], str | None]
+) -> T:
+    """Plain data as settings, with the first thing that is wrong as one clear error.
+
+    Args:
+        adapter: Of the settings' class.
+        data: As TOML or JSON give it.
+        source: Named in errors.
+        allowed: What could stand at the place of the fault.
+
+    Raises:
+        RecipeError: A setting is unknown, of the wrong type or out of range.
+    """
+    try:
+        return adapter.validate_python(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        raise RecipeError(
+            f"{source}: setting {where!r}: {first['msg']} (received {first.get('input')!r})",
+            allowed=allowed(first["loc"]),
+            fix="correct the setting, or leave it out for the default",
+        ) from None
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

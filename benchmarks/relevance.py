@@ -23,7 +23,7 @@ from record import record
 
 from aisle.encoders.onnx import OnnxEncoder
 from aisle.errors import AisleError
-from aisle.evaluate.statistics import Interval, bootstrap_mean, detectable_difference, sign_flip_p
+from aisle.evaluate.statistics import paired_difference
 from aisle.judgments.pairs import PairSet, read_pairs
 from aisle.training.relevance.build import base_folder, train
 from aisle.training.relevance.catalogue import judged_products
@@ -143,14 +143,15 @@ def told(step: int, steps: int, losses: Mapping[str, float]) -> None:
 def versus(values: Mapping[str, Any]) -> dict[str, Any]:
     before, after = values["english"], values["encoder"]
     differences = [b - a for a, b in zip(before, after, strict=True)]
-    interval: Interval = bootstrap_mean(differences)
+    found = paired_difference(differences)
+    interval = found.interval
     return {
         "queries": len(before),
         "before": sum(before) / len(before),
         "after": sum(after) / len(after),
         "difference": {"mean": interval.mean, "low": interval.low, "high": interval.high},
-        "p": sign_flip_p(differences)[0],
-        "detectable": detectable_difference(differences),
+        "p": found.p,
+        "detectable": found.detectable,
         "promoted": None,
     }
 

@@ -17,19 +17,18 @@ import numpy as np
 from aisle.artifacts import MANIFEST
 from aisle.cli.options import json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.encoders.load import EMBEDDED
 from aisle.errors import ArtifactError, JudgmentError
 from aisle.types import Array, Encoder, Product, Progress, Reranker
 
 if TYPE_CHECKING:
-    from aisle.judgments.pairs import PairSet, TextPair
+    from aisle.judgments.pairs import PairSet
 
-Scorer = Callable[[Sequence["TextPair"], Progress], Array]
+Scorer = Callable[["PairSet", Progress], Array]
 """Pairs to ``(n,)``, higher is better."""
 
-BM25, EMBEDDED = "bm25", "embedded"
+BM25 = "bm25"
 _ALLOWED = f"{BM25}, {EMBEDDED}, or the folder of an Aisle encoder or re-ranker"
-_CHUNK = 256
-"""Texts encoded between two steps of the progress bar."""
 _TYPED = 10
 """A gain table is a command that one would type up to so many grades and so high a level."""
 
@@ -57,12 +56,12 @@ def rank(files: tuple[Path, ...], model: str, out: Path, columns: tuple[str, ...
     Example: aisle rank --pairs pairs.csv --model embedded --out embedded.trec
     """
     from aisle.judgments import write_run
-    from aisle.judgments.pairs import read_pairs
+    from aisle.judgments.pairs import PairSet, read_pairs
 
     named = named_columns(columns)
     sets = [read_pairs(file, named) for file in files]
     _check_together(sets)
-    pairs = [pair for found in sets for pair in found]
+    pairs = PairSet(tuple(pair for found in sets for pair in found), None, ", ".join(map(str, files)))
     scorer = _scorer(model)
     with progress_bar() as progress:
         scores = scorer(pairs, progress)
@@ -113,21 +112,14 @@ def _check_together(sets: Sequence[PairSet]) -> None:
             )
 
 
-def _by_query(pairs: Sequence[TextPair]) -> dict[str, list[int]]:
-    found: dict[str, list[int]] = {}
-    for row, pair in enumerate(pairs):
-        found.setdefault(pair.query_id, []).append(row)
-    return found
-
-
-def _run(pairs: Sequence[TextPair], scores: Array) -> dict[str, list[tuple[str, float]]]:
+def _run(pairs: PairSet, scores: Array) -> dict[str, list[tuple[str, float]]]:
     """Each query's texts, best first, ordered and rounded as ``aisle.evaluate.pools`` does."""
     from aisle.evaluate.pools import SCORE_DECIMALS, best_first
 
     rounded = np.round(scores.astype(np.float64), SCORE_DECIMALS)
     return {
         query: [(pairs[row].doc_id, float(rounded[row])) for row in best_first(rows, scores)]
-        for query, rows in _by_query(pairs).items()
+        for query, rows in pairs.by_query().items()
     }
 
 
@@ -167,7 +159,7 @@ def _kind(model: str) -> str:
     return str(manifest.get("kind")) if isinstance(manifest, dict) else "unknown"
 
 
-def _score_by_words(pairs: Sequence[TextPair], progress: Progress) -> Array:
+def _score_by_words(pairs: PairSet, progress: Progress) -> Array:
     from aisle.indexes import segment
     from aisle.judgments.pairs import pair_text
     from aisle.ranking.pool_bm25 import PoolBm25
@@ -180,37 +172,19 @@ def _score_by_words(pairs: Sequence[TextPair], progress: Progress) -> Array:
 
 
 def _by_encoder(encoder: Encoder) -> Scorer:
-    """Cosine of query and text; each distinct one is encoded once."""
-
-    def score(pairs: Sequence[TextPair], progress: Progress) -> Array:
+    def score(pairs: PairSet, progress: Progress) -> Array:
+        from aisle.encoders.cosines import cosines
         from aisle.judgments.pairs import pair_text
 
-        def encode(texts: Sequence[str], product: bool) -> tuple[Array, list[int]]:
-            """Vectors of the distinct texts, and which of them each text has."""
-            places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
-            distinct = list(places)
-            vectors = np.empty((len(distinct), encoder.dim), np.float32)
-            for start in range(0, len(distinct), _CHUNK):
-                part = distinct[start : start + _CHUNK]
-                vectors[start : start + len(part)] = encoder.encode(part, "product" if product else "query")
-                progress("texts" if product else "queries", start + len(part), len(distinct))
-            return vectors, [places[text] for text in texts]
-
-        queries, asked = encode([pair.query for pair in pairs], False)
-        texts, beside = encode([pair_text(pair) for pair in pairs], True)
-        scores = np.empty(len(pairs), np.float32)
-        for start in range(0, len(pairs), _CHUNK):
-            part = slice(start, start + _CHUNK)
-            scores[part] = np.einsum("ij,ij->i", queries[asked[part]], texts[beside[part]])
-        return scores
+        return cosines(encoder.encode, [pair.query for pair in pairs], [pair_text(pair) for pair in pairs], progress)
 
     return score
 
 
 def _by_reranker(reranker: Reranker) -> Scorer:
-    def score(pairs: Sequence[TextPair], progress: Progress) -> Array:
+    def score(pairs: PairSet, progress: Progress) -> Array:
         scores = np.empty(len(pairs), np.float32)
-        groups = _by_query(pairs)
+        groups = pairs.by_query()
         for done, rows in enumerate(groups.values(), start=1):
             products = [Product(pairs[row].doc_id, pairs[row].title, pairs[row].description) for row in rows]
             scores[rows] = reranker.score(pairs[rows[0]].query, products)

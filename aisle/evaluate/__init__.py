@@ -6,7 +6,14 @@ Knows runs and judgments only, so it can judge any system, also one that Aisle d
 from aisle.evaluate.comparison import Comparison, Difference, Pairing, compare
 from aisle.evaluate.evaluation import Counts, Evaluation, QueryResult, Summary, evaluate
 from aisle.evaluate.report import comparison_report, evaluation_report
-from aisle.evaluate.statistics import Interval, bootstrap_mean, detectable_difference, sign_flip_p
+from aisle.evaluate.statistics import (
+    Interval,
+    PairedDifference,
+    bootstrap_mean,
+    detectable_difference,
+    paired_difference,
+    sign_flip_p,
+)
 
 __all__ = [
     "evaluate",
@@ -24,4 +31,6 @@ __all__ = [
     "bootstrap_mean",
     "detectable_difference",
     "sign_flip_p",
+    "PairedDifference",
+    "paired_difference",
 ]

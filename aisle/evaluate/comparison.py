@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from aisle.evaluate.evaluation import Evaluation, QueryResult, Run, evaluate
-from aisle.evaluate.statistics import Interval, bootstrap_mean, detectable_difference, sign_flip_p
+from aisle.evaluate.statistics import Interval, paired_difference
 from aisle.metrics import Metric, Treatment
 from aisle.types import Judgment
-
-_SAME = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,18 +102,16 @@ def _pair(a: QueryResult, b: QueryResult, metric: Metric) -> Pairing:
 
 
 def _difference(rows: list[Pairing], treatment: Treatment, seed: int) -> Difference:
-    values = [row.difference(treatment) for row in rows]
-    values = [0.0 if abs(value) < _SAME else value for value in values]
-    p, exact = sign_flip_p(values, seed=seed)
+    found = paired_difference([row.difference(treatment) for row in rows], seed=seed)
     return Difference(
         treatment=treatment,
         mean_a=sum(row.a[treatment] for row in rows) / len(rows),
         mean_b=sum(row.b[treatment] for row in rows) / len(rows),
-        interval=bootstrap_mean(values, seed=seed),
-        p=p,
-        exact=exact,
-        detectable=detectable_difference(values),
-        wins=sum(value > 0 for value in values),
-        losses=sum(value < 0 for value in values),
-        ties=sum(value == 0 for value in values),
+        interval=found.interval,
+        p=found.p,
+        exact=found.exact,
+        detectable=found.detectable,
+        wins=found.wins,
+        losses=found.losses,
+        ties=found.ties,
     )

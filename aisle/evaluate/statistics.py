@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 10_000
+_SAME = 1e-12  # a difference below this is rounding
 _BLOCK = 2_000_000  # numbers drawn at a time, so that many queries do not take much memory
 
 
@@ -102,3 +103,34 @@ def detectable_difference(differences: Sequence[float], *, power: float = 0.8, a
     normal = NormalDist()
     quantiles = normal.inv_cdf(1 - alpha / 2) + normal.inv_cdf(power)
     return float(quantiles * array.std(ddof=1) / math.sqrt(len(array)))
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """B - A over queries: the mean with its interval, the permutation test, and how many queries go which way.
+
+    ``exact`` says whether all sign patterns were counted for ``p``; ``detectable`` is that of `detectable_difference`.
+    """
+
+    interval: Interval
+    p: float
+    exact: bool
+    detectable: float | None
+    wins: int
+    losses: int
+    ties: int
+
+
+def paired_difference(differences: Sequence[float], *, alpha: float = 0.05, seed: int = 0) -> PairedDifference:
+    """Everything that per-query differences say of two systems; without any query an interval of n = 0 at 0."""
+    values = [0.0 if abs(value) < _SAME else float(value) for value in differences]
+    p, exact = sign_flip_p(values, seed=seed)
+    return PairedDifference(
+        interval=bootstrap_mean(values, seed=seed) if values else Interval(0.0, 0.0, 0.0, 0),
+        p=p,
+        exact=exact,
+        detectable=detectable_difference(values, alpha=alpha),
+        wins=sum(value > 0 for value in values),
+        losses=sum(value < 0 for value in values),
+        ties=sum(value == 0 for value in values),
+    )

@@ -7,10 +7,8 @@ from pathlib import Path
 
 from aisle.artifacts import read_manifest
 from aisle.errors import ArtifactError
-from aisle.rerankers.head import ARCHITECTURE, HeadReranker
+from aisle.rerankers.head import ARCHITECTURE, FORMAT, KIND, HeadReranker
 from aisle.types import Reranker
-
-FORMAT = 1
 
 LOADERS: Mapping[str, Callable[[Path], Reranker]] = {ARCHITECTURE: HeadReranker}
 """Architecture named in the manifest to the function that loads it."""
@@ -22,7 +20,7 @@ def load_reranker(folder: Path) -> Reranker:
     Raises:
         ArtifactError: There is no such folder, it is no re-ranker, or its architecture is unknown here.
     """
-    manifest = read_manifest(folder, "reranker", FORMAT)
+    manifest = read_manifest(folder, KIND, FORMAT)
     architecture = str(manifest.details.get("architecture"))
     if architecture not in LOADERS:
         raise ArtifactError(

@@ -12,14 +12,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from aisle.errors import InputError, JudgmentError
-from aisle.evaluate import Interval, bootstrap_mean, detectable_difference, sign_flip_p
+from aisle.evaluate import Interval, paired_difference
 from aisle.training.gate_checks import Check, MustPass, keeps_must_pass, latency, not_collapsed, number, signed
 
 __all__ = ["judge", "format_verdict", "Verdict", "Check", "MustPass", "MAX_LATENCY_RATIO"]
 
 MAX_LATENCY_RATIO = 1.5
 """A model of the same size measures 1 give or take the noise; a larger one has to be asked for."""
-_SAME = 1e-12  # as in aisle.evaluate: a difference below this is rounding
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,21 +143,21 @@ def format_verdict(verdict: Verdict, metric: str = "nDCG@10") -> list[str]:
 def _measure(current: Mapping[str, float], candidate: Mapping[str, float], alpha: float, seed: int) -> Verdict:
     """The numbers of the comparison, with nothing decided yet. The order of the mappings does not count."""
     queries = sorted(current)
-    differences = [float(candidate[query]) - float(current[query]) for query in queries]
-    differences = [0.0 if abs(value) < _SAME else value for value in differences]
-    p, exact = sign_flip_p(differences, seed=seed)
+    found = paired_difference(
+        [float(candidate[query]) - float(current[query]) for query in queries], alpha=alpha, seed=seed
+    )
     return Verdict(
         promoted=False,
         forced=False,
         checks=(),
-        difference=bootstrap_mean(differences, seed=seed) if queries else Interval(0.0, 0.0, 0.0, 0),
-        p=p,
-        exact=exact,
-        detectable=detectable_difference(differences, alpha=alpha),
+        difference=found.interval,
+        p=found.p,
+        exact=found.exact,
+        detectable=found.detectable,
         queries=len(queries),
-        wins=sum(value > 0 for value in differences),
-        losses=sum(value < 0 for value in differences),
-        ties=sum(value == 0 for value in differences),
+        wins=found.wins,
+        losses=found.losses,
+        ties=found.ties,
         mean_current=math.fsum(current.values()) / max(1, len(queries)),
         mean_candidate=math.fsum(candidate.values()) / max(1, len(queries)),
     )

@@ -13,7 +13,8 @@ torch = pytest.importorskip("torch")
 
 from aisle.encoders.load import load_encoder  # noqa: E402
 from aisle.errors import ArtifactError  # noqa: E402
-from aisle.training.relevance.build import base_folder, must_not_leak, train  # noqa: E402
+from aisle.judgments.split import query_key  # noqa: E402
+from aisle.training.relevance.build import base_folder, train  # noqa: E402
 from aisle.training.relevance.catalogue import judged_products  # noqa: E402
 from aisle.training.relevance.data import shares  # noqa: E402
 from aisle.training.relevance.recipe import load_recipe  # noqa: E402
@@ -66,9 +67,10 @@ def test_few_queries_are_judged_each_once(trained, small):
 
 def test_shares_do_not_leak(pairs):
     divided = shares(pairs, 0.1, 0.2, 0)
-    must_not_leak(divided.train, divided.held_out)
-    with pytest.raises(AssertionError):
-        must_not_leak(pairs, divided.held_out)
+    train_keys, held_keys = ({query_key(pair.query) for pair in part} for part in (divided.train, divided.held_out))
+    assert held_keys
+    assert not train_keys & held_keys
+    assert {query_key(pair.query) for pair in pairs} & held_keys == held_keys
 
 
 def test_a_foreign_folder_is_left_alone(small, tmp_path):
@@ -77,6 +79,14 @@ def test_a_foreign_folder_is_left_alone(small, tmp_path):
     with pytest.raises(ArtifactError, match="exists and is no model"):
         train(small, [], load_recipe(None, SHORT), tmp_path / "notes")
     assert (tmp_path / "notes" / "a.txt").read_text(encoding="utf-8") == "mine"
+
+
+def test_a_folder_of_another_kind_is_left_alone(small, tmp_path):
+    manifest = {"kind": "index", "format": 1, "fingerprint": {}}
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    with pytest.raises(ArtifactError, match="is of kind 'index'"):
+        train(small, [], load_recipe(None, SHORT), tmp_path)
+    assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8")) == manifest
 
 
 def test_a_base_that_is_none_is_refused(tmp_path):

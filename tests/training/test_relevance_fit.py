@@ -15,7 +15,8 @@ torch = pytest.importorskip("torch")
 
 from aisle.encoders.export import BertShape  # noqa: E402
 from aisle.encoders.weights import EncoderWeights  # noqa: E402
-from aisle.training.relevance.fit import Fit, Task  # noqa: E402
+from aisle.training.relevance.data import Lesson  # noqa: E402
+from aisle.training.relevance.fit import Fit  # noqa: E402
 from aisle.training.relevance.lists import lists_of  # noqa: E402
 from aisle.training.relevance.model import TunedEncoder  # noqa: E402
 
@@ -60,7 +61,7 @@ def base() -> EncoderWeights:
     return EncoderWeights(weights, shape, {}, None, Manifest("encoder", 1, {}))
 
 
-def planted() -> Task:
+def planted() -> Lesson:
     """Query token q (5..19) wants the text with token q + 20, which nothing but judgments tells."""
     texts = [[2, 20 + number, 3] for number in range(5, 20)]
     queries = [[2, number, 3] for number in range(5, 20)]
@@ -73,7 +74,7 @@ def planted() -> Task:
             levels.append(3.0 if step == 0 else 0.0)
         groups.append(rows)
     lists = lists_of(groups, text_of, np.array(levels))
-    return Task(queries, texts, lists, lists, range(15), range(15))
+    return Lesson(queries, texts, lists, lists, range(15), range(15))
 
 
 def run(base, folder, settings=FAST, stop_at: int = 0):

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aisle.artifacts import MANIFEST, one_writer, swap_in, write_text
+from aisle.artifacts import MANIFEST, one_writer, read_manifest, swap_in, write_text
 from aisle.encoders.load import EMBEDDED
-from aisle.encoders.onnx import OnnxEncoder
+from aisle.encoders.onnx import FORMAT, KIND, OnnxEncoder
 from aisle.errors import ArtifactError, JudgmentError, OptionalDependencyError
 from aisle.evaluate.pools import pool_ndcg
 from aisle.judgments.pairs import PairSet, pair_text
-from aisle.judgments.split import query_key
+from aisle.judgments.split import folds
 from aisle.training.gate import MustPass, Verdict, judge
 from aisle.training.relevance.card import card
 from aisle.training.relevance.data import Lesson, Shares, cosines, fingerprint, lesson, shares, without_queries_of
@@ -98,7 +98,8 @@ def train(
     _refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with one_writer(out):
-        work = _workplace(out, fingerprint([pairs, *more]), recipe, resume)
+        data = fingerprint([pairs, *more])
+        work = _workplace(out, data, recipe, resume)
         run = _Run(recipe, more, work, report, note)
         queries = pairs.by_query()
         few = len(queries) < FEW_QUERIES
@@ -106,16 +107,15 @@ def train(
         divided = shares(pairs, recipe.validation, 0.0 if few else recipe.held_out, recipe.seed)
         model, outcome = run.fit(divided, "model")
         part = run.write(model, work / "folder")
-        if evidence is None:
-            evidence = run.compare(divided.held_out, OnnxEncoder(part))
-        ratio = run.slowdown(OnnxEncoder(part), pairs)
+        after = OnnxEncoder(part)
+        evidence = evidence or run.compare(divided.held_out, after)
         verdict = judge(
             evidence.current,
             evidence.candidate,
             scores=evidence.scores,
             trivial=evidence.trivial,
-            must_pass=check_orders(OnnxEncoder(part), must_pass),
-            latency_ratio=ratio,
+            must_pass=check_orders(after, must_pass),
+            latency_ratio=run.slowdown(after, pairs),
             max_latency_ratio=recipe.max_latency_ratio,
             force=force,
             seed=recipe.seed,
@@ -123,7 +123,7 @@ def train(
         counts = {"all": len(queries), "train": len(divided.train.by_query())}
         counts |= {"validation": len(divided.validation.by_query()), "judged by": len(evidence.current)}
         trained = Trained(out, verdict, outcome, time.monotonic() - start, counts)
-        _finish(part, trained, recipe, fingerprint([pairs, *more]), [pairs, *more])
+        _finish(part, trained, recipe, data, [pairs, *more])
         swap_in(part, out)
         shutil.rmtree(work)
     return trained
@@ -158,8 +158,6 @@ class _Run:
 
     def in_turns(self, pairs: PairSet) -> _Evidence:
         """Every query held out once (cross-validation by query), each time by a model that never saw it."""
-        from aisle.judgments.split import folds
-
         found = _Evidence({}, {}, [], {})
         for number, fold in enumerate(folds(pairs.judgments(), FOLDS, self.recipe.seed)):
             asked = set(fold.test.queries)
@@ -168,9 +166,8 @@ class _Run:
             if not len(held):
                 continue
             self.note(f"fold {number + 1} of {FOLDS}: {len(held.by_query())} queries held out")
-            divided = shares(
-                rest, self.recipe.validation, 0.0, self.recipe.seed + 1
-            )  # the folds were drawn by the seed
+            other = self.recipe.seed + 1  # the folds were drawn by the seed: what is left has none of its first draws
+            divided = shares(rest, self.recipe.validation, 0.0, other)
             model, _ = self.fit(replace(divided, held_out=held), f"fold{number + 1}")
             part = self.write(model, self.work / f"fold{number + 1}" / "folder")
             found += self.compare(held, OnnxEncoder(part))
@@ -178,15 +175,13 @@ class _Run:
 
     def fit(self, divided: Shares, name: str) -> tuple[Any, Outcome]:
         """Train on one division of the queries."""
-        from aisle.training.relevance.fit import Fit, Task
+        from aisle.training.relevance.fit import Fit
         from aisle.training.relevance.model import TunedEncoder
 
-        read = self._lesson(divided)
         model = TunedEncoder(self.weights, self.recipe.fit.dropout)
         folder = self.work / name
         folder.mkdir(exist_ok=True)
-        task = Task(read.queries, read.texts, read.train, read.validation, read.train_queries, read.validation_queries)
-        run = Fit(model, task, self.recipe.fit, folder)
+        run = Fit(model, self._lesson(divided), self.recipe.fit, folder)
         done = run.resume()
         if done:
             self.note(f"going on after step {done:,}")
@@ -269,14 +264,11 @@ def check_orders(encoder: OnnxEncoder, wanted: Sequence[tuple[str, str, str]]) -
     ]
 
 
-def must_not_leak(pairs: PairSet, held: PairSet) -> None:
-    """An assertion for tests and for our own mistakes: no query of one is, in any spelling, in the other."""
-    both = {query_key(pair.query) for pair in pairs} & {query_key(pair.query) for pair in held}
-    assert not both, sorted(both)[:3]
-
-
 def _refuse_foreign(out: Path) -> None:
-    if out.exists() and not (out.is_dir() and ((out / MANIFEST).is_file() or not any(out.iterdir()))):
+    """An empty folder and an older model may be replaced; an index, or anything else, never is."""
+    if (out / MANIFEST).is_file():
+        read_manifest(out, KIND, FORMAT)
+    elif out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ArtifactError(
             f"{str(out)!r} exists and is no model", fix="name a folder that does not exist yet, or an older model"
         )

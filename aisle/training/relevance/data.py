@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from aisle.encoders.cosines import Encode
+from aisle.encoders.cosines import cosines as texts_cosines
 from aisle.errors import JudgmentError
 from aisle.judgments.pairs import PairSet, pair_text
 from aisle.judgments.split import query_key, split
@@ -36,14 +38,17 @@ class Shares:
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Texts with their token ids, and lists over them."""
+    """What a run learns from: token ids by number, the lists to train on, and those that say when to stop.
 
-    queries: list[Ids]
-    texts: list[Ids]
+    ``train_queries`` and ``validation_queries`` are the number of each list's query.
+    """
+
+    queries: Sequence[Ids]
+    texts: Sequence[Ids]
     train: Lists
     validation: Lists
-    train_queries: list[int]
-    validation_queries: list[int]
+    train_queries: Sequence[int]
+    validation_queries: Sequence[int]
 
 
 def shares(pairs: PairSet, validation: float, held_out: float, seed: int) -> Shares:
@@ -120,17 +125,9 @@ def fingerprint(sets: Iterable[PairSet]) -> str:
     return digest.hexdigest()
 
 
-def cosines(
-    encode: Callable[[Sequence[str], Literal["query", "product"]], Array], pairs: PairSet, description: bool
-) -> np.ndarray:
-    """The cosine of each pair's query and text, ``(n,)``; each distinct text is encoded once."""
-    queries = {text: row for row, text in enumerate(dict.fromkeys(pair.query for pair in pairs))}
-    read = [pair_text(pair, description) for pair in pairs]
-    texts = {text: row for row, text in enumerate(dict.fromkeys(read))}
-    left, right = encode(list(queries), "query"), encode(list(texts), "product")
-    rows = np.array([queries[pair.query] for pair in pairs]), np.array([texts[text] for text in read])
-    found: np.ndarray = np.einsum("nd,nd->n", left[rows[0]], right[rows[1]])
-    return found
+def cosines(encode: Encode, pairs: PairSet, description: bool) -> Array:
+    """The cosine of each pair's query and text, ``(n,)``."""
+    return texts_cosines(encode, [pair.query for pair in pairs], [pair_text(pair, description) for pair in pairs])
 
 
 def _of(pairs: PairSet, query_ids: set[str]) -> PairSet:

@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from aisle.evaluate.pools import mean_ndcg
-from aisle.training.relevance.lists import Chunk, Lists, epoch
+from aisle.training.relevance.data import Lesson
+from aisle.training.relevance.lists import Chunk, epoch
 from aisle.training.relevance.losses import cosent, in_batch, listwise, pairwise, pointwise
 from aisle.training.relevance.model import Ids, TunedEncoder, seed_everything
 from aisle.training.relevance.recipe import FitSettings
@@ -28,19 +29,6 @@ LOG = "log.jsonl"
 _LOSSES = {"listwise": listwise, "pairwise": pairwise, "cosent": cosent}
 Report = Callable[[int, int, Mapping[str, float]], None]
 """``report(step, steps, losses and, at the end of an epoch, validation nDCG@10)``."""
-
-
-@dataclass(frozen=True, slots=True)
-class Task:
-    """What is learnt: token ids by number, the lists to train on, and those that say when to stop."""
-
-    queries: Sequence[Ids]
-    texts: Sequence[Ids]
-    train: Lists
-    validation: Lists
-    train_queries: Sequence[int]
-    """Number of each training list's query."""
-    validation_queries: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +56,7 @@ class Fit:
         folder: Where the checkpoint and the log are.
     """
 
-    def __init__(self, model: TunedEncoder, task: Task, settings: FitSettings, folder: Path) -> None:
+    def __init__(self, model: TunedEncoder, task: Lesson, settings: FitSettings, folder: Path) -> None:
         self.model, self.task, self.settings, self.folder = model, task, settings, folder
         seed_everything(settings.seed, settings.threads)
         self._first = {name: value.detach().clone() for name, value in model.trained().items()}
@@ -124,10 +112,13 @@ class Fit:
         if not self._scores:
             self._scores.append(self.validate())
             self._best = {name: value.clone() for name, value in self._first.items()}
+        drawn, batches = -1, list[list[Chunk]]()
         while self._done < self._steps and not self._stopped():
             number, at = divmod(self._done, self._epoch_steps)
+            if number != drawn:
+                drawn, batches = number, self._batches(number)
             self.model.train()
-            losses = self._step(self._batches(number)[at], self._done)
+            losses = self._step(batches[at], self._done)
             self._done += 1
             ended = self._done % self._epoch_steps == 0
             if ended:

@@ -15,10 +15,7 @@ import numpy as np
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """For each query the numbers of its judged texts with their levels (grades counted from 0).
-
-    ``weight`` of a row is below 1 where raters disagreed.
-    """
+    """For each query the numbers of its judged texts with their levels (grades counted from 0)."""
 
     texts: tuple[tuple[int, ...], ...]
     levels: tuple[tuple[float, ...], ...]

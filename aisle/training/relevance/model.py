@@ -6,7 +6,6 @@ of the others. Everything else may move. Needs aisle[train].
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
 import numpy as np
@@ -118,9 +117,8 @@ class TunedEncoder(nn.Module):
         return found | {_WORD_ROWS: self.rows.numpy()}
 
 
-def seed_everything(seed: int, threads: int) -> random.Random:
+def seed_everything(seed: int, threads: int) -> None:
     """The same seed and number of threads give the same run on one machine."""
     torch.manual_seed(seed)
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(True)
-    return random.Random(seed)

@@ -8,10 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from aisle.config import checked
 from aisle.errors import RecipeError
+from aisle.training.gate import MAX_LATENCY_RATIO
 
 _STRICT = ConfigDict(extra="forbid")
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -91,7 +93,7 @@ class TrainingRecipe:
     validation: float = Field(default=0.1, gt=0, lt=0.5)
     held_out: float = Field(default=0.2, gt=0, lt=0.8)
     seed: int = 0
-    max_latency_ratio: float = Field(default=1.5, gt=0)
+    max_latency_ratio: float = Field(default=MAX_LATENCY_RATIO, gt=0)
     fit: FitSettings = Field(default_factory=FitSettings)
 
     @classmethod
@@ -101,16 +103,7 @@ class TrainingRecipe:
         Raises:
             RecipeError: A setting is unknown, of the wrong type or out of range.
         """
-        try:
-            return _ADAPTER.validate_python(data)
-        except ValidationError as error:
-            first = error.errors()[0]
-            where = ".".join(str(part) for part in first["loc"]) or "recipe"
-            raise RecipeError(
-                f"{source}: setting {where!r}: {first['msg']} (received {first.get('input')!r})",
-                allowed="the settings of docs/training.md",
-                fix="correct the setting, or leave it out for the default",
-            ) from None
+        return checked(_ADAPTER, data, source, lambda _: "the settings of docs/training.md")
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data; ``from_dict`` gives the same recipe back."""
