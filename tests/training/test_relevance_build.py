@@ -12,7 +12,7 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from aisle.encoders.load import load_encoder  # noqa: E402
-from aisle.errors import ArtifactError  # noqa: E402
+from aisle.errors import ArtifactError, JudgmentError  # noqa: E402
 from aisle.judgments.split import query_key  # noqa: E402
 from aisle.training.relevance.build import base_folder, train  # noqa: E402
 from aisle.training.relevance.catalogue import judged_products  # noqa: E402
@@ -87,6 +87,13 @@ def test_a_folder_of_another_kind_is_left_alone(small, tmp_path):
     with pytest.raises(ArtifactError, match="is of kind 'index'"):
         train(small, [], load_recipe(None, SHORT), tmp_path)
     assert json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8")) == manifest
+
+
+def test_too_few_queries_are_said_before_anything_is_made(small, tmp_path):
+    few = small.subset([row for rows in list(small.by_query().values())[:19] for row in rows])
+    with pytest.raises(JudgmentError, match=r"judgments of 19 queries\nallowed: 20 or more"):
+        train(few, [], load_recipe(None, SHORT), tmp_path / "model")
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_base_that_is_none_is_refused(tmp_path):

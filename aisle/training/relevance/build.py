@@ -25,7 +25,16 @@ from aisle.judgments.pairs import PairSet, pair_text
 from aisle.judgments.split import folds
 from aisle.training.gate import MustPass, Verdict, judge
 from aisle.training.relevance.card import card
-from aisle.training.relevance.data import Lesson, Shares, cosines, fingerprint, lesson, shares, without_queries_of
+from aisle.training.relevance.data import (
+    MIN_QUERIES,
+    Lesson,
+    Shares,
+    cosines,
+    fingerprint,
+    lesson,
+    shares,
+    without_queries_of,
+)
 from aisle.training.relevance.recipe import TrainingRecipe
 
 if TYPE_CHECKING:
@@ -96,12 +105,16 @@ def train(
     start = time.monotonic()
     note, report = note or (lambda _: None), report or (lambda *_: None)
     _refuse_foreign(out)
+    queries = pairs.by_query()
+    if len(queries) < MIN_QUERIES:
+        raise JudgmentError(
+            f"judgments of {len(queries)} queries", allowed=f"{MIN_QUERIES} or more", fix="judge more queries"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     with one_writer(out):
         data = fingerprint([pairs, *more])
         work = _workplace(out, data, recipe, resume)
         run = _Run(recipe, more, work, report, note)
-        queries = pairs.by_query()
         few = len(queries) < FEW_QUERIES
         evidence = run.in_turns(pairs) if few else None
         divided = shares(pairs, recipe.validation, 0.0 if few else recipe.held_out, recipe.seed)

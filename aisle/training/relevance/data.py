@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from aisle.types import Array
 
 Ids = list[int]
-MIN_QUERIES = 4
+MIN_QUERIES = 20
+"""Fewer leave a fold, or what says when to stop, empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ def shares(pairs: PairSet, validation: float, held_out: float, seed: int) -> Sha
     if empty:
         raise JudgmentError(
             f"{len(pairs.by_query())} queries leave none for {' and '.join(name.replace('_', '-') for name in empty)}",
-            allowed="judgments of about 20 queries or more",
+            allowed=f"judgments of {MIN_QUERIES} queries or more",
             fix="judge more queries",
         )
     return Shares(sets["train"], sets["validation"], sets["held_out"])
