@@ -75,6 +75,22 @@ def read_manifest(folder: Path, kind: str, format: int) -> Manifest:
     return manifest
 
 
+def read_kind(folder: Path) -> str:
+    """The kind of a finished Aisle folder, "" where there is none.
+
+    Raises:
+        ArtifactError: Its manifest cannot be read.
+    """
+    path = folder / MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"cannot read {str(path)!r}: {error}", fix="make the folder again") from None
+    return str(manifest.get("kind")) if isinstance(manifest, dict) else "unknown"
+
+
 def write_text(path: Path, text: str) -> None:
     """Write a file so that readers see the old or the new content, never a part."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

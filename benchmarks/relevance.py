@@ -14,20 +14,20 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import bilingual_measures as measures
 from record import record
 
+from aisle.encoders.embedded import FOLDER
 from aisle.encoders.onnx import OnnxEncoder
 from aisle.errors import AisleError
 from aisle.evaluate.statistics import paired_difference
 from aisle.judgments.pairs import PairSet, read_pairs
-from aisle.training.relevance.build import base_folder, train
+from aisle.training.relevance.build import train
 from aisle.training.relevance.catalogue import judged_products
-from aisle.training.relevance.data import without_queries_of
 from aisle.training.relevance.recipe import load_recipe
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "icecat"
@@ -65,26 +65,19 @@ def crowdflower(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
 
 
 def homedepot(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
-    pairs = without_queries_of(shop(data, "homedepot"), shop(data, "crowdflower"))
-    return {"homedepot": learn(pairs, work / "homedepot", ["fit.epochs=2", *changes], 0)}
+    return {"homedepot": learn(shop(data, "homedepot"), work / "homedepot", changes, 0)}
 
 
 def both(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
-    """Continued from the encoder of homedepot, which saw none of crowdflower's queries; against the embedded one."""
-    if not (work / "homedepot" / "manifest.json").exists():
-        homedepot(data, work, changes)
-    changes = [f"base={work / 'homedepot'}", *changes]
-    found = learn(shop(data, "crowdflower"), work / "both", changes, 0)
-    first = json.loads((work / "crowdflower" / "metrics.json").read_text(encoding="utf-8"))["verdict"]
-    return {
-        f"homedepot, then crowdflower (before: after homedepot; embedded {first['mean_current']:.3f})": found,
-    }
+    """Home Depot's judgments first, without any query of CrowdFlower's."""
+    out, more = work / "both", [shop(data, "homedepot")]
+    return {"crowdflower, homedepot first": learn(shop(data, "crowdflower"), out, changes, 0, more)}
 
 
 def icecat_after_crowdflower(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
     if not (work / "crowdflower" / "manifest.json").exists():
         crowdflower(data, work, changes)
-    encoders = {"encoder": OnnxEncoder(work / "crowdflower"), "english": OnnxEncoder(base_folder("embedded"))}
+    encoders = {"encoder": OnnxEncoder(work / "crowdflower" / "encoder"), "english": OnnxEncoder(FOLDER)}
     return {f"crowdflower -> {row.name}, dense": versus(row.values) for row in measures.icecat(encoders, None)}
 
 
@@ -114,11 +107,11 @@ def shop(data: Path, name: str) -> PairSet:
     return read_pairs(data / name / "pairs.csv", need_grades=True)
 
 
-def learn(pairs: PairSet, out: Path, changes: list[str], seed: int) -> dict[str, Any]:
+def learn(pairs: PairSet, out: Path, changes: list[str], seed: int, more: Sequence[PairSet] = ()) -> dict[str, Any]:
     """The verdict of a training, from its folder if it is there already."""
     if not (out / "manifest.json").exists():
         recipe = load_recipe(None, [f"seed={seed}", f"fit.seed={seed}", *changes])
-        train(pairs, [], recipe, out, resume=True, report=told, note=lambda text: print(text, file=sys.stderr))
+        train(pairs, more, recipe, out, resume=True, report=told, note=lambda text: print(text, file=sys.stderr))
     found: dict[str, Any] = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
     verdict = found["verdict"]
     return {
@@ -130,7 +123,7 @@ def learn(pairs: PairSet, out: Path, changes: list[str], seed: int) -> dict[str,
         "detectable": verdict["detectable"],
         "promoted": verdict["promoted"],
         "seconds": found["seconds"],
-        "validation": found["validation"],
+        "training": found["training"],
     }
 
 

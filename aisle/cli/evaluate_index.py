@@ -12,7 +12,9 @@ DEPTH = 1_000
 """Products a query: "judged only" looks below rank 10 for judged products, so a shallow run would understate it."""
 
 
-def run_modes(folder: Path, queries: Sequence[tuple[str, str]]) -> dict[Mode, dict[str, list[tuple[str, float]]]]:
-    """Mode to run (query id to ``(product id, score)``, best first)."""
-    with open_engine(folder) as engine:
+def run_modes(
+    folder: Path, queries: Sequence[tuple[str, str]], model: Path | None = None
+) -> dict[Mode, dict[str, list[tuple[str, float]]]]:
+    """Mode to run (query id to ``(product id, score)``, best first), re-ranked where there is a model."""
+    with open_engine(folder, model=model) as engine:
         return {mode: answer(engine, queries, mode, DEPTH) for mode in MODES}

@@ -5,7 +5,6 @@ Parses, scores, writes. Grades are never read for scoring.
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from aisle.artifacts import MANIFEST
+from aisle.artifacts import MANIFEST, read_kind
 from aisle.cli.options import json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.encoders.load import EMBEDDED
@@ -134,7 +133,7 @@ def _scorer(model: str) -> Scorer:
     """
     if model == BM25:
         return _score_by_words
-    kind = "encoder" if model == EMBEDDED else _kind(model)
+    kind = "encoder" if model == EMBEDDED else read_kind(Path(model).expanduser())
     if kind == "encoder":
         from aisle.encoders.load import load_encoder
 
@@ -145,18 +144,6 @@ def _scorer(model: str) -> Scorer:
         return _by_reranker(load_reranker(Path(model).expanduser()))
     what = f"{model!r} is of kind {kind!r}" if kind else f"{model!r} is no model: no folder with {MANIFEST}"
     raise ArtifactError(what, allowed=_ALLOWED, fix="check --model")
-
-
-def _kind(model: str) -> str:
-    """The kind of a finished Aisle folder, "" where there is none."""
-    path = Path(model).expanduser() / MANIFEST
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        return ""
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"cannot read {str(path)!r}: {error}", allowed=_ALLOWED) from None
-    return str(manifest.get("kind")) if isinstance(manifest, dict) else "unknown"
 
 
 def _score_by_words(pairs: PairSet, progress: Progress) -> Array:
@@ -174,9 +161,12 @@ def _score_by_words(pairs: PairSet, progress: Progress) -> Array:
 def _by_encoder(encoder: Encoder) -> Scorer:
     def score(pairs: PairSet, progress: Progress) -> Array:
         from aisle.encoders.cosines import cosines
+        from aisle.encoders.onnx import OnnxEncoder
         from aisle.judgments.pairs import pair_text
 
-        return cosines(encoder.encode, [pair.query for pair in pairs], [pair_text(pair) for pair in pairs], progress)
+        description = isinstance(encoder, OnnxEncoder) and encoder.reads_description
+        texts = [pair_text(pair, description) for pair in pairs]
+        return cosines(encoder.encode, [pair.query for pair in pairs], texts, progress)
 
     return score
 

@@ -44,10 +44,11 @@ def train(
     columns: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Train an encoder on judgments and say whether it is better than the one it began as.
+    """Train a model on judgments and say whether it ranks better than the encoder it began as.
 
-    The first --pairs file (or the catalogue) is the shop: its queries decide when to stop and whether the model is
-    promoted. Further files are only learnt from. Exit code 0 whether promoted or not.
+    Fewer than 1,000 judged pairs give a task head, more a tuned encoder with the words' signals beside it. The first
+    --pairs file (or the catalogue) is the shop: its queries decide whether the model is promoted. Further files are
+    only learnt from. Exit code 0 whether promoted or not.
 
     Example: aisle train --catalogue samples/icecat/products.jsonl.gz --judgments samples/icecat/ratings.csv --out model
     """
@@ -106,14 +107,14 @@ def _sets(
 
 def _print(trained: Trained) -> None:
     from aisle.training.gate import format_verdict
+    from aisle.training.relevance.card import told
 
-    outcome = trained.outcome
+    candidate = trained.candidate
     rows = [
-        ["validation nDCG@10 before", f"{outcome.before:.4f}"],
-        ["validation nDCG@10 after", f"{outcome.after:.4f}"],
-        ["epoch kept", f"{outcome.best} of {len(outcome.epochs)}"],
-        ["share of the trained weights", f"{outcome.mixture:.2f}"],
-        *([f"queries, {name}", f"{count:,}"] for name, count in trained.queries.items()),
+        ["model", candidate.architecture],
+        *([f"queries, {name}", f"{count:,}"] for name, count in candidate.queries.items()),
         ["seconds", f"{trained.seconds:.0f}"],
     ]
-    print_table(f"Trained {trained.folder}", ["", ""], rows, format_verdict(trained.verdict))
+    print_table(
+        f"Trained {trained.folder}", ["", ""], rows, [*format_verdict(trained.verdict), *told(candidate.training)]
+    )

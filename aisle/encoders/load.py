@@ -12,6 +12,8 @@ from aisle.errors import ArtifactError
 from aisle.types import Encoder
 
 EMBEDDED = "embedded"
+INSIDE = "encoder"
+"""Where a model that combines signals has its encoder."""
 
 
 def load_encoder(spec: str) -> Encoder:
@@ -20,6 +22,7 @@ def load_encoder(spec: str) -> Encoder:
     ========================================  =============================================
     ``embedded``                              the one inside the package
     a folder with a ``manifest.json``         an Aisle encoder: ONNX, no PyTorch
+    the folder of a combination               the encoder inside it
     another folder                            a sentence-transformers or Hugging Face model
     any other name                            a model of the Hugging Face hub, downloaded
     ========================================  =============================================
@@ -33,6 +36,8 @@ def load_encoder(spec: str) -> Encoder:
 
         return EmbeddedEncoder()
     folder = Path(spec).expanduser()
+    if spec.strip() and (folder / MANIFEST).is_file() and (folder / INSIDE / MANIFEST).is_file():
+        folder = folder / INSIDE
     if (folder / MANIFEST).is_file():
         from aisle.encoders.onnx import OnnxEncoder
 

@@ -73,6 +73,11 @@ class OnnxEncoder:
         return None if scripts is None else frozenset(scripts)
 
     @property
+    def reads_description(self) -> bool:
+        """Whether it was trained on descriptions beside titles."""
+        return bool(self._manifest.details.get("recipe", {}).get("description", False))
+
+    @property
     def fingerprint(self) -> str:
         """A hash of the hashes in the manifest: model, tokenizers and pooling."""
         made_of = sorted(self._manifest.fingerprint.items())

@@ -25,6 +25,7 @@ from aisle.config import RenderSettings
 from aisle.encoders.load import EMBEDDED, load_encoder
 from aisle.errors import ArtifactError, FingerprintError, InputError
 from aisle.language.normalise import normalise
+from aisle.rerankers.cosine import product_text
 from aisle.types import Array, Encoder, Product
 
 ARCHITECTURE, KIND, FORMAT = "head", "reranker", 1
@@ -262,6 +263,7 @@ class HeadReranker:
                 fix="train the head again, or name the encoder that it was trained on",
             )
         self._render = details["render"]
+        self._description = details.get("description")
 
     @cached_property
     def _renderer(self) -> Renderer:
@@ -272,7 +274,10 @@ class HeadReranker:
         """Score products into ``(n,)`` float32, a corrected cosine; higher is better."""
         if not products:
             return np.empty(0, np.float32)
-        texts = [self._renderer.text(product) for product in products]
+        if self._description is None:
+            texts = [self._renderer.text(product) for product in products]
+        else:  # trained on pairs, not on a catalogue's rendered products
+            texts = [product_text(query, product, self._description) for product in products]
         queries = np.repeat(self.encoder.encode([query], "query"), len(products), axis=0)
         return self.head.score(queries, self.encoder.encode(texts, "product"), wording(query, texts))
 

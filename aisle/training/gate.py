@@ -72,6 +72,7 @@ def judge(
     must_pass: Sequence[MustPass] = (),
     latency_ratio: float | None = None,
     max_latency_ratio: float = MAX_LATENCY_RATIO,
+    further: Sequence[Check] = (),
     force: bool = False,
     alpha: float = 0.05,
     seed: int = 0,
@@ -90,6 +91,7 @@ def judge(
         must_pass: Pairs whose order is beyond dispute, scored by the candidate.
         latency_ratio: Time for a query, candidate over current; None where not measured.
         max_latency_ratio: The highest ratio allowed.
+        further: Checks of what only this kind of model has.
         force: Promote in spite of failed checks, which the verdict then records.
         alpha: What ``p`` has to stay below.
         seed: Of the bootstrap and of the sign flips.
@@ -111,6 +113,7 @@ def judge(
         not_collapsed(scores, trivial),
         keeps_must_pass(must_pass),
         latency(latency_ratio, max_latency_ratio),
+        *further,
     )
     passed = all(check.passed for check in checks)
     return replace(verdict, promoted=passed or force, forced=force and not passed, checks=checks)

@@ -24,7 +24,18 @@ pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 
 DIM, ROWS = 32, 40
 FAST = FitSettings(
-    epochs=4, queries=4, per_query=4, rate=3e-3, threads=1, patience=9, mixtures=(0.5,), save_every=1, seed=5
+    epochs=4,
+    queries=4,
+    per_query=4,
+    rate=3e-3,
+    threads=1,
+    patience=9,
+    mixtures=(0.5,),
+    save_every=1,
+    seed=5,
+    loss="pairwise",
+    in_batch=0.3,
+    choose=True,
 )
 
 
@@ -150,3 +161,51 @@ def test_training_that_only_harms_keeps_the_first_weights(base, tmp_path):
 def test_it_stops_when_validation_gets_no_better(base, tmp_path):
     _, outcome, _, _ = run(base, tmp_path, replace(FAST, rate=1e-9, epochs=50, patience=2))
     assert len(outcome.epochs) == 2
+
+
+def test_where_nothing_is_to_choose_the_last_weights_are_kept(base, tmp_path):
+    """The judgments are upside down, so validation would have kept the first weights, and stopped early."""
+    task = planted()
+    upside_down = replace(task.train, levels=tuple(tuple(3 - level for level in row) for row in task.train.levels))
+    settings = replace(FAST, choose=False, in_batch=0.0, patience=1)
+    fit = Fit(TunedEncoder(base), replace(task, train=upside_down), settings, tmp_path)
+    seen = []
+    outcome = fit.run(lambda step, steps, losses: seen.append((step, weights(fit))))
+    assert max(outcome.epochs) < outcome.before
+    assert (outcome.mixture, outcome.best, len(outcome.epochs)) == (1, 4, 4)
+    assert outcome.after == outcome.epochs[-1]
+    assert [step for step, _ in seen] == list(range(1, 33))
+    assert same(weights(fit), seen[-1][1])
+
+
+def test_the_last_weights_are_the_moving_average_where_there_is_one(base, tmp_path):
+    fit = Fit(TunedEncoder(base), planted(), replace(FAST, choose=False, average=0.9), tmp_path)
+    seen = []
+    outcome = fit.run(lambda *_: seen.append(weights(fit)))
+    # Polyak's average of the weights after each step, written out.
+    name = next(iter(seen[0]))
+    mean = seen[0][name]
+    for done, step in enumerate(seen[1:], start=1):
+        share = min(0.9, (done + 1) / (done + 10))
+        mean = share * mean + (1 - share) * step[name]
+    torch.testing.assert_close(weights(fit)[name], mean, atol=1e-5, rtol=1e-4)
+    assert outcome.after == pytest.approx(fit.validate())
+
+
+def test_without_validation_none_is_reported(base, tmp_path):
+    task = planted()
+    nothing = replace(task, validation=lists_of([], [], np.empty(0)), validation_queries=())
+    seen = []
+    fit = Fit(TunedEncoder(base), nothing, replace(FAST, choose=False), tmp_path)
+    outcome = fit.run(lambda step, steps, losses: seen.append(dict(losses)))
+    assert len(seen) == 32
+    assert not any("validation" in losses for losses in seen)
+    assert "validation" not in (tmp_path / "log.jsonl").read_text(encoding="utf-8")
+    assert (outcome.before, outcome.epochs, outcome.after) == (0, (0, 0, 0, 0), 0)
+
+
+def test_validation_that_tells_nothing_is_as_good_as_none(base, tmp_path):
+    task = planted()
+    alike = replace(task.validation, levels=tuple((0.0,) * len(row) for row in task.validation.levels))
+    outcome = Fit(TunedEncoder(base), replace(task, validation=alike), FAST, tmp_path).run(lambda *_: None)
+    assert outcome.mixture == 1

@@ -6,11 +6,20 @@ import pytest
 import tomli_w
 
 from aisle.errors import RecipeError
-from aisle.training.relevance.recipe import FitSettings, TrainingRecipe, load_recipe
+from aisle.training.relevance.recipe import RECIPES, FitSettings, TrainingRecipe, load_recipe
 
 
 def test_without_anything_it_is_the_default():
-    assert load_recipe(None) == load_recipe("encoder") == TrainingRecipe()
+    assert load_recipe(None) == load_recipe("default") == TrainingRecipe()
+    assert TrainingRecipe().model == "auto"
+
+
+def test_the_packaged_recipes_say_what_is_made():
+    assert list(RECIPES) == ["default", "head", "encoder", "combination"]
+    for name in ("head", "encoder", "combination"):
+        assert load_recipe(name) == TrainingRecipe(name=name, model=name)
+        assert load_recipe(name, ["model=auto"]).model == "auto"
+    assert load_recipe("head") == TrainingRecipe(name="head", model="head"), "a change leaves the packaged one alone"
 
 
 def test_a_file_and_changes(tmp_path):
@@ -39,6 +48,10 @@ def test_what_is_written_is_what_is_read(tmp_path):
         (None, ["fit.=3"], "names no setting"),
         (None, ["fit.epochs=0"], "setting 'fit.epochs'.*received 0"),
         (None, ["fit.epoch=3"], "setting 'fit.epoch'"),
+        ("bilingual", [], "no recipe 'bilingual'"),
+        (None, ["model=tree"], "setting 'model'.*received 'tree'"),
+        (None, ["more_epochs=0"], "setting 'more_epochs'.*received 0"),
+        (None, ["max_rerank_ms=0"], "setting 'max_rerank_ms'"),
         (None, ["fit.loss=hinge"], "received 'hinge'"),
         (None, ["held_out=0.9"], "setting 'held_out'"),
         (None, ["fit=3"], "setting 'fit'"),

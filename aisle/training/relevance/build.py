@@ -1,7 +1,8 @@
 """`train`: judged pairs in, a model folder with its verdict out; whole or not at all, resumable.
 
-The folder is an encoder as `aisle index --encoder` and `aisle rank --model` take it, with what made it: recipe,
-fingerprint of the data, metrics, verdict, card. Needs aisle[train].
+The folder is a model as `aisle search`, `rank` and `index` take it, with what made it: recipe, fingerprint of the data,
+metrics, verdict, card. Few pairs get a task head, more a tuned encoder with the words' signals beside it; the latter
+needs aisle[train].
 """
 
 from __future__ import annotations
@@ -9,42 +10,27 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import numpy as np
-
-from aisle.artifacts import MANIFEST, one_writer, read_manifest, swap_in, write_text
-from aisle.encoders.load import EMBEDDED
-from aisle.encoders.onnx import FORMAT, KIND, OnnxEncoder
+from aisle.artifacts import MANIFEST, one_writer, read_kind, swap_in, write_text
+from aisle.encoders import onnx
 from aisle.errors import ArtifactError, JudgmentError, OptionalDependencyError
-from aisle.evaluate.pools import pool_ndcg
-from aisle.judgments.pairs import PairSet, pair_text
-from aisle.judgments.split import folds
+from aisle.judgments.pairs import PairSet
+from aisle.rerankers import head
+from aisle.rerankers.load import load_reranker
 from aisle.training.gate import MustPass, Verdict, judge
+from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.card import card
-from aisle.training.relevance.data import (
-    MIN_QUERIES,
-    Lesson,
-    Shares,
-    cosines,
-    fingerprint,
-    lesson,
-    shares,
-    without_queries_of,
-)
+from aisle.training.relevance.data import MIN_QUERIES, fingerprint
+from aisle.training.relevance.head_route import HeadRoute
 from aisle.training.relevance.recipe import TrainingRecipe
+from aisle.types import Product, Reranker
 
-if TYPE_CHECKING:
-    from aisle.training.relevance.fit import Outcome, Report
-
-Note = Callable[[str], None]
-FEW_QUERIES = 400
-"""Below so many queries a share of them proves nothing: every query is held out once instead."""
-FOLDS = 5
-_TIMED = 200
+FEW_PAIRS = 1000
+"""Below so many judged pairs a recipe that leaves the choice fits a head: an encoder would learn them by heart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +39,17 @@ class Trained:
 
     folder: Path
     verdict: Verdict
-    outcome: Outcome
+    candidate: Candidate
     seconds: float
-    queries: Mapping[str, int]
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         return {
             "model": str(self.folder),
+            "architecture": self.candidate.architecture,
             "seconds": round(self.seconds, 1),
-            "queries": dict(self.queries),
-            "validation": self.outcome.to_dict(),
+            "queries": dict(self.candidate.queries),
+            "training": dict(self.candidate.training),
             "verdict": self.verdict.to_dict(),
         }
 
@@ -80,11 +66,11 @@ def train(
     report: Report | None = None,
     note: Note | None = None,
 ) -> Trained:
-    """Train an encoder on judged pairs, judge it on queries it never saw, and write its folder.
+    """Train a model on judged pairs, judge it on queries it never saw, and write its folder.
 
     Args:
         pairs: Of the shop that the model is for, with grades.
-        more: Further judgments to learn from; queries held out in ``pairs`` are taken out of them.
+        more: Further judgments to learn from first; queries of ``pairs`` are taken out of them. A head takes none.
         recipe: How.
         out: The model folder; one that is there already is replaced when the new one is complete.
         must_pass: ``(query, better text, worse text)`` whose order is beyond dispute.
@@ -98,189 +84,99 @@ def train(
         JudgmentError: Too few queries.
         OptionalDependencyError: PyTorch is missing.
     """
-    try:
-        import torch  # noqa: F401  told now, before anything is read
-    except ImportError:
-        raise OptionalDependencyError("torch", "train", "training an encoder") from None
     start = time.monotonic()
     note, report = note or (lambda _: None), report or (lambda *_: None)
+    model = _model(pairs, recipe)
+    if model != "head":
+        _refuse_without_torch()
+        _refuse_few(pairs)
+    elif more:
+        note("a task head learns from the first judgments only: the further files are not read")
     _refuse_foreign(out)
-    queries = pairs.by_query()
-    if len(queries) < MIN_QUERIES:
-        raise JudgmentError(
-            f"judgments of {len(queries)} queries", allowed=f"{MIN_QUERIES} or more", fix="judge more queries"
-        )
     out.parent.mkdir(parents=True, exist_ok=True)
     with one_writer(out):
         data = fingerprint([pairs, *more])
         work = _workplace(out, data, recipe, resume)
-        run = _Run(recipe, more, work, report, note)
-        few = len(queries) < FEW_QUERIES
-        evidence = run.in_turns(pairs) if few else None
-        divided = shares(pairs, recipe.validation, 0.0 if few else recipe.held_out, recipe.seed)
-        model, outcome = run.fit(divided, "model")
-        part = run.write(model, work / "folder")
-        after = OnnxEncoder(part)
-        evidence = evidence or run.compare(divided.held_out, after)
+        candidate = _make(model, pairs, more, recipe, work, report, note)
+        found = candidate.evidence
         verdict = judge(
-            evidence.current,
-            evidence.candidate,
-            scores=evidence.scores,
-            trivial=evidence.trivial,
-            must_pass=check_orders(after, must_pass),
-            latency_ratio=run.slowdown(after, pairs),
+            found.current,
+            found.candidate,
+            scores=found.scores,
+            trivial=found.trivial,
+            must_pass=check_orders(load_reranker(candidate.folder), must_pass),
+            latency_ratio=candidate.latency_ratio,
             max_latency_ratio=recipe.max_latency_ratio,
+            further=candidate.checks,
             force=force,
             seed=recipe.seed,
         )
-        counts = {"all": len(queries), "train": len(divided.train.by_query())}
-        counts |= {"validation": len(divided.validation.by_query()), "judged by": len(evidence.current)}
-        trained = Trained(out, verdict, outcome, time.monotonic() - start, counts)
-        _finish(part, trained, recipe, data, [pairs, *more])
-        swap_in(part, out)
+        trained = Trained(out, verdict, candidate, time.monotonic() - start)
+        _finish(trained, recipe, data, [pairs, *more])
+        swap_in(candidate.folder, out)
         shutil.rmtree(work)
     return trained
 
 
-@dataclass(frozen=True, slots=True)
-class _Evidence:
-    """nDCG@10 by held-out query, before and after, and what shows a collapse."""
+def _model(pairs: PairSet, recipe: TrainingRecipe) -> str:
+    """What the recipe asks for; where it leaves the choice, what so many judgments can teach."""
+    if recipe.model != "auto":
+        return recipe.model
+    few = len(pairs) < FEW_PAIRS or len(pairs.by_query()) < MIN_QUERIES
+    return "head" if few else "combination"
 
-    current: dict[str, float]
-    candidate: dict[str, float]
-    scores: list[list[float]]
-    trivial: dict[str, list[list[float]]]
 
-    def __add__(self, other: _Evidence) -> _Evidence:
-        trivial = {name: [*self.trivial.get(name, []), *found] for name, found in other.trivial.items()}
-        return _Evidence(
-            self.current | other.current, self.candidate | other.candidate, self.scores + other.scores, trivial
+def _make(
+    model: str,
+    pairs: PairSet,
+    more: Sequence[PairSet],
+    recipe: TrainingRecipe,
+    work: Path,
+    report: Report,
+    note: Note,
+) -> Candidate:
+    if model == "head":
+        return HeadRoute(recipe, work, note).make(pairs)
+    from aisle.training.relevance.encoder_route import EncoderRoute
+
+    return EncoderRoute(recipe, more, work, report, note).make(pairs, model == "combination")
+
+
+def check_orders(model: Reranker, wanted: Sequence[tuple[str, str, str]]) -> list[MustPass]:
+    """Each pair of texts whose order is beyond dispute, with the model's scores."""
+    found = []
+    for query, better, worse in wanted:
+        high, low = model.score(query, [Product("better", better), Product("worse", worse)])
+        found.append(MustPass(query, better, worse, float(high), float(low)))
+    return found
+
+
+def _refuse_without_torch() -> None:
+    try:
+        import torch  # noqa: F401  told now, before anything is read
+    except ImportError:
+        raise OptionalDependencyError("torch", "train", "training an encoder") from None
+
+
+def _refuse_few(pairs: PairSet) -> None:
+    queries = len(pairs.by_query())
+    if queries < MIN_QUERIES:
+        raise JudgmentError(
+            f"judgments of {queries} queries",
+            allowed=f"{MIN_QUERIES} or more to train an encoder",
+            fix="judge more queries, or fit a task head: --set model=head",
         )
-
-
-class _Run:
-    """One training with everything that its steps share."""
-
-    def __init__(self, recipe: TrainingRecipe, more: Sequence[PairSet], work: Path, report: Report, note: Note) -> None:
-        from aisle.encoders.weights import read_weights
-
-        self.recipe, self.more, self.work, self.report, self.note = recipe, more, work, report, note
-        self.base = base_folder(recipe.base)
-        self.weights = read_weights(self.base)
-        self.before = OnnxEncoder(self.base)
-
-    def in_turns(self, pairs: PairSet) -> _Evidence:
-        """Every query held out once (cross-validation by query), each time by a model that never saw it."""
-        found = _Evidence({}, {}, [], {})
-        for number, fold in enumerate(folds(pairs.judgments(), FOLDS, self.recipe.seed)):
-            asked = set(fold.test.queries)
-            held = pairs.subset([row for row, pair in enumerate(pairs) if pair.query_id in asked])
-            rest = pairs.subset([row for row, pair in enumerate(pairs) if pair.query_id not in asked])
-            if not len(held):
-                continue
-            self.note(f"fold {number + 1} of {FOLDS}: {len(held.by_query())} queries held out")
-            other = self.recipe.seed + 1  # the folds were drawn by the seed: what is left has none of its first draws
-            divided = shares(rest, self.recipe.validation, 0.0, other)
-            model, _ = self.fit(replace(divided, held_out=held), f"fold{number + 1}")
-            part = self.write(model, self.work / f"fold{number + 1}" / "folder")
-            found += self.compare(held, OnnxEncoder(part))
-        return found
-
-    def fit(self, divided: Shares, name: str) -> tuple[Any, Outcome]:
-        """Train on one division of the queries."""
-        from aisle.training.relevance.fit import Fit
-        from aisle.training.relevance.model import TunedEncoder
-
-        model = TunedEncoder(self.weights, self.recipe.fit.dropout)
-        folder = self.work / name
-        folder.mkdir(exist_ok=True)
-        run = Fit(model, self._lesson(divided), self.recipe.fit, folder)
-        done = run.resume()
-        if done:
-            self.note(f"going on after step {done:,}")
-        return model, run.run(self.report)
-
-    def _lesson(self, divided: Shares) -> Lesson:
-        kept = [without_queries_of(found, divided.validation, divided.held_out) for found in self.more]
-        tokenizer = self.before.tokenizer(self.recipe.fit.max_tokens)
-        return lesson([divided.train, *kept], divided.validation, self.recipe.description, tokenizer.ids)
-
-    def write(self, model: Any, folder: Path) -> Path:
-        """The folder of the encoder, without what a finished model says of itself."""
-        from aisle.encoders.export import write_encoder
-
-        old = self.weights.manifest.details
-        details = {name: old[name] for name in ("han_offset", "scripts", "licence") if name in old}
-        write_encoder(model.weights(), self.weights.shape, self.weights.tokenizers, folder, details, self.weights.words)
-        return folder
-
-    def compare(self, held: PairSet, after: OnnxEncoder) -> _Evidence:
-        """Both encoders, as they would be served, on queries that neither learnt from."""
-        if not len(held):
-            raise JudgmentError("no query is left to judge by", fix="judge more queries")
-        groups, levels = held.by_query(), held.levels()
-        scores = cosines(after.encode, held, self.recipe.description)
-        now = cosines(self.before.encode, held, self.recipe.description)
-        length = np.array([len(pair_text(pair, self.recipe.description)) for pair in held], np.float64)
-        current, candidate = pool_ndcg(groups, levels, now), pool_ndcg(groups, levels, scores)
-        rows = [groups[query] for query in candidate]
-        trivial = {"length of the text": length}  # not the place in the file: some are sorted by grade
-        return _Evidence(
-            current,
-            candidate,
-            [scores[row].tolist() for row in rows],
-            {name: [values[row].tolist() for row in rows] for name, values in trivial.items()},
-        )
-
-    def slowdown(self, after: OnnxEncoder, pairs: PairSet) -> float:
-        """Median time of one query after training over that before, measured in turns."""
-        asked = list(dict.fromkeys(pair.query for pair in pairs))[:_TIMED]
-        times: dict[str, list[float]] = {"before": [], "after": []}
-        for query in asked:
-            for name, encoder in (("before", self.before), ("after", after)):
-                start = time.perf_counter()
-                encoder.encode([query], "query")
-                times[name].append(time.perf_counter() - start)
-        return float(np.median(times["after"]) / np.median(times["before"]))
-
-
-def base_folder(spec: str) -> Path:
-    """The folder of the encoder that training begins with.
-
-    Raises:
-        ArtifactError: It is neither "embedded" nor a folder of an Aisle encoder.
-    """
-    if spec == EMBEDDED:
-        from aisle.encoders.embedded import FOLDER
-
-        return FOLDER
-    folder = Path(spec).expanduser()
-    if not (folder / MANIFEST).is_file():
-        raise ArtifactError(
-            f"base {spec!r} is no Aisle encoder",
-            allowed="'embedded', or a folder made by aisle train, scripts/train_encoder.py or scripts/export_minilm.py",
-            fix="check the path",
-        )
-    return folder
-
-
-def check_orders(encoder: OnnxEncoder, wanted: Sequence[tuple[str, str, str]]) -> list[MustPass]:
-    """Each pair of texts whose order is beyond dispute, with the encoder's scores."""
-    if not wanted:
-        return []
-    queries, better, worse = zip(*wanted, strict=True)
-    asked = encoder.encode(queries, "query")
-    scores = [(asked * encoder.encode(texts, "product")).sum(1) for texts in (better, worse)]
-    return [
-        MustPass(query, good, bad, float(high), float(low))
-        for (query, good, bad), high, low in zip(wanted, *scores, strict=True)
-    ]
 
 
 def _refuse_foreign(out: Path) -> None:
     """An empty folder and an older model may be replaced; an index, or anything else, never is."""
+    kinds = (onnx.KIND, head.KIND)
     if (out / MANIFEST).is_file():
-        read_manifest(out, KIND, FORMAT)
+        kind = read_kind(out)
+        if kind not in kinds:
+            raise ArtifactError(
+                f"{str(out)!r} is of kind {kind!r}", allowed=f"a folder of kind {' or '.join(kinds)}, or a new one"
+            )
     elif out.exists() and not (out.is_dir() and not any(out.iterdir())):
         raise ArtifactError(
             f"{str(out)!r} exists and is no model", fix="name a folder that does not exist yet, or an older model"
@@ -305,10 +201,11 @@ def _workplace(out: Path, data: str, recipe: TrainingRecipe, resume: bool) -> Pa
     return work
 
 
-def _finish(part: Path, trained: Trained, recipe: TrainingRecipe, data: str, sets: Sequence[PairSet]) -> None:
+def _finish(trained: Trained, recipe: TrainingRecipe, data: str, sets: Sequence[PairSet]) -> None:
     """Recipe, metrics and card into the folder; its manifest, with all of it, last."""
     import tomli_w
 
+    part = trained.candidate.folder
     sources = [{"file": found.source, "pairs": len(found), "queries": len(found.by_query())} for found in sets]
     metrics = trained.to_dict() | {"data": sources}
     write_text(part / "recipe.toml", tomli_w.dumps(recipe.to_dict()))
@@ -317,7 +214,7 @@ def _finish(part: Path, trained: Trained, recipe: TrainingRecipe, data: str, set
     manifest = json.loads((part / MANIFEST).read_text(encoding="utf-8"))
     manifest["details"] |= {
         "name": trained.folder.name,
-        "architecture": "encoder",
+        "architecture": trained.candidate.architecture,
         "recipe": recipe.to_dict(),
         "data_sha256": data,
         "promoted": trained.verdict.promoted,

@@ -12,15 +12,21 @@ if TYPE_CHECKING:
     from aisle.training.relevance.recipe import TrainingRecipe
 
 
+_WHAT = {
+    "encoder": "A sentence encoder for product search",
+    "combination": "A sentence encoder for product search with the words' signals beside it",
+    "head": "A task head for product search over the vectors of an encoder",
+}
+
+
 def card(trained: Trained, recipe: TrainingRecipe, sources: Sequence[Mapping[str, Any]], data: str) -> str:
     """Markdown for people; the same facts for machines are in ``metrics.json`` and ``manifest.json``."""
-    outcome = trained.outcome
-    epochs = ", ".join(f"{value:.4f}" for value in outcome.epochs)
+    candidate = trained.candidate
     read = "title and description" if recipe.description else "title"
     lines = [
         f"# {trained.folder.name}",
         "",
-        f"A sentence encoder for product search, trained by `aisle train` from `{recipe.base}` on judged pairs.",
+        f"{_WHAT[candidate.architecture]}, trained by `aisle train` from `{recipe.base}` on judged pairs.",
         "",
         "## Verdict",
         "",
@@ -34,12 +40,11 @@ def card(trained: Trained, recipe: TrainingRecipe, sources: Sequence[Mapping[str
         "",
         *(f"- {found['file']}: {found['pairs']:,} pairs, {found['queries']:,} queries" for found in sources),
         f"- read: {read}; SHA-256 of all pairs: {data}",
-        f"- queries: {', '.join(f'{count:,} {name}' for name, count in trained.queries.items())}",
+        f"- queries: {', '.join(f'{count:,} {name}' for name, count in candidate.queries.items())}",
         "",
         "## Training",
         "",
-        f"- validation nDCG@10: {outcome.before:.4f} before; by epoch {epochs}; {outcome.after:.4f} kept"
-        f" (epoch {outcome.best}, {outcome.mixture:.2f} of the way from the first weights)",
+        *(f"- {line}" for line in told(candidate.training)),
         f"- {trained.seconds:.0f} seconds; every setting: recipe.toml",
         "",
         "## Limits",
@@ -48,3 +53,19 @@ def card(trained: Trained, recipe: TrainingRecipe, sources: Sequence[Mapping[str
         " `aisle evaluate` before using it.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def told(training: Mapping[str, Any]) -> list[str]:
+    """How a training went, in words."""
+    lines = []
+    if "validation" in training and any(training["validation"]["epochs"]):
+        found = training["validation"]
+        epochs = ", ".join(f"{value:.4f}" for value in found["epochs"])
+        lines.append(
+            f"validation nDCG@10: {found['before']:.4f} before; by epoch {epochs}; {found['after']:.4f} kept (epoch "
+            f"{found['best']}, {found['mixture']:.2f} of the way from the first weights)"
+        )
+    if "weights" in training:
+        weights = ", ".join(f"{name} {value:.3f}" for name, value in training["weights"].items())
+        lines.append(f"weights of the signals: {weights}")
+    return lines

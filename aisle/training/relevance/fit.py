@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from aisle.evaluate.pools import mean_ndcg
+from aisle.training.relevance.candidate import Report
 from aisle.training.relevance.data import Lesson
 from aisle.training.relevance.lists import Chunk, epoch
 from aisle.training.relevance.losses import cosent, in_batch, listwise, pairwise, pointwise
@@ -27,8 +28,6 @@ from aisle.training.relevance.recipe import FitSettings
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
 _LOSSES = {"listwise": listwise, "pairwise": pairwise, "cosent": cosent}
-Report = Callable[[int, int, Mapping[str, float]], None]
-"""``report(step, steps, losses and, at the end of an epoch, validation nDCG@10)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +63,8 @@ class Fit:
         self._epoch_steps = len(self._batches(0))
         self._steps = self._epoch_steps * settings.epochs
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
+        self._telling = any(len(set(levels)) > 1 for levels in task.validation.levels)
+        self._choosing = settings.choose and self._telling
         self._done = 0
         self._scores: list[float] = []
         self._best: dict[str, Tensor] = {}
@@ -107,11 +108,14 @@ class Fit:
         part.replace(self.folder / CHECKPOINT)
 
     def run(self, report: Report) -> Outcome:
-        """Train until the epochs are over or validation stops getting better, and keep the best mixture."""
+        """Train until the epochs are over; or, where validation is to choose, until it stops getting better.
+
+        In the latter case the best epoch is kept, mixed with the first weights if that is better still.
+        """
         settings = self.settings
         if not self._scores:
             self._scores.append(self.validate())
-            self._best = {name: value.clone() for name, value in self._first.items()}
+            self._best = {name: value.clone() for name, value in self._first.items()} if self._choosing else {}
         drawn, batches = -1, list[list[Chunk]]()
         while self._done < self._steps and not self._stopped():
             number, at = divmod(self._done, self._epoch_steps)
@@ -122,7 +126,9 @@ class Fit:
             self._done += 1
             ended = self._done % self._epoch_steps == 0
             if ended:
-                losses["validation"] = self._end_epoch()
+                score = self._end_epoch()
+                if self._telling:
+                    losses["validation"] = score
                 self._save()
                 with (self.folder / LOG).open("a", encoding="utf-8") as log:
                     rounded = {name: round(value, 5) for name, value in losses.items()}
@@ -130,11 +136,11 @@ class Fit:
             elif self._done % settings.save_every == 0:
                 self._save()
             report(self._done, self._steps, losses)
-        return self._keep_best_mixture()
+        return self._keep_best_mixture() if self._choosing else self._keep_last()
 
     def _stopped(self) -> bool:
         epochs = self._scores[1:]
-        if self._done % self._epoch_steps or len(epochs) < self.settings.patience:
+        if not self._choosing or self._done % self._epoch_steps or len(epochs) < self.settings.patience:
             return False
         return max(epochs[-self.settings.patience :]) <= max(self._scores[: -self.settings.patience])
 
@@ -142,7 +148,7 @@ class Fit:
         held = {name: value.detach().clone() for name, value in self.model.trained().items()}
         self._use(self._mean or held)
         score = self.validate()
-        if score > max(self._scores):
+        if self._choosing and score > max(self._scores):
             self._best = {name: value.detach().clone() for name, value in self.model.trained().items()}
         self._scores.append(score)
         self._use(held)
@@ -152,6 +158,11 @@ class Fit:
         with torch.no_grad():
             for name, value in self.model.trained().items():
                 value.copy_(weights[name])
+
+    def _keep_last(self) -> Outcome:
+        if self._mean:
+            self._use(self._mean)
+        return Outcome(self._scores[0], tuple(self._scores[1:]), len(self._scores) - 1, 1.0, self._scores[-1])
 
     def _keep_best_mixture(self) -> Outcome:
         """Between the first weights and the best ones (Wortsman et al. 2022, "Robust fine-tuning")."""
@@ -169,9 +180,9 @@ class Fit:
         return Outcome(self._scores[0], tuple(self._scores[1:]), place, best, after)
 
     def validate(self) -> float:
-        """Mean nDCG@10 within the judged lists of validation; 0 where there are none."""
+        """Mean nDCG@10 within the judged lists of validation; 0 where none has texts of different levels."""
         task = self.task
-        if not task.validation.texts:
+        if not self._telling:
             return 0.0
         wanted = sorted({text for row in task.validation.texts for text in row})
         place = {text: at for at, text in enumerate(wanted)}

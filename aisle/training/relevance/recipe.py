@@ -42,14 +42,16 @@ class FitSettings:
         adversarial: Size of the weights' perturbation as a share of their length; 0 leaves it out.
         average: Decay of the moving average of weights; 0 leaves it out.
         mixtures: Shares of the trained weights, beside the first ones, that are tried on validation at the end.
-        patience: Epochs without a better validation before it ends.
+        choose: Whether validation chooses the epoch and the mixture; else the last weights are kept. A few dozen
+            queries choose badly (docs/training.md).
+        patience: Epochs without a better validation before it ends, where that chooses.
         max_tokens: A text is cut at so many tokens.
         save_every: Steps between checkpoints within an epoch.
         seed: The same seed gives the same weights on one machine.
         threads: Of PyTorch.
     """
 
-    epochs: int = Field(default=4, ge=1, le=1000)
+    epochs: int = Field(default=2, ge=1, le=1000)
     queries: int = Field(default=16, ge=1, le=4096)
     per_query: int = Field(default=8, ge=2, le=1024)
     rate: float = Field(default=5e-5, gt=0, le=1)
@@ -57,14 +59,15 @@ class FitSettings:
     decay: _Weight = 0.01
     warm_up: _Share = 0.1
     dropout: _Share = 0.0
-    loss: Literal["listwise", "pairwise", "pointwise", "cosent"] = "pairwise"
-    in_batch: _Weight = 0.3
+    loss: Literal["listwise", "pairwise", "pointwise", "cosent"] = "listwise"
+    in_batch: _Weight = 1.0
     positive: _Share = 0.5
     scale: float = Field(default=20.0, gt=0, le=1000)
     keep: _Weight = 0.0
     adversarial: _Share = 0.0
     average: _Share = 0.0
     mixtures: tuple[_Share, ...] = (0.25, 0.5, 0.75)
+    choose: bool = False
     patience: int = Field(default=2, ge=1)
     max_tokens: int = Field(default=64, ge=8, le=512)
     save_every: int = Field(default=200, ge=1)
@@ -78,22 +81,29 @@ class TrainingRecipe:
 
     Attributes:
         name: Of the recipe.
+        model: What is made: a "head" over frozen vectors, an "encoder", a "combination" of an encoder with the words'
+            signals, or, by the number of judgments, whichever of the first and the last suits ("auto").
         base: The encoder that training begins with: "embedded" or an encoder folder.
         description: Whether the description is read beside the title.
         validation: Share of the queries that say when to stop.
         held_out: Share of the queries that the gate judges by; never trained or tuned on.
         seed: Of the split.
+        more_epochs: Passes over further judgments, before those of the shop.
         max_latency_ratio: How many times as long one query may take as before.
+        max_rerank_ms: How long a combination may take to re-rank 50 texts.
         fit: How the encoder is trained.
     """
 
-    name: str = "encoder"
+    name: str = "default"
+    model: Literal["auto", "head", "encoder", "combination"] = "auto"
     base: str = "embedded"
     description: bool = False
     validation: float = Field(default=0.1, gt=0, lt=0.5)
     held_out: float = Field(default=0.2, gt=0, lt=0.8)
     seed: int = 0
     max_latency_ratio: float = Field(default=MAX_LATENCY_RATIO, gt=0)
+    max_rerank_ms: float = Field(default=500, gt=0)
+    more_epochs: int = Field(default=1, ge=1, le=1000)
     fit: FitSettings = Field(default_factory=FitSettings)
 
     @classmethod
@@ -113,7 +123,12 @@ class TrainingRecipe:
 
 
 _ADAPTER = TypeAdapter(TrainingRecipe)
-RECIPES: Mapping[str, Mapping[str, Any]] = {"encoder": {}}
+RECIPES: Mapping[str, Mapping[str, Any]] = {
+    "default": {},
+    "head": {"name": "head", "model": "head"},
+    "encoder": {"name": "encoder", "model": "encoder"},
+    "combination": {"name": "combination", "model": "combination"},
+}
 """The packaged recipes by name: what differs from the defaults."""
 
 

@@ -1,0 +1,51 @@
+"""What the gate is shown: each held-out query's nDCG@10 before and after, and what would give away a collapse.
+
+Knows pairs and scores; no models, no PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from aisle.evaluate.pools import pool_ndcg
+from aisle.judgments.pairs import PairSet, pair_text
+from aisle.types import Array
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """nDCG@10 of every held-out query with texts of different levels, for both rankings.
+
+    Attributes:
+        current: By query, for the ranking in use.
+        candidate: By query, for the model, which learnt nothing from that query.
+        scores: The candidate's, one list per query.
+        trivial: Features that no model should merely repeat, in the shape of ``scores``.
+    """
+
+    current: Mapping[str, float]
+    candidate: Mapping[str, float]
+    scores: Sequence[Sequence[float]]
+    trivial: Mapping[str, Sequence[Sequence[float]]]
+
+
+def evidence(held: PairSet, current: Array, candidate: Array, description: bool) -> Evidence:
+    """Compare two scores ``(n,)`` of the held-out pairs."""
+    groups, levels = held.by_query(), held.levels()
+    # Not the place in the file as a second feature: some files are sorted by grade.
+    length = np.array([len(pair_text(pair, description)) for pair in held], np.float64)
+    after = pool_ndcg(groups, levels, candidate)
+    rows = [groups[query] for query in after]
+    return Evidence(
+        pool_ndcg(groups, levels, current),
+        after,
+        [candidate[row].tolist() for row in rows],
+        {"length of the text": [length[row].tolist() for row in rows]},
+    )
+
+
+NONE = Evidence({}, {}, [], {"length of the text": []})
+"""With too few queries to hold any out."""

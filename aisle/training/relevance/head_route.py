@@ -1,0 +1,86 @@
+"""Fitting the task head to few judged pairs: frozen vectors, seconds, no PyTorch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.config import RenderSettings
+from aisle.encoders.load import load_encoder
+from aisle.judgments.pairs import PairSet, pair_text
+from aisle.judgments.split import folds
+from aisle.rerankers.head import ARCHITECTURE, TaskHead, wording, write_head
+from aisle.training.head import HeadSettings, fit_head
+from aisle.training.relevance.candidate import Candidate, Note
+from aisle.training.relevance.data import MIN_QUERIES
+from aisle.training.relevance.evidence import NONE, evidence
+from aisle.training.relevance.recipe import TrainingRecipe
+from aisle.types import Array
+
+FOLDS = 5
+_TOKENS = 256
+
+
+class HeadRoute:
+    """One fit with everything that its steps share.
+
+    Args:
+        recipe: How; its base may be any encoder.
+        work: A folder to write in.
+        note: Told, in words, of what is happening.
+
+    Raises:
+        ArtifactError: The recipe's base is no encoder.
+    """
+
+    def __init__(self, recipe: TrainingRecipe, work: Path, note: Note) -> None:
+        self.recipe, self.work, self.note = recipe, work, note
+        self.encoder = load_encoder(recipe.base)
+
+    def make(self, pairs: PairSet) -> Candidate:
+        """Fit, and gather what the gate needs: each query is held out once, where there are enough of them."""
+        self.note(f"encoding {len(pairs):,} pairs")
+        queries, texts, words = self._features(pairs)
+        cosine = np.einsum("ij,ij->i", queries, texts)
+        count = len(pairs.by_query())
+        found = NONE
+        if count >= MIN_QUERIES:
+            scores = np.zeros(len(pairs), np.float32)
+            for fold in folds(pairs.judgments(), FOLDS, self.recipe.seed):
+                asked = set(fold.test.queries)
+                held = np.array([pair.query_id in asked for pair in pairs])
+                head = self._fit(pairs, np.flatnonzero(~held), queries, texts, words)
+                scores[held] = head.score(queries[held], texts[held], words[held])
+            found = evidence(pairs, cosine, scores, self.recipe.description)
+        else:
+            self.note(f"{count} queries are too few to hold any out: nothing can show whether the model is better")
+        head = self._fit(pairs, np.arange(len(pairs)), queries, texts, words)
+        folder = self.work / "folder"
+        fields = ("title", "description") if self.recipe.description else ("title",)
+        render = RenderSettings(fields, _TOKENS)
+        write_head(folder, head, self.recipe.base, self.encoder, render, {"description": self.recipe.description})
+        training: dict[str, Any] = {"weights": {"cosine": 1.0, "wording": head.wording, "centred": head.centred}}
+        counts = {"all": count, "held out": count if found is not NONE else 0}
+        return Candidate(folder, ARCHITECTURE, found, queries=counts, training=training)
+
+    def _fit(self, pairs: PairSet, rows: NDArray[np.int64], queries: Array, texts: Array, words: Array) -> TaskHead:
+        levels = pairs.levels()[rows].astype(np.float32)
+        groups = [pairs[row].query_id for row in rows]
+        return fit_head(queries[rows], texts[rows], levels, groups, HeadSettings(), self.recipe.seed, words[rows])
+
+    def _features(self, pairs: PairSet) -> tuple[Array, Array, Array]:
+        """Vectors of each pair's query and text, ``(n, dim)`` each, and its wording ``(n,)``."""
+        asked = list(dict.fromkeys(pair.query for pair in pairs))
+        read = [pair_text(pair, self.recipe.description) for pair in pairs]
+        distinct = list(dict.fromkeys(read))
+        query_rows = {text: row for row, text in enumerate(asked)}
+        text_rows = {text: row for row, text in enumerate(distinct)}
+        queries = self.encoder.encode(asked, "query")[[query_rows[pair.query] for pair in pairs]]
+        texts = self.encoder.encode(distinct, "product")[[text_rows[text] for text in read]]
+        words = np.zeros(len(pairs), np.float32)
+        for rows in pairs.by_query().values():
+            words[rows] = wording(pairs[rows[0]].query, [read[row] for row in rows])
+        return queries, texts, words
