@@ -103,7 +103,7 @@ class TrainingRecipe:
     seed: int = 0
     max_latency_ratio: float = Field(default=MAX_LATENCY_RATIO, gt=0)
     max_rerank_ms: float = Field(default=500, gt=0)
-    more_epochs: int = Field(default=1, ge=1, le=1000)
+    more_epochs: int = Field(default=2, ge=1, le=1000)
     fit: FitSettings = Field(default_factory=FitSettings)
 
     @classmethod
