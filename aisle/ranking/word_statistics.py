@@ -10,24 +10,11 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
+from aisle.ranking.pool_bm25 import Segmenter
 from aisle.types import Array
-
-
-class Segmenter(Protocol):
-    """Text to tokens; the module ``aisle.indexes.segment`` is one."""
-
-    def product_tokens(self, text: str) -> list[str]:
-        """What a text is found by, with repetitions."""
-        ...
-
-    def query_tokens(self, text: str) -> list[str]:
-        """The distinct words of a query."""
-        ...
-
 
 K1, B = 1.2, 0.75
 

@@ -12,18 +12,20 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from aisle.encoders.cosines import Encode
 from aisle.encoders.cosines import cosines as texts_cosines
 from aisle.errors import JudgmentError
 from aisle.judgments.pairs import PairSet, pair_text
-from aisle.judgments.split import query_key, split
+from aisle.judgments.split import folds, query_key, split
 from aisle.training.relevance.lists import Lists, lists_of
 
 if TYPE_CHECKING:
     from aisle.types import Array
 
 Ids = list[int]
+FOLDS = 5
 MIN_QUERIES = 20
 """Fewer leave a fold, or what says when to stop, empty."""
 
@@ -69,6 +71,13 @@ def shares(pairs: PairSet, validation: float, held_out: float, seed: int) -> Sha
             fix="judge more queries",
         )
     return Shares(sets["train"], sets["validation"], sets["held_out"])
+
+
+def turns(pairs: PairSet, seed: int) -> list[NDArray[np.bool_]]:
+    """Which rows are held out in each turn of a cross-validation by query; every row is in one of at most `FOLDS`."""
+    held = [set(fold.test.queries) for fold in folds(pairs.judgments(), FOLDS, seed)]
+    masks = [np.array([pair.query_id in asked for pair in pairs]) for asked in held]
+    return [mask for mask in masks if mask.any()]
 
 
 def without_queries_of(more: PairSet, *others: PairSet) -> PairSet:

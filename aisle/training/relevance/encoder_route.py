@@ -6,6 +6,7 @@ round of trainings, with many a share of them is.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -22,8 +23,8 @@ from aisle.encoders.load import EMBEDDED
 from aisle.encoders.onnx import OnnxEncoder
 from aisle.encoders.weights import read_weights
 from aisle.errors import ArtifactError
+from aisle.indexes import segment
 from aisle.judgments.pairs import PairSet, pair_text
-from aisle.judgments.split import folds
 from aisle.ranking.word_statistics import WordStatistics
 from aisle.rerankers.combination import (
     ARCHITECTURE,
@@ -39,7 +40,7 @@ from aisle.rerankers.head import FORMAT, KIND
 from aisle.training.combine import fit_weights
 from aisle.training.gate import Check
 from aisle.training.relevance.candidate import Candidate, Note, Report
-from aisle.training.relevance.data import cosines, lesson, shares, without_queries_of
+from aisle.training.relevance.data import FOLDS, cosines, lesson, shares, turns, without_queries_of
 from aisle.training.relevance.evidence import evidence
 from aisle.training.relevance.fit import Fit, Outcome
 from aisle.training.relevance.model import TunedEncoder
@@ -48,7 +49,6 @@ from aisle.types import Array, Product
 
 FEW_QUERIES = 400
 """Below so many queries a share of them proves nothing: every query is held out once instead."""
-FOLDS = 5
 _TIMED = 200
 RERANKED = 50
 """Texts whose re-ranking is timed: as many as a search re-ranks."""
@@ -99,7 +99,7 @@ class EncoderRoute:
         self._learn_from_more(pairs)
         few = len(pairs.by_query()) < FEW_QUERIES
         scored, outcome, part = self._in_turns(pairs) if few else self._by_share(pairs)
-        statistics = WordStatistics.of([pair_text(pair, self.recipe.description) for pair in pairs], _segment())
+        statistics = WordStatistics.of([pair_text(pair, self.recipe.description) for pair in pairs], segment)
         scores, weights = self._combined(scored, statistics) if combine else (scored.cosine, None)
         held = scored.pairs.subset(np.flatnonzero(scored.judged).tolist())
         now = cosines(self.before.encode, held, self.recipe.description)
@@ -137,13 +137,8 @@ class EncoderRoute:
         """Every query held out once (cross-validation by query), and a last training on all of them."""
         cosine = np.zeros(len(pairs), np.float32)
         turn = np.zeros(len(pairs), np.int64)
-        for number, fold in enumerate(folds(pairs.judgments(), FOLDS, self.recipe.seed)):
-            asked = set(fold.test.queries)
-            rows = [row for row, pair in enumerate(pairs) if pair.query_id in asked]
-            if not rows:
-                continue
-            held = pairs.subset(rows)
-            rest = pairs.subset([row for row, pair in enumerate(pairs) if pair.query_id not in asked])
+        for number, rows in enumerate(turns(pairs, self.recipe.seed)):
+            held, rest = (pairs.subset(np.flatnonzero(part).tolist()) for part in (rows, ~rows))
             self.note(f"training {number + 1} of {FOLDS + 1}: {len(held.by_query())} queries held out")
             _, part = self._train_on(rest, f"turn{number + 1}")
             cosine[rows] = cosines(OnnxEncoder(part).encode, held, self.recipe.description)
@@ -221,7 +216,7 @@ class EncoderRoute:
         folder.mkdir(exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
         if (folder / ENCODER).exists():  # a run that was stopped here
-            _remove(folder / ENCODER)
+            shutil.rmtree(folder / ENCODER)
         part.rename(folder / ENCODER)
         combination = Combination(weights, statistics, self.recipe.description)
         combination.save(folder / FILE)
@@ -284,15 +279,3 @@ def _groups(pairs: PairSet, chosen: NDArray[np.bool_]) -> list[list[int]]:
     """For each query its places among the chosen rows."""
     place = np.cumsum(chosen) - 1
     return [[int(place[row]) for row in rows if chosen[row]] for rows in pairs.by_query().values()]
-
-
-def _segment() -> Any:
-    from aisle.indexes import segment
-
-    return segment
-
-
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder)

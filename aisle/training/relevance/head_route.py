@@ -11,16 +11,14 @@ from numpy.typing import NDArray
 from aisle.config import RenderSettings
 from aisle.encoders.load import load_encoder
 from aisle.judgments.pairs import PairSet, pair_text
-from aisle.judgments.split import folds
 from aisle.rerankers.head import ARCHITECTURE, TaskHead, wording, write_head
 from aisle.training.head import HeadSettings, fit_head
 from aisle.training.relevance.candidate import Candidate, Note
-from aisle.training.relevance.data import MIN_QUERIES
+from aisle.training.relevance.data import MIN_QUERIES, turns
 from aisle.training.relevance.evidence import NONE, evidence
 from aisle.training.relevance.recipe import TrainingRecipe
 from aisle.types import Array
 
-FOLDS = 5
 _TOKENS = 256
 
 
@@ -49,9 +47,7 @@ class HeadRoute:
         found = NONE
         if count >= MIN_QUERIES:
             scores = np.zeros(len(pairs), np.float32)
-            for fold in folds(pairs.judgments(), FOLDS, self.recipe.seed):
-                asked = set(fold.test.queries)
-                held = np.array([pair.query_id in asked for pair in pairs])
+            for held in turns(pairs, self.recipe.seed):
                 head = self._fit(pairs, np.flatnonzero(~held), queries, texts, words)
                 scores[held] = head.score(queries[held], texts[held], words[held])
             found = evidence(pairs, cosine, scores, self.recipe.description)
