@@ -18,6 +18,7 @@ LAYERS = {
     "catalogue": 2,
     "judgments": 2,
     "evaluate": 2,
+    "query": 2,
     "encoders": 3,
     "rerankers": 3.5,  # some are encoders with a head
     "indexes": 3,
