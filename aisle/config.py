@@ -83,6 +83,9 @@ class SearchSettings:
     scores are spread. ``depth`` candidates of each stage are fused; pages down to that depth fit together, so it is
     larger than quality alone would need. ``weights`` are those of the stages.
 
+    A re-ranker reads the first ``rerank_depth`` products; with ``rerank_slack`` above 0 it ends before them where none
+    below is expected on the page, by so many standard deviations (docs/ranking.md).
+
     ``pinyin`` puts the catalogue's Chinese words where a query has their sound. Other names of what is asked count
     ``expansion_weight`` beside it where the packaged lexicon knows them, ``synonym_weight`` where the file ``synonyms``
     does (found beside the recipe, kept in the index); 0 leaves them out (docs/languages.md).
@@ -94,6 +97,7 @@ class SearchSettings:
     weights: dict[str, _Weight] = Field(default_factory=lambda: {"bm25": 0.35, "dense:text": 0.65})
     identifiers: bool = True
     rerank_depth: int = Field(default=50, ge=1)
+    rerank_slack: float = Field(default=0.0, ge=0, allow_inf_nan=False)
     pinyin: bool = True
     expansion_weight: float = Field(default=0.25, ge=0, le=1)
     synonyms: str = ""

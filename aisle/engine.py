@@ -6,7 +6,6 @@ Building lives in `aisle.build`; this file only opens and searches. It knows no 
 from __future__ import annotations
 
 import shutil
-import time
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +24,12 @@ from aisle.language.normalise import normalise
 from aisle.language.script import ReadsScripts, readable, scripts_of
 from aisle.language.synonyms import Synonyms
 from aisle.language.understand import Understanding, Understood, told
-from aisle.ranking.fusion import Scored, fuse, lift, reorder
+from aisle.ranking.cascade import rerank
+from aisle.ranking.clock import Clock
+from aisle.ranking.fusion import Scored, fuse, lift
 from aisle.ranking.identifiers import identifier_keys
 from aisle.ranking.sorting import order_by
+from aisle.rerankers.cached import CachedReranker
 from aisle.types import MODES, Array, Encoder, Hit, Index, Mode, Product, Progress, Ranking, Reranker, SearchRequest
 
 TEXT = "text"
@@ -60,7 +62,7 @@ class SearchEngine:
         self.index = index
         self.encoder = encoder
         self.recipe = recipe
-        self.reranker = reranker
+        self.reranker = CachedReranker(reranker) if reranker is not None else None
         settings = recipe.search
         self._understanding = Understanding(
             index.words,
@@ -223,7 +225,7 @@ class SearchEngine:
                 f"the index {str(self._folder)!r} was replaced since it was opened",
                 fix="open it again: the new one may be of another encoder or renderer",
             )
-        clock = _Clock(request.deadline_ms)
+        clock = Clock(request.deadline_ms)
         settings = self.recipe.search
         understood = understood or self._understand(request)
         text = understood.text
@@ -259,11 +261,17 @@ class SearchEngine:
         if text:
             clock.lap("fusion")
         if self.reranker is not None and text and not request.sort:
-            if clock.spent:
-                degraded.append(f"rerank: the deadline of {request.deadline_ms:g} ms was spent")
-            else:
-                scored = self._rerank(self.reranker, text, scored)
-                clock.lap("rerank")
+            reranked = rerank(
+                scored,
+                lambda ids: self._reranker_scores(text, ids),
+                settings.rerank_depth,
+                request.offset + request.k,
+                settings.rerank_slack,
+                clock,
+            )
+            scored = reranked.scored
+            degraded += [reranked.left_out] if reranked.left_out else []
+            clock.lap("rerank")
         if text and settings.identifiers:
             scored = lift(scored, "identifier", self._identified(clean))  # after the re-ranker: an exact name wins
             clock.lap("identifier")
@@ -289,13 +297,13 @@ class SearchEngine:
                 ids |= dict.fromkeys(carriers)
         return list(ids)
 
-    def _rerank(self, reranker: Reranker, text: str, scored: list[Scored]) -> list[Scored]:
-        depth = self.recipe.search.rerank_depth
-        products = self._products([item[0] for item in scored[:depth]])
-        there = {product.id for product in products}  # not one that another process has deleted since
-        scores = reranker.score(text, products)
-        head = [item for item in scored[:depth] if item[0] in there]
-        return reorder(head + scored[depth:], "rerank", [float(score) for score in scores])
+    def _reranker_scores(self, text: str, ids: Sequence[str]) -> list[float | None]:
+        """None for a product that another process has deleted since."""
+        assert self.reranker is not None
+        there = self._products(ids)
+        scores = self.reranker.score(text, there)
+        found = {product.id: float(score) for product, score in zip(there, scores, strict=True)}
+        return [found.get(product_id) for product_id in ids]
 
     def _sort(self, request: SearchRequest, scored: list[Scored]) -> list[Scored]:
         by_id = {item[0]: item for item in scored if self._worth_sorting(item)}
@@ -349,25 +357,7 @@ class _Found:
     total: int
     degraded: tuple[str, ...]
     rewrites: tuple[str, ...]
-    clock: _Clock
-
-
-class _Clock:
-    """Times stages against a deadline."""
-
-    def __init__(self, deadline_ms: float | None) -> None:
-        self._start = self._last = time.perf_counter()
-        self._deadline = deadline_ms
-        self.laps: dict[str, float] = {}
-
-    def lap(self, stage: str) -> None:
-        now = time.perf_counter()
-        self.laps[stage] = (now - self._last) * 1000
-        self._last = now
-
-    @property
-    def spent(self) -> bool:
-        return self._deadline is not None and (time.perf_counter() - self._start) * 1000 >= self._deadline
+    clock: Clock
 
 
 def _check(request: SearchRequest) -> None:

@@ -1,12 +1,13 @@
-"""From what the command line names to a re-ranker."""
+"""From what a recipe or the command line names to a re-ranker. Knows which kinds there are, not how they work."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from aisle.artifacts import read_kind, read_manifest
-from aisle.encoders import onnx
+from aisle.artifacts import MANIFEST, read_kind, read_manifest
+from aisle.encoders import embedded, onnx
+from aisle.encoders.load import EMBEDDED
 from aisle.errors import ArtifactError
 from aisle.rerankers import combination, head
 from aisle.rerankers.cosine import CosineReranker
@@ -20,12 +21,39 @@ LOADERS: Mapping[str, Callable[[Path], Reranker]] = {
 """Architecture named in the manifest to the function that loads it."""
 
 
-def load_reranker(folder: Path) -> Reranker:
-    """Load a trained re-ranker; of an encoder, its cosines.
+def load_reranker(spec: str | Path) -> Reranker:
+    """Load the re-ranker that a recipe names.
+
+    ========================================  =============================================
+    ``embedded``                              the cosines of the encoder inside the package
+    a folder with a ``manifest.json``         what `aisle train` made; of an encoder, its cosines
+    another folder                            a Hugging Face cross-encoder
+    any other name                            a cross-encoder of the Hugging Face hub, downloaded
+    ========================================  =============================================
 
     Raises:
-        ArtifactError: There is no such folder, it is no re-ranker, or its architecture is unknown here.
+        ArtifactError: There is no such model, it is no re-ranker, or its architecture is unknown here.
+        OptionalDependencyError: The model needs aisle[train].
     """
+    if spec == EMBEDDED:
+        return CosineReranker(embedded.FOLDER)
+    name, folder = str(spec), Path(spec).expanduser()
+    if (folder / MANIFEST).is_file():
+        return _of_ours(folder)
+    if folder.is_dir() and not (folder / "config.json").is_file():
+        read_manifest(folder, KIND, FORMAT)  # says what is missing
+    if not folder.is_dir() and (not name.strip() or folder.is_absolute() or name.startswith((".", "~"))):
+        raise ArtifactError(
+            f"no such re-ranker: {name!r} is not a folder",
+            allowed=f"{EMBEDDED!r}, a folder that aisle train wrote, or a cross-encoder by folder or hub name",
+            fix="check the path",
+        )
+    from aisle.rerankers.hub import CrossEncoderReranker
+
+    return CrossEncoderReranker(str(folder) if folder.is_dir() else name)
+
+
+def _of_ours(folder: Path) -> Reranker:
     if read_kind(folder) == onnx.KIND:
         return CosineReranker(folder)
     manifest = read_manifest(folder, KIND, FORMAT)

@@ -1,0 +1,87 @@
+"""Re-ranks the first products of a list, in steps: as deep as it pays and as the deadline allows.
+
+Knows lists, scores and a clock; what scores a product is given. Whatever goes wrong, there is an order: products that
+were not re-ranked keep the previous one below those that were, and their parts say why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from aisle.errors import AisleError
+from aisle.ranking.clock import Clock
+from aisle.ranking.early_stop import may_stop
+from aisle.ranking.fusion import Scored, reorder
+from aisle.types import Part
+
+STAGE = "rerank"
+STEP = 10
+"""Products between two looks at the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reranked:
+    """The list in its new order, how many products the re-ranker read, and what was left out and why."""
+
+    scored: list[Scored]
+    read: int
+    left_out: str | None = None
+
+
+def rerank(
+    scored: Sequence[Scored],
+    score: Callable[[Sequence[str]], Sequence[float | None]],
+    depth: int,
+    k: int,
+    slack: float,
+    clock: Clock,
+) -> Reranked:
+    """Order the first ``depth`` products by a re-ranker.
+
+    Args:
+        scored: Best first.
+        score: Product ids to the re-ranker's scores; None for a product that is gone.
+        depth: At most so many are read.
+        k: Places that the page shows; with ``slack`` it may end early (`may_stop`).
+        slack: 0 always reads to the full depth.
+        clock: Once its deadline is spent, or would be by one more step, no more are read.
+    """
+    head = list(scored[:depth])
+    before = [item[1] for item in head]
+    found: list[tuple[Scored, float]] = []
+    after: list[float] = []
+    done, left_out = 0, None
+    slowest = 0.0
+    while done < len(head) and not may_stop(before, after, k, slack):
+        if clock.left_ms <= slowest:
+            left_out = f"the deadline of {clock.deadline_ms:g} ms was spent"
+            break
+        began = clock.left_ms
+        part = head[done : done + STEP]
+        try:
+            scores = score([item[0] for item in part])
+        except Exception as error:
+            reason = error.received if isinstance(error, AisleError) else f"{type(error).__name__}: {error}"
+            left_out = f"it failed: {' '.join(reason.split())[:200]}"
+            break
+        if clock.deadline_ms is not None:
+            slowest = max(slowest, began - clock.left_ms)
+        known = [value for value in scores if value is not None]
+        low = min(known, default=0.0)
+        for item, value in zip(part, scores, strict=True):
+            after.append(low if value is None else value)
+            if value is not None:
+                found.append((item, value))
+        done += len(part)
+    rest = [*head[done:], *scored[depth:]]
+    note = None
+    if left_out is not None:
+        note = f"{STAGE}: {done} of {len(head)} products, {left_out}"
+        told = f"{STAGE} (not read: {left_out})"
+        waiting = len(head) - done
+        rest = [(key, value, parts | {told: Part(0.0, None, 0.0)}) for key, value, parts in rest[:waiting]] + rest[
+            waiting:
+        ]
+    ordered = reorder([item for item, _ in found] + rest, STAGE, [value for _, value in found])
+    return Reranked(ordered, done, note)

@@ -1,0 +1,116 @@
+"""Re-ranking: latency by depth, and what ending early saves and costs. Icecat's catalogue, its 89 judged queries.
+
+    python benchmarks/cascade.py [--model SPEC] [--rounds 3]
+
+Every query is asked by itself in one process, ten warm it up; nothing is remembered between queries. SPEC is a model
+that `aisle search --model` takes; "embedded" is the packaged encoder's cosine of query and title, in 8 bits. Slack is
+`rerank_slack`: the re-ranker stops where no product below is expected among the first 10. nDCG@10 has gain 2^grade-1,
+discount log2(rank+1), over the queries with a relevant product.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from record import record
+
+from aisle.catalogue.clean import clean
+from aisle.config import CatalogueSettings
+from aisle.engine import SearchEngine
+from aisle.evaluate import evaluate
+from aisle.evaluate.statistics import paired_difference
+from aisle.judgments import align, read_judgments
+from aisle.metrics import Metric
+from aisle.rerankers.load import load_reranker
+from aisle.types import Array, Product, SearchRequest
+
+SAMPLE = Path(__file__).parent.parent / "samples" / "icecat"
+NDCG = Metric.parse("nDCG@10")
+DEPTHS, SLACKS = (0, 10, 20, 50, 100), (1.0, 1.5, 2.0, 3.0)
+
+
+class Counting:
+    """Counts what the re-ranker reads."""
+
+    def __init__(self, spec: str) -> None:
+        self.model, self.read = load_reranker(spec), 0
+
+    def score(self, query: str, products: list[Product]) -> Array:
+        self.read += len(products)
+        return self.model.score(query, products)
+
+
+def ask(engine: SearchEngine, queries: dict[str, str], reranker: Counting | None, depth: int, slack: float) -> Any:
+    """The run, milliseconds of every query and how many products were read a query."""
+    search = dataclasses.replace(engine.recipe.search, rerank_depth=max(depth, 1), rerank_slack=slack)
+    run, times = {}, []
+    before = reranker.read if reranker else 0
+    recipe = dataclasses.replace(engine.recipe, search=search)
+    asked = SearchEngine(engine.index, engine.encoder, recipe, reranker if depth else None)
+    for query_id, text in queries.items():
+        ranking = asked.search(SearchRequest(text, k=10))
+        run[query_id] = [(hit.product_id, hit.score) for hit in ranking.hits]
+        times.append(sum(ranking.timings_ms.values()))
+    return run, times, ((reranker.read - before) if reranker else 0) / len(queries)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", default="embedded")
+    parser.add_argument("--rounds", type=int, default=3)
+    given = parser.parse_args()
+    judgments = read_judgments(SAMPLE / "ratings.csv")
+    queries = {judgment.query_id: judgment.query for judgment in judgments}
+    reranker = Counting(given.model)
+    latency, stops = [], []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        clean(SAMPLE / "products.jsonl.gz", CatalogueSettings()) as cleaned,
+        SearchEngine.build(cleaned, Path(folder) / "shop") as engine,
+    ):
+        ask(engine, dict(list(queries.items())[:10]), reranker, 50, 0.0)
+        print("| depth | p50 ms | p95 ms |\n|---|---|---|")
+        for depth in DEPTHS:
+            times = [ms for _ in range(given.rounds) for ms in ask(engine, queries, reranker, depth, 0.0)[1]]
+            p50, p95 = (float(np.percentile(times, share)) for share in (50, 95))
+            latency.append({"depth": depth, "p50_ms": p50, "p95_ms": p95})
+            print(f"| {depth or 'no re-ranker'} | {p50:.0f} | {p95:.0f} |", flush=True)
+        print("| depth | slack | read | unjudged wrong | change | judged only | change, detectable | other top 10 |")
+        print("|---|---|---|---|---|---|---|---|")
+        for depth in (50, 100):
+            full = ask(engine, queries, reranker, depth, 0.0)[0]
+            for slack in (0.0, *SLACKS):
+                run, _, read = ask(engine, queries, reranker, depth, slack)
+                row: dict[str, Any] = {"depth": depth, "slack": slack, "read": read}
+                moved = [[key for key, _ in run[query]] != [key for key, _ in full[query]] for query in queries]
+                row["other_top_10"] = float(np.mean(moved))
+                for treatment in ("wrong", "removed"):
+                    both = [evaluate(align(found, judgments), judgments, [NDCG]) for found in (full, run)]
+                    one, other = (found.values(NDCG, treatment) for found in both)
+                    difference = paired_difference([other[query] - one[query] for query in one])
+                    row[treatment] = {
+                        "mean": float(np.mean(list(other.values()))),
+                        "difference": difference.interval.mean,
+                    }
+                    row[treatment]["detectable"] = difference.detectable
+                stops.append(row)
+                wrong, judged = row["wrong"], row["removed"]
+                print(
+                    f"| {depth} | {slack or 'none'} | {read:.0f} | {wrong['mean']:.3f} | {wrong['difference']:+.4f} "
+                    f"| {judged['mean']:.3f} | {judged['difference']:+.4f}, {judged['detectable'] or 0:.4f} "
+                    f"| {row['other_top_10']:.0%} |",
+                    flush=True,
+                )
+    record(
+        "cascade" if given.model == "embedded" else f"cascade_{Path(given.model).name}",
+        {"notes": " ".join(__doc__.split()), "latency": latency, "early_stop": stops},
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""The cascade against plain sorting, early stopping against scipy's regression, and every way of falling short."""
+
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import linregress
+
+from aisle.errors import RequestError
+from aisle.ranking.cascade import rerank
+from aisle.ranking.clock import Clock
+from aisle.ranking.early_stop import LEAST, may_stop
+from aisle.types import Part
+
+
+def listed(scores):
+    return [(f"p{at:03}", score, {"bm25": Part(score, at + 1, score)}) for at, score in enumerate(scores)]
+
+
+def ids(scored):
+    return [item[0] for item in scored]
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=60), st.integers(1, 70))
+@settings(max_examples=60)
+def test_without_slack_it_is_a_sort_of_the_first_and_the_rest_below(values, depth):
+    before = listed([float(len(values) - at) for at in range(len(values))])
+    wanted = {f"p{at:03}": float(value) for at, value in enumerate(values)}
+    found = rerank(before, lambda asked: [wanted[key] for key in asked], depth, 10, 0.0, Clock(None))
+    head = sorted(ids(before)[:depth], key=lambda key: (-wanted[key], key))
+    assert ids(found.scored) == head + ids(before)[depth:]
+    assert found.read == min(depth, len(values))
+    assert found.left_out is None
+    scores = [score for _, score, _ in found.scored]
+    assert scores == sorted(scores, reverse=True)
+    for _, score, parts in found.scored:
+        assert sum(part.contribution for part in parts.values()) == pytest.approx(score)
+
+
+def test_a_product_that_is_gone_keeps_no_place_in_the_head():
+    before = listed([3.0, 2.0, 1.0])
+    found = rerank(before, lambda asked: [None if key == "p001" else 1.0 for key in asked], 3, 10, 0.0, Clock(None))
+    assert ids(found.scored) == ["p000", "p002"]
+
+
+def test_a_reranker_that_fails_leaves_the_previous_order_and_says_so():
+    def fail(asked):
+        if "p010" in asked:
+            raise RequestError("the model is gone")
+        return [float(key[1:]) for key in asked]  # turns the first ten round
+
+    before = listed([30.0 - at for at in range(30)])
+    found = rerank(before, fail, 20, 10, 0.0, Clock(None))
+    assert ids(found.scored) == [f"p{at:03}" for at in [*range(9, -1, -1), *range(10, 30)]]
+    assert found.left_out == "rerank: 10 of 20 products, it failed: the model is gone"
+    told = {key: [stage for stage in parts if stage.startswith("rerank")] for key, _, parts in found.scored}
+    assert told["p000"] == ["rerank"]
+    assert told["p010"] == told["p019"] == ["rerank (not read: it failed: the model is gone)"]
+    assert told["p020"] == []  # never meant to be read
+
+
+def test_a_failure_that_nobody_foresaw_degrades_too():
+    def fail(asked):
+        raise ZeroDivisionError("division by zero")
+
+    found = rerank(listed([2.0, 1.0]), fail, 2, 10, 0.0, Clock(None))
+    assert ids(found.scored) == ["p000", "p001"]
+    assert found.left_out == "rerank: 0 of 2 products, it failed: ZeroDivisionError: division by zero"
+
+
+def test_the_depth_follows_the_deadline():
+    def slow(asked):
+        time.sleep(0.03)
+        return [0.0] * len(asked)
+
+    found = rerank(listed([50.0 - at for at in range(50)]), slow, 50, 10, 0.0, Clock(80))
+    assert 10 <= found.read <= 20, "a third step of 30 ms would pass 80 ms"
+    assert found.left_out == f"rerank: {found.read} of 50 products, the deadline of 80 ms was spent"
+    late = Clock(0.001)
+    time.sleep(0.001)
+    found = rerank(listed([2.0, 1.0]), slow, 2, 10, 0.0, late)
+    assert (found.read, ids(found.scored)) == (0, ["p000", "p001"])
+
+
+def by_scipy(before, after, k, slack):
+    """The same rule by scipy's regression and the textbook's prediction interval of a new point."""
+    done = len(after)
+    x, y = np.array(before[:done]), np.array(after)
+    line = linregress(x, y)
+    slope = max(0.0, line.slope)
+    middle = y.mean() - slope * x.mean()
+    residual = np.sqrt(((y - middle - slope * x) ** 2).sum() / (done - 2))
+    new = before[done]
+    width = residual * np.sqrt(1 + 1 / done + (new - x.mean()) ** 2 / ((x - x.mean()) ** 2).sum())
+    return middle + slope * new + slack * width < sorted(after)[-k]
+
+
+@given(st.integers(0, 10_000), st.sampled_from([0.01, 0.1, 1.0]), st.sampled_from([1.0, 3.0]), st.integers(1, 20))
+@settings(max_examples=80)
+def test_it_stops_where_the_prediction_interval_says(seed, scatter, slack, k):
+    draw = np.random.default_rng(seed)
+    before = np.sort(draw.uniform(0, 1, 100))[::-1]
+    after = (before + scatter * draw.normal(size=100))[:30]
+    assert may_stop(list(before), list(after), k, slack) == by_scipy(list(before), list(after), k, slack)
+
+
+def test_a_reranker_that_agrees_ends_early_and_one_that_does_not_never():
+    before = listed([1.0 - at / 100 for at in range(100)])
+    prior = {key: score for key, score, _ in before}
+    agreeing = rerank(before, lambda asked: [prior[key] for key in asked], 100, 10, 3.0, Clock(None))
+    assert agreeing.read == LEAST
+    assert agreeing.left_out is None, "nothing is missing from the page"
+    assert ids(agreeing.scored) == ids(before)
+    draw = np.random.default_rng(0)
+    opposed = rerank(before, lambda asked: list(draw.normal(size=len(asked))), 100, 10, 3.0, Clock(None))
+    assert opposed.read == 100
+    never = rerank(before, lambda asked: [prior[key] for key in asked], 100, 10, 0.0, Clock(None))
+    assert never.read == 100
+
+
+def test_too_few_products_or_equal_scores_do_not_stop_it():
+    assert not may_stop([1.0] * 50, [1.0] * (LEAST - 1), 5, 3.0)
+    assert not may_stop([1.0] * 50, [1.0] * LEAST, 5, 3.0), "a tie with the k-th could go either way by id"
+    assert not may_stop(list(np.linspace(1, 0, 50)), list(np.linspace(1, 0.6, 20)), 25, 3.0), "fewer than k are read"
