@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from aisle.training.relevance.losses import cosent, in_batch, listwise, pairwise, pointwise  # noqa: E402
+from aisle.training.relevance.losses import cosent, in_batch, late_interaction, listwise, pairwise, pointwise  # noqa: E402
 
 pytestmark = pytest.mark.train
 
@@ -86,3 +86,28 @@ def test_gradients_are_right_and_padding_has_none(loss):
     assert torch.autograd.gradcheck(lambda s: loss(s, LEVELS[:2], MASK[:2]), scores)
     loss(scores, LEVELS[:2], MASK[:2]).backward()
     assert float(scores.grad[1, 2]) == 0
+
+
+def test_late_interaction_is_the_mean_of_each_query_tokens_nearest_token():
+    draw = torch.Generator().manual_seed(0)
+
+    def units(count: int, tokens: int, real: list[int]) -> torch.Tensor:
+        found = torch.nn.functional.normalize(
+            torch.randn(count, tokens, 5, generator=draw, dtype=torch.float64), dim=-1
+        )
+        for row, kept in enumerate(real):
+            found[row, kept:] = 0
+        return found
+
+    queries, texts = units(2, 3, [3, 2]), units(3, 4, [4, 1, 3])
+    found = late_interaction(queries, texts)
+    for q, tokens in enumerate((3, 2)):
+        for t, (kept, padded) in enumerate(((4, False), (1, True), (3, True))):
+            nearest = [
+                max([float(queries[q, i] @ texts[t, j]) for j in range(kept)] + ([0.0] if padded else []))
+                for i in range(tokens)
+            ]
+            assert float(found[q, t]) == pytest.approx(sum(nearest) / tokens)
+    same = units(1, 3, [3])
+    assert float(late_interaction(same, same)) == pytest.approx(1.0)
+    assert float(late_interaction(torch.zeros(1, 2, 5), texts.float())[0, 0]) == 0.0

@@ -82,3 +82,18 @@ def test_layers_below_learn_more_slowly_and_word_rows_not_at_all(model):
 def test_another_folder_is_refused(tmp_path):
     with pytest.raises(ArtifactError, match="no such folder"):
         read_weights(tmp_path / "none")
+
+
+def test_tokens_are_the_last_layers_and_the_vectors_the_same_as_without_them(model):
+    ids = EmbeddedEncoder(threads=1).tokenizer(256).ids(TEXTS)
+    model.eval()
+    with torch.no_grad():
+        vectors, tokens = model.with_tokens(ids, budget=16)
+        np.testing.assert_allclose(vectors.numpy(), model.by_length(ids, 16).numpy(), atol=1e-6)
+        assert tokens.shape == (len(TEXTS), max(map(len, ids)), 384)
+        for text, row in zip(ids, tokens, strict=True):
+            hidden = model.bert(inputs_embeds=model.rows[torch.tensor([text])]).last_hidden_state[0, 1:-1]
+            wanted = hidden / hidden.norm(dim=1, keepdim=True)
+            np.testing.assert_allclose(row[1 : len(text) - 1].numpy(), wanted.numpy(), atol=1e-5)
+            others = [0, *range(len(text) - 1, len(row))]
+            assert not row[others].any(), "special tokens and padding count as none"

@@ -21,7 +21,7 @@ from aisle.evaluate.pools import mean_ndcg
 from aisle.training.relevance.candidate import Report
 from aisle.training.relevance.data import Lesson
 from aisle.training.relevance.lists import Chunk, epoch
-from aisle.training.relevance.losses import cosent, in_batch, listwise, pairwise, pointwise
+from aisle.training.relevance.losses import cosent, in_batch, late_interaction, listwise, pairwise, pointwise
 from aisle.training.relevance.model import Ids, TunedEncoder, seed_everything
 from aisle.training.relevance.recipe import FitSettings
 
@@ -219,12 +219,29 @@ class Fit:
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _losses(self, ids: Sequence[Ids], chunks: Sequence[Chunk], number: Mapping[int, int]) -> dict[str, Tensor]:
-        settings, task = self.settings, self.task
+        settings = self.settings
         first = self._first_vectors(ids) if settings.keep > 0 else None  # before the weights are needed for gradients
+        asked = len(chunks)
+        tokens: Tensor | None = None
         with torch.autocast("cpu", torch.bfloat16):
-            vectors = self.model.by_length(ids)
-        query, text = vectors[: len(chunks)], vectors[len(chunks) :]
-        every = query @ text.T * settings.scale
+            if settings.late > 0:
+                vectors, tokens = self.model.with_tokens(ids)
+            else:
+                vectors = self.model.by_length(ids)
+        losses = self._ranking_losses(vectors[:asked] @ vectors[asked:].T, chunks, number)
+        if tokens is not None:
+            late = self._ranking_losses(late_interaction(tokens[:asked], tokens[asked:]), chunks, number)
+            losses["late"] = settings.late * torch.stack(list(late.values())).sum()
+        if first is not None:
+            losses["keep"] = settings.keep * (1 - (vectors * first).sum(1)).mean()
+        return losses
+
+    def _ranking_losses(
+        self, similarity: Tensor, chunks: Sequence[Chunk], number: Mapping[int, int]
+    ) -> dict[str, Tensor]:
+        """Of ``similarity``, ``(chunks, distinct texts)``: within each list, and against the texts of the others."""
+        settings = self.settings
+        every = similarity * settings.scale
         width = max(len(chunk.texts) for chunk in chunks)
         place = torch.zeros(len(chunks), width, dtype=torch.long)
         level = torch.zeros(len(chunks), width)
@@ -234,15 +251,12 @@ class Fit:
             level[row, : len(chunk.texts)] = torch.tensor(chunk.levels)
             mask[row, : len(chunk.texts)] = True
         scores = every.gather(1, place)
-        losses = {}
         if settings.loss == "pointwise":
-            losses["pointwise"] = pointwise(scores - settings.scale / 2, level, mask, task.train.top)
+            losses = {"pointwise": pointwise(scores - settings.scale / 2, level, mask, self.task.train.top)}
         else:
-            losses[settings.loss] = _LOSSES[settings.loss](scores, level, mask)
+            losses = {settings.loss: _LOSSES[settings.loss](scores, level, mask)}
         if settings.in_batch > 0:
             losses["in_batch"] = settings.in_batch * self._in_batch(every, chunks, number)
-        if first is not None:
-            losses["keep"] = settings.keep * (1 - (vectors * first).sum(1)).mean()
         return losses
 
     def _in_batch(self, every: Tensor, chunks: Sequence[Chunk], number: Mapping[int, int]) -> Tensor:

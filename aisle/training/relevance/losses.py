@@ -67,3 +67,21 @@ def in_batch(scores: Tensor, wanted: Tensor, ignored: Tensor) -> Tensor:
     rows = torch.arange(len(scores))[there]
     ignored[rows, wanted[there]] = False
     return nn.functional.cross_entropy(scores.masked_fill(ignored, float("-inf"))[there], wanted[there])
+
+
+def late_interaction(queries: Tensor, texts: Tensor) -> Tensor:
+    """How near each query's tokens come to the nearest tokens of each text, in the mean.
+
+    The MaxSim of ColBERT (Khattab and Zaharia 2020), as a mean so that it is on the scale of a cosine. A token that no
+    token of the text is near counts 0.
+
+    Args:
+        queries: ``(queries, tokens, hidden)``, rows of length 1, or 0 where there is no token.
+        texts: ``(texts, tokens, hidden)``, the same.
+
+    Returns:
+        ``(queries, texts)``.
+    """
+    nearest = torch.einsum("qih,tjh->qtij", queries, texts).amax(3)
+    there = (queries.abs().amax(2) > 0).sum(1).clamp(min=1)
+    return nearest.sum(2) / there.unsqueeze(1)

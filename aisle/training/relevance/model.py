@@ -64,6 +64,25 @@ class TunedEncoder(nn.Module):
 
     def forward(self, texts: Sequence[Ids]) -> Tensor:
         """Encode id lists, special tokens included, into ``(n, dim)`` float32 rows of length 1."""
+        return self._encode(texts)[0]
+
+    def with_tokens(self, texts: Sequence[Ids], budget: int = 2_048) -> tuple[Tensor, Tensor]:
+        """The vectors, and those of single tokens: ``(n, dim)`` and ``(n, longest, hidden)``, rows of length 1.
+
+        Where a text has no token, or a special one, the row is 0.
+        """
+        longest = max(map(len, texts))
+
+        def encode(batch: Sequence[Sequence[int]]) -> Tensor:
+            vectors, tokens = self._encode(batch)
+            room = (0, 0, 0, longest - tokens.shape[1])
+            return torch.cat([vectors, nn.functional.pad(tokens, room).flatten(1)], 1)
+
+        found = by_length(encode, texts, budget)
+        dim = found.shape[1] - longest * self.bert.config.hidden_size
+        return found[:, :dim], found[:, dim:].unflatten(1, (longest, -1))
+
+    def _encode(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         longest = max(map(len, texts))
         ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts])
         mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts])
@@ -74,7 +93,9 @@ class TunedEncoder(nn.Module):
         vector = nn.functional.normalize(mean.float(), dim=-1)
         if self.words:
             vector = nn.functional.normalize(vector + self._words_part(ids, mask, inputs), dim=-1)
-        return vector
+        inner = torch.tensor([[0, *[1] * (len(text) - 2), *[0] * (longest - len(text) + 1)] for text in texts])
+        tokens = nn.functional.normalize(hidden.float(), dim=-1) * inner.unsqueeze(-1)
+        return vector, tokens
 
     def _words_part(self, ids: Tensor, mask: Tensor, inputs: Tensor) -> Tensor:
         rows = nn.functional.normalize(inputs.float() - self.centre, dim=-1)

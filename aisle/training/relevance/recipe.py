@@ -36,6 +36,8 @@ class FitSettings:
         loss: Within a query listwise softmax, pairwise logistic or pointwise; over the whole batch cosent, which alone
             learns from queries with a single text.
         in_batch: Weight of the loss against the other queries' texts.
+        late: Weight of the same losses over late interaction, the nearest tokens of a text to the query's, beside those
+            over the cosine. What is served is the cosine.
         positive: Share of the highest level that a text needs to be a positive there.
         scale: Of cosines before a softmax.
         keep: Weight of the distance to the vectors before training, against forgetting.
@@ -61,6 +63,7 @@ class FitSettings:
     dropout: _Share = 0.0
     loss: Literal["listwise", "pairwise", "pointwise", "cosent"] = "listwise"
     in_batch: _Weight = 1.0
+    late: _Weight = 0.0
     positive: _Share = 0.5
     scale: float = Field(default=20.0, gt=0, le=1000)
     keep: _Weight = 0.0
