@@ -4,6 +4,9 @@
         manifest.json    written last: what made this index
         recipe.toml      the recipe it was built with
         synonyms.txt     the synonyms that the recipe names, if it does
+        facts.json       what the catalogue teaches of its own words: brands, colours, sizes
+        compatibility.json    which products go with which devices
+        taxonomy.json    the categories
         lance/           the embedded index
 
 A new index grows in `.FOLDER.building` beside its place and moves in when it is complete. Ctrl-C or a kill leaves
@@ -27,13 +30,18 @@ from aisle.config import Recipe
 from aisle.errors import ArtifactError, CatalogueError, RecipeError
 from aisle.indexes.lance import LanceIndex
 from aisle.indexes.segment import SEGMENTER_VERSION
+from aisle.knowledge.compatibility import FILE as COMPATIBILITY
+from aisle.knowledge.compatibility import Compatibility
+from aisle.knowledge.taxonomy import FILE as TAXONOMY
+from aisle.knowledge.taxonomy import Taxonomy
 from aisle.language.normalise import NORMALISER_VERSION
 from aisle.language.script import ReadsScripts, readable
 from aisle.language.synonyms import read_synonyms
+from aisle.query.learn import learn
 from aisle.types import Encoder, Product, Progress, Record
 
 KIND, FORMAT = "index", 1
-SYNONYMS = "synonyms.txt"
+SYNONYMS, FACTS = "synonyms.txt", "facts.json"
 BATCH = 2_048
 """Products per write: large enough that LanceDB's fixed cost per write vanishes, small enough to resume finely."""
 
@@ -77,7 +85,7 @@ def build_index(
         folder: A folder that does not exist yet, an empty one, or an Aisle index.
         recipe: Stored beside the index; searching uses it unless told otherwise.
         encoder: Must be the one the recipe names.
-        progress: Told of the stages "index" and "optimise".
+        progress: Told of the stages "index", "learn" and "optimise".
         attach: Called with the folder before it is complete, to write more files into it (a cleaning report).
 
     Returns:
@@ -216,6 +224,12 @@ class _Fill:
             except Exception:
                 index.roll_back(before)  # half an update is none
                 raise
+            report("learn", 0, 3)
+            learn(_stored(index)).save(folder / FACTS)
+            report("learn", 1, 3)
+            Compatibility.learn(_stored(index)).save(folder / COMPATIBILITY)
+            report("learn", 2, 3)
+            Taxonomy.learn(_stored(index)).save(folder / TAXONOMY)
             report("optimise", 0, 1)
             index.optimize(wait=True)
             report("optimise", 1, 1)
@@ -230,6 +244,13 @@ class _Fill:
         if not self.done:
             raise CatalogueError("there are no products to index", fix="see `aisle catalogue inspect FILE`")
         index.delete(sorted(set(index.ids()) - seen))  # what is gone from the catalogue
+
+
+def _stored(index: LanceIndex) -> Iterator[Product]:
+    """All products, in the order of their ids, so that the same catalogue teaches the same."""
+    ids = sorted(index.ids())
+    for start in range(0, len(ids), BATCH):
+        yield from (product for product in index.get(ids[start : start + BATCH]) if product is not None)
 
 
 def _refuse_repeated(batch: Sequence[Product], seen: set[str]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import dataclasses
 import tomllib
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -105,6 +104,80 @@ class SearchSettings:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class DiversitySettings:
+    """How much variety the first products of a ranking have.
+
+    Attributes:
+        method: "none" keeps the order by relevance (but for caps), "mmr" holds back what is like one product above it,
+            "dpp" what those above it together already show.
+        strength: 0 is relevance alone, 1 variety alone. At .5 a tenth of the best score counts as much as being the
+            same as a product above instead of unlike it.
+        window: So many first products are reordered; the rest keep their places below them.
+        per_family: At most so many of one family on a page; 0 for no cap, 1 for one tile a family.
+        per_brand: The same for brands.
+        per_seller: The same for sellers.
+        page: Products on a page. Caps count anew on each, so that pages are alike and fit together.
+        margin: A cap holds a product back only for one whose relevance is at most so much less, as a share of the best
+            product's: the ninth printer of a brand is better than a lamp. 1 takes anything from the window.
+        seller_field: Where the seller stands; as in a filter.
+    """
+
+    method: Literal["none", "mmr", "dpp"] = "none"
+    strength: float = Field(default=0.3, ge=0, le=1)
+    window: int = Field(default=100, ge=1)
+    per_family: int = Field(default=0, ge=0)
+    per_brand: int = Field(default=0, ge=0)
+    per_seller: int = Field(default=0, ge=0)
+    page: int = Field(default=10, ge=1)
+    margin: float = Field(default=0.08, ge=0, le=1)
+    seller_field: str = "seller"
+
+    @property
+    def caps(self) -> tuple[int, int, int]:
+        """At most so many of one family, brand and seller on a page; 0 for no cap."""
+        return self.per_family, self.per_brand, self.per_seller
+
+    @property
+    def active(self) -> bool:
+        """Whether anything can move."""
+        return (self.method != "none" and self.strength > 0) or any(self.caps)
+
+
+@dataclass(frozen=True, config=_STRICT)
+class RankingSettings:
+    """What becomes of the candidates that were found (docs/ranking.md); each stage can be left out.
+
+    Attributes:
+        demands: What a query asks of brand, colour, size and price, as read with the catalogue's own words: "off";
+            "boost" moves products that meet it up and others down; "filter" leaves the others out where the reading is
+            certain, and gives demands up again where nothing would be left.
+        demand_weight: What a certain demand counts, as a share of the best score.
+        certain: So sure a reading must be to leave products out.
+        compatibility: What a product that fits the device asked for counts, as a share of the best score; 0: nothing.
+        category: What a product counts whose category the whole query names ("jackets", 夹克), as a share of the best
+            score; 0: nothing.
+        learnt: Folder of a learnt combination (`aisle learn`), or nothing.
+        model: Re-ranker: a folder, "embedded" or the name of a Hugging Face cross-encoder, or nothing.
+        calibration: Folder that `aisle calibrate` made, or nothing.
+        cut: With it, the share of a query's relevant products that may be cut on average; 0 cuts nothing.
+        rules: File of a merchant's rules, or nothing.
+        diversity: Of the first products.
+    """
+
+    demands: Literal["off", "boost", "filter"] = "off"
+    demand_weight: _Weight = 0.1
+    certain: float = Field(default=0.9, ge=0, le=1)
+    compatibility: _Weight = 2.0
+    category: _Weight = 1.0
+    learnt: str = ""
+    model: str = ""
+    calibration: str = ""
+    cut: float = Field(default=0.05, ge=0, lt=1)
+    rules: str = ""
+    diversity: DiversitySettings = Field(default_factory=DiversitySettings)
+
+
+@dataclass(frozen=True, config=_STRICT)
 class Recipe:
     """All settings of one search system."""
 
@@ -114,6 +187,7 @@ class Recipe:
     render: RenderSettings = Field(default_factory=RenderSettings)
     index: IndexSettings = Field(default_factory=IndexSettings)
     search: SearchSettings = Field(default_factory=SearchSettings)
+    ranking: RankingSettings = Field(default_factory=RankingSettings)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], source: str = "recipe") -> Recipe:
@@ -143,11 +217,9 @@ class Recipe:
             data = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise RecipeError(f"{source}: not valid TOML: {error}", fix="see docs/recipes.md") from None
-        recipe = cls.from_dict(_merge(base.to_dict(), data) if base else data, source)
-        own = isinstance(data.get("search"), dict) and data["search"].get("synonyms")
-        if not own or folder is None:
-            return recipe
-        return replace(recipe, search=replace(recipe.search, synonyms=str(folder / recipe.search.synonyms)))
+        if folder is not None:
+            _beside(data, folder)
+        return cls.from_dict(_merge(base.to_dict(), data) if base else data, source)
 
     @classmethod
     def load(cls, path: Path, base: Recipe | None = None) -> Recipe:
@@ -175,6 +247,7 @@ class Recipe:
 
 
 _ADAPTER = TypeAdapter(Recipe)
+_FILES = {"search": ("synonyms",), "ranking": ("rules", "calibration", "learnt", "model")}
 
 
 def checked(
@@ -209,6 +282,18 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         old = merged.get(name)
         merged[name] = _merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
     return merged
+
+
+def _beside(data: dict[str, Any], folder: Path) -> None:
+    """Make the files that a recipe names those beside it; a model's name that is no folder there stays a name."""
+    for section, names in _FILES.items():
+        part = data.get(section)
+        if not isinstance(part, dict):
+            continue
+        for name in names:
+            given = part.get(name)
+            if isinstance(given, str) and given and (name != "model" or (folder / given).is_dir()):
+                part[name] = str(folder / given)
 
 
 def _allowed(location: tuple[int | str, ...]) -> str | None:

@@ -18,31 +18,41 @@ from aisle.catalogue.render import Renderer
 from aisle.config import Recipe
 from aisle.encoders.load import load_encoder
 from aisle.errors import ArtifactError, FingerprintError, RequestError
+from aisle.indexes.facets import without_field
 from aisle.indexes.lance import LanceIndex
 from aisle.language.lexicon import Lexicon
 from aisle.language.normalise import normalise
 from aisle.language.script import ReadsScripts, readable, scripts_of
 from aisle.language.synonyms import Synonyms
 from aisle.language.understand import Understanding, Understood, told
-from aisle.ranking.cascade import rerank
+from aisle.query.relax import said
 from aisle.ranking.clock import Clock
-from aisle.ranking.fusion import Scored, fuse, lift
-from aisle.ranking.identifiers import identifier_keys
+from aisle.ranking.fusion import Scored, fuse
 from aisle.ranking.sorting import order_by
-from aisle.rerankers.cached import CachedReranker
-from aisle.types import MODES, Array, Encoder, Hit, Index, Mode, Product, Progress, Ranking, Reranker, SearchRequest
+from aisle.retrieve import retrieve
+from aisle.stages import MAX_QUERY_CHARS, Reading, Stages
+from aisle.types import (
+    MODES,
+    Array,
+    Encoder,
+    Facets,
+    FacetValue,
+    Filter,
+    Hit,
+    In,
+    Index,
+    Mode,
+    Product,
+    Progress,
+    Ranking,
+    Reranker,
+    SearchRequest,
+)
 
-TEXT = "text"
 WORDS_ONLY = "bm25 (script not read by the encoder)"
 """The stage of a query by words that was meant to be one by meaning too."""
 MIN_READABLE = 0.5
 """Of a query's letters so many must be of scripts that the encoder reads."""
-
-MAX_QUERY_CHARS = 2_000
-"""A longer query is cut, and the ranking says so: nobody types it, and the encoder reads 256 tokens at most."""
-
-MAX_IDENTIFIER_HITS = 20
-"""A key that more products carry than this is a word, not an identifier."""
 
 
 class SearchEngine:
@@ -58,22 +68,29 @@ class SearchEngine:
         recipe: Recipe,
         reranker: Reranker | None = None,
         lexicon: Lexicon | None = None,
+        folder: Path | None = None,
     ) -> None:
         self.index = index
         self.encoder = encoder
         self.recipe = recipe
-        self.reranker = CachedReranker(reranker) if reranker is not None else None
         settings = recipe.search
+        lexicon = lexicon or Lexicon()
+        self.stages = Stages(index, encoder, recipe, reranker, lexicon, folder)
         self._understanding = Understanding(
             index.words,
-            lexicon or Lexicon(),
+            lexicon,
             Synonyms.load(Path(settings.synonyms)) if settings.synonyms else Synonyms(),
             pinyin=settings.pinyin,
             expansion_weight=settings.expansion_weight,
             synonym_weight=settings.synonym_weight,
         )
-        self._folder: Path | None = None
-        self._made: int | None = None
+        self._folder = folder
+        self._made = _identity(folder) if folder is not None else None
+
+    @property
+    def reranker(self) -> Reranker | None:
+        """What re-ranks, if anything does."""
+        return self.stages.reranker
 
     @classmethod
     def build(
@@ -126,7 +143,7 @@ class SearchEngine:
             RecipeError: The synonyms that the recipe names cannot be read.
         """
         folder = Path(folder)
-        made, manifest = _identity(folder), check_index(folder)
+        manifest = check_index(folder)
         recipe = recipe or stored_recipe(folder)
         encoder = encoder or load_encoder(recipe.encoder)
         renderer = Renderer(recipe.render, encoder.count_tokens)
@@ -139,9 +156,7 @@ class SearchEngine:
                     f"the index {str(folder)!r} was made with {made_with}, this search would use {part} {value}",
                     fix="search without --recipe, or index the catalogue again with these settings",
                 )
-        engine = cls(LanceIndex.open(folder / "lance", recipe.index), encoder, recipe, reranker, lexicon)
-        engine._folder, engine._made = folder, made
-        return engine
+        return cls(LanceIndex.open(folder / "lance", recipe.index), encoder, recipe, reranker, lexicon, folder)
 
     def save(self, folder: Path | str) -> None:
         """Copy the whole engine to another folder, complete or not at all.
@@ -194,11 +209,37 @@ class SearchEngine:
             page = found.scored[request.offset : request.offset + request.k]
             yield tuple((product_id, score) for product_id, score, _ in page)
 
+    def facets(self, request: SearchRequest, fields: Sequence[str], limit: int = 100) -> Facets:
+        """Count the values of fields over exactly the products that `search` ranks, whatever the page.
+
+        With a cut-off these are the products that passed it, so that counts, total and list agree. While a field is
+        counted, what the request's filter asks of that field alone is left out (multi-select).
+
+        Raises:
+            FilterError: A field or the filter names an attribute that no product has.
+        """
+        counted: dict[str, tuple[FacetValue, ...]] = {}
+        within: dict[Filter | None, Filter | None] = {}
+        for name in fields:
+            asked = replace(request, filter=without_field(request.filter, name), sort=())
+            if asked.filter not in within:
+                within[asked.filter] = self._ranked(asked)
+            counted |= self.index.facets([name], within[asked.filter], limit).fields
+        return Facets(counted)
+
+    def _ranked(self, request: SearchRequest) -> Filter | None:
+        """The products of a request's whole ranking, as a filter."""
+        understood, reading = self._read(request)
+        if reading.active.refused is None and not reading.text:
+            return self.stages.filter(request, reading, reading.steps[0])
+        found = self._find(request, None, (understood, reading))
+        return In("id", tuple(product_id for product_id, _, _ in found.scored))
+
     def _find_all(self, requests: Sequence[SearchRequest], chunk: int) -> Iterator[tuple[SearchRequest, _Found]]:
         for start in range(0, len(requests), chunk):
             part = requests[start : start + chunk]
-            read = [self._understand(request) for request in part]
-            texts = [understood.text for understood in read]
+            read = [self._read(request) for request in part]
+            texts = [reading.text if reading.active.refused is None else "" for _, reading in read]
             wanted = [i for i, request in enumerate(part) if texts[i] and request.mode != "bm25"]
             wanted = [i for i in wanted if not self._unread(texts[i])]
             encoded = self.encoder.encode([texts[i] for i in wanted], "query")
@@ -210,6 +251,10 @@ class SearchEngine:
         text = normalise(request.text[:MAX_QUERY_CHARS])
         return self._understanding.read(text) if text else Understood(text)
 
+    def _read(self, request: SearchRequest) -> tuple[Understood, Reading]:
+        understood = self._understand(request)
+        return understood, self.stages.read(request, understood.text)
+
     def _unread(self, text: str) -> str | None:
         """The script that most of a text is in, if the encoder does not read most of it."""
         scripts = self.encoder.scripts if isinstance(self.encoder, ReadsScripts) else None
@@ -217,7 +262,9 @@ class SearchEngine:
             return None
         return scripts_of(text).most_common(1)[0][0]
 
-    def _find(self, request: SearchRequest, vector: Array | None, understood: Understood | None = None) -> _Found:
+    def _find(
+        self, request: SearchRequest, vector: Array | None, read: tuple[Understood, Reading] | None = None
+    ) -> _Found:
         """All candidates in their final order; what is not given is understood and encoded here."""
         _check(request)
         if self._folder is not None and _identity(self._folder) != self._made:
@@ -227,83 +274,56 @@ class SearchEngine:
             )
         clock = Clock(request.deadline_ms)
         settings = self.recipe.search
-        understood = understood or self._understand(request)
-        text = understood.text
+        understood, reading = read or self._read(request)
         clock.lap("understand")
+        acting = reading.active
         degraded = [] if len(request.text) <= MAX_QUERY_CHARS else [f"query cut at {MAX_QUERY_CHARS} characters"]
+        if acting.refused is not None:
+            return _Found([], 0, tuple(degraded), (), clock, reading)
+        text = reading.text
         unread = self._unread(text) if text and request.mode != "bm25" else None
         if unread:
             degraded.append(f"meaning: the encoder does not read {unread}, so only words were searched")
         mode: Mode = "bm25" if unread else request.mode
-        expansions = understood.expansions if mode != "dense" else ()
-        clean = replace(request, text=text, expansions=expansions)
-        depth = max(settings.depth, request.offset + request.k)
-
-        lists: dict[str, tuple[tuple[str, float], ...]] = {}
-        if not text or mode != "dense":
-            found = self.index.search(replace(clean, mode="bm25"), {}, depth)
-            lists |= {WORDS_ONLY if unread else stage: hits for stage, hits in found.lists.items()}
-            total = found.total
-            clock.lap("bm25" if text else "browse")
-        if text and mode != "bm25":
-            if mode == "hybrid" and clock.spent:
-                degraded.append(f"dense: the deadline of {request.deadline_ms:g} ms was spent")
-            else:
-                if vector is None:
-                    vector = self.encoder.encode([text], "query")[0]
-                    clock.lap("encode")
-                found = self.index.search(replace(clean, mode="dense"), {TEXT: vector}, depth)
-                lists |= found.lists
-                total = found.total
-                clock.lap("dense")
-
+        names = (*understood.expansions, *reading.expansions) if mode != "dense" else ()
+        clean = replace(request, text=text, expansions=names, mode=mode)
+        told_of = [*understood.corrections, *told(names), *reading.told]
+        for step in reading.steps:
+            clean = replace(clean, filter=self.stages.filter(request, reading, step))
+            found = retrieve(self.index, self.encoder, clean, vector, settings.depth, clock)
+            vector = found.vector
+            if any(found.lists.values()):
+                break
+        told_of += [said(step)] if step.dropped else []
+        degraded += found.left_out
+        lists = {WORDS_ONLY if unread else stage: hits for stage, hits in found.lists.items()}
         scored = fuse(lists, settings.weights, settings.rrf_k if settings.fusion == "ranks" else None)
+        total, dropped = found.total, 0
         if text:
             clock.lap("fusion")
-        if self.reranker is not None and text and not request.sort:
-            reranked = rerank(
-                scored,
-                lambda ids: self._reranker_scores(text, ids),
-                settings.rerank_depth,
-                request.offset + request.k,
-                settings.rerank_slack,
-                clock,
-            )
-            scored = reranked.scored
-            degraded += [reranked.left_out] if reranked.left_out else []
-            clock.lap("rerank")
-        if text and settings.identifiers:
-            scored = lift(scored, "identifier", self._identified(clean))  # after the re-ranker: an exact name wins
-            clock.lap("identifier")
-        if request.sort and text:
-            scored = self._sort(request, scored)
-        total = len(scored) if text else total
-        return _Found(scored, total, tuple(degraded), (*understood.corrections, *told(expansions)), clock)
+            arranged = self.stages.arrange(scored, clean, reading, vector if mode != "bm25" else None, clock)
+            scored, dropped = arranged.scored, arranged.dropped
+            degraded += arranged.left_out
+            if request.sort:
+                scored = self._sort(request, scored)
+        scored = self.stages.finish(scored, clean, reading, clock)
+        return _Found(scored, len(scored) if text else total, tuple(degraded), tuple(told_of), clock, reading, dropped)
 
     def _ranking(self, request: SearchRequest, found: _Found) -> Ranking:
-        hits = self._hits(found.scored, request)
+        hits = self._hits(found, request)
         found.clock.lap("fetch")
-        return Ranking(request, hits, found.total, found.degraded, found.clock.laps, found.rewrites)
-
-    def _identified(self, request: SearchRequest) -> list[str]:
-        keys = identifier_keys(request.text)
-        if not keys:
-            return []
-        found = self.index.lookup(keys, request.filter, MAX_IDENTIFIER_HITS + 1)
-        ids: dict[str, None] = {}
-        for key in keys:
-            carriers = found.get(key, ())
-            if len(carriers) <= MAX_IDENTIFIER_HITS:
-                ids |= dict.fromkeys(carriers)
-        return list(ids)
-
-    def _reranker_scores(self, text: str, ids: Sequence[str]) -> list[float | None]:
-        """None for a product that another process has deleted since."""
-        assert self.reranker is not None
-        there = self._products(ids)
-        scores = self.reranker.score(text, there)
-        found = {product.id: float(score) for product, score in zip(there, scores, strict=True)}
-        return [found.get(product_id) for product_id in ids]
+        acting = found.reading.active
+        return Ranking(
+            request=request,
+            hits=hits,
+            total=found.total,
+            degraded=found.degraded,
+            timings_ms=found.clock.laps,
+            rewrites=found.rewrites,
+            cut=found.cut,
+            redirect=acting.redirect,
+            refused=acting.refused.reason if acting.refused is not None else None,
+        )
 
     def _sort(self, request: SearchRequest, scored: list[Scored]) -> list[Scored]:
         by_id = {item[0]: item for item in scored if self._worth_sorting(item)}
@@ -322,15 +342,14 @@ class SearchEngine:
     def _products(self, ids: Sequence[str]) -> list[Product]:
         return [product for product in self.index.get(ids) if product is not None]
 
-    def _hits(self, scored: Sequence[Scored], request: SearchRequest) -> tuple[Hit, ...]:
-        page = scored[request.offset : request.offset + request.k]
-        products = self.index.get([item[0] for item in page])
+    def _hits(self, found: _Found, request: SearchRequest) -> tuple[Hit, ...]:
+        page = found.scored[request.offset : request.offset + request.k]
+        products = {product.id: product for product in self._products([item[0] for item in page])}
+        places = {item[0]: place for place, item in enumerate(page, start=request.offset + 1)}
         return tuple(
-            Hit(rank, product, score, parts)
-            for rank, (product, (_, score, parts)) in enumerate(
-                zip(products, page, strict=True), start=request.offset + 1
-            )
-            if product is not None  # deleted by another process since it was found
+            Hit(places[product_id], products[product_id], score, parts)
+            for product_id, score, parts in self.stages.safe(page, products, found.reading)
+            if product_id in products  # not deleted by another process since it was found
         )
 
 
@@ -358,6 +377,8 @@ class _Found:
     degraded: tuple[str, ...]
     rewrites: tuple[str, ...]
     clock: Clock
+    reading: Reading
+    cut: int = 0
 
 
 def _check(request: SearchRequest) -> None:

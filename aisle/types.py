@@ -207,7 +207,9 @@ class Ranking:
 
     ``total`` is how many products were candidates (for a browse: how many pass the filter). ``degraded`` names
     what was left out and why; ``timings_ms`` is the time each stage took, in milliseconds. ``rewrites`` says what was
-    corrected ("首机 -> 手机 (same sound)") and searched under other names too ("手机 also as cell phone").
+    corrected ("首机 -> 手机 (same sound)"), searched under other names too ("手机 also as cell phone") and read as a
+    demand. ``cut`` counts candidates left out as too unlikely. A merchant's rule may send the shopper to ``redirect``;
+    ``refused`` says why a query is not answered.
     """
 
     request: SearchRequest
@@ -216,6 +218,9 @@ class Ranking:
     degraded: tuple[str, ...] = ()
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     rewrites: tuple[str, ...] = ()
+    cut: int = 0
+    redirect: str | None = None
+    refused: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,14 @@ LAYERS = {
     "training": 4,
     "ranking": 3,
     "build": 4,
+    "knowledge": 2.5,
+    "rules": 3.5,
+    "shelf": 4,
+    "retrieve": 4.5,
+    "stages": 4.5,
     "engine": 5,
+    "explain": 5.5,
+    "learn_ranking": 6,
     "cli": 7,
 }
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

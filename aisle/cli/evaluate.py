@@ -14,7 +14,7 @@ import click
 from aisle.artifacts import MANIFEST
 from aisle.cli.evaluation_tables import print_comparison, print_modes, print_run
 from aisle.cli.metric_options import MetricsCommand
-from aisle.cli.options import json_option, model_option
+from aisle.cli.options import json_option, model_option, recipe_option
 from aisle.cli.output import print_json
 from aisle.errors import ArtifactError
 
@@ -38,6 +38,7 @@ report_option = click.option("--report", type=click.Path(path_type=Path), help="
     metavar="NAME...",
     help=f"One or more, separated by blanks or commas.  [default: {' '.join(DEFAULT_METRICS)}]",
 )
+@recipe_option
 @model_option
 @report_option
 @json_option
@@ -45,7 +46,8 @@ def evaluate(
     run: Path,
     judgments: Path,
     metrics: tuple[str, ...],
-    model: Path | None,
+    recipe_file: Path | None,
+    model: str | None,
     report: Path | None,
     as_json: bool,
 ) -> None:
@@ -60,7 +62,7 @@ def evaluate(
     names = [name for text in metrics for name in split_names(text)] or DEFAULT_METRICS
     chosen = list(dict.fromkeys(Metric.parse(name) for name in names))
     known = read_judgments(judgments)
-    runs = _runs(run, judgments, model)
+    runs = _runs(run, judgments, recipe_file, model)
     evaluations = {name: evaluate_run(align(found, known), known, chosen) for name, found in runs.items()}
     if report:
         _write_report(report, evaluations, judgments)
@@ -72,17 +74,18 @@ def evaluate(
         print_run(run, evaluations[str(run)], known)
 
 
-def _runs(run: Path, judgments: Path, model: Path | None) -> Mapping[str, Mapping[str, Any]]:
+def _runs(run: Path, judgments: Path, recipe_file: Path | None, model: str | None) -> Mapping[str, Mapping[str, Any]]:
     """The run under its path, or one run per mode of an index."""
     if not run.is_dir():
         from aisle.judgments import read_run
 
-        if model is not None:
-            raise ArtifactError(
-                f"--model cannot re-rank {str(run)!r}: a TREC run has no texts",
-                allowed="a folder made by aisle index",
-                fix="leave --model out, or name the index",
-            )
+        for option, given in (("--model", model), ("--recipe", recipe_file)):
+            if given is not None:
+                raise ArtifactError(
+                    f"{option} changes nothing in {str(run)!r}: a TREC run is ranked already",
+                    allowed="a folder made by aisle index",
+                    fix=f"leave {option} out, or name the index",
+                )
         return {str(run): read_run(run)}
     if not (run / MANIFEST).is_file():
         raise ArtifactError(
@@ -92,7 +95,7 @@ def _runs(run: Path, judgments: Path, model: Path | None) -> Mapping[str, Mappin
     from aisle.cli.evaluate_index import run_modes
     from aisle.judgments import read_queries
 
-    return {str(mode): found for mode, found in run_modes(run, read_queries(judgments), model).items()}
+    return {str(mode): found for mode, found in run_modes(run, read_queries(judgments), recipe_file, model).items()}
 
 
 def _write_report(path: Path, evaluations: Mapping[str, Evaluation], judgments: Path) -> None:

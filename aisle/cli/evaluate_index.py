@@ -13,8 +13,8 @@ DEPTH = 1_000
 
 
 def run_modes(
-    folder: Path, queries: Sequence[tuple[str, str]], model: Path | None = None
+    folder: Path, queries: Sequence[tuple[str, str]], recipe_file: Path | None = None, model: str | None = None
 ) -> dict[Mode, dict[str, list[tuple[str, float]]]]:
-    """Mode to run (query id to ``(product id, score)``, best first), re-ranked where there is a model."""
-    with open_engine(folder, model=model) as engine:
+    """Mode to run (query id to ``(product id, score)``, best first), by the index's recipe or another one."""
+    with open_engine(folder, recipe_file, model) as engine:
         return {mode: answer(engine, queries, mode, DEPTH) for mode in MODES}

@@ -11,8 +11,10 @@ import click
 
 from aisle.cli.catalogue import catalogue
 from aisle.cli.evaluate import compare, evaluate
+from aisle.cli.exposure import exposure
 from aisle.cli.index import index
 from aisle.cli.rank import rank
+from aisle.cli.rules import rules
 from aisle.cli.search import run as run_queries
 from aisle.cli.search import search
 from aisle.cli.train import train
@@ -25,7 +27,7 @@ def cli() -> None:
     """Product search that understands what shoppers mean."""
 
 
-for command in (catalogue, index, search, run_queries, rank, evaluate, compare, train):
+for command in (catalogue, index, search, run_queries, rank, evaluate, compare, train, rules, exposure):
     cli.add_command(command)
 
 

@@ -18,7 +18,9 @@ recipe_option = click.option(
 mode_option = click.option(
     "--mode", type=click.Choice(MODES), default="hybrid", show_default=True, help="Words, meaning, or both."
 )
-model_option = click.option("--model", type=click.Path(path_type=Path), help="Trained model to re-rank with.")
+model_option = click.option(
+    "--model", metavar="DIR|NAME", help="Re-rank with it: a trained model, a cross-encoder, or 'embedded'."
+)
 column_option = click.option(
     "--column", "columns", multiple=True, metavar="FIELD=NAME", help="Which column holds a product field; repeatable."
 )

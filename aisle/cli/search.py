@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def open_engine(folder: Path, recipe_file: Path | None = None, model: Path | None = None) -> Iterator[SearchEngine]:
+def open_engine(folder: Path, recipe_file: Path | None = None, model: str | None = None) -> Iterator[SearchEngine]:
     """Open an index; a recipe file overrides the settings it names, the rest stay as they were indexed."""
     from aisle.build import stored_recipe
     from aisle.engine import SearchEngine, check_index
@@ -40,6 +40,7 @@ def open_engine(folder: Path, recipe_file: Path | None = None, model: Path | Non
 @mode_option
 @click.option("--filter", "filters", multiple=True, metavar="EXPR", help="Such as 'price<500'; repeated ones all hold.")
 @click.option("--sort", metavar="FIELD[:desc],...", help="Order what was found by fields instead of relevance.")
+@click.option("--facet", "facets", multiple=True, metavar="FIELD", help="Count its values over what was found.")
 @click.option("--deadline", "deadline_ms", type=float, metavar="MS", help="Leave stages out once this is spent.")
 @recipe_option
 @model_option
@@ -65,10 +66,16 @@ def search(context: click.Context, /, folder: Path, query: str, **_: Any) -> Non
     )
     with open_engine(folder, given["recipe_file"], given["model"]) as engine:
         ranking = engine.search(request)
+        facets = engine.facets(request, given["facets"]) if given["facets"] else None
     if given["as_json"]:
-        print_json(ranking_to_dict(ranking))
-    else:
-        _print_ranking(ranking)
+        counts = {
+            name: {v.value: v.count for v in values} for name, values in (facets.fields if facets else {}).items()
+        }
+        print_json(ranking_to_dict(ranking) | ({"facets": counts} if facets else {}))
+        return
+    _print_ranking(ranking)
+    for name, values in (facets.fields if facets else {}).items():
+        print_table(name, ["value", "products"], [[v.value, f"{v.count:,}"] for v in values[:20]], [])
 
 
 def ranking_to_dict(ranking: Ranking) -> dict[str, Any]:
@@ -78,6 +85,9 @@ def ranking_to_dict(ranking: Ranking) -> dict[str, Any]:
         "mode": ranking.request.mode,
         "total": ranking.total,
         "hits": [_hit_to_dict(hit) for hit in ranking.hits],
+        "cut": ranking.cut,
+        "redirect": ranking.redirect,
+        "refused": ranking.refused,
         "rewrites": list(ranking.rewrites),
         "degraded": list(ranking.degraded),
         "timings_ms": {stage: round(ms, 3) for stage, ms in ranking.timings_ms.items()},
@@ -105,11 +115,14 @@ def _print_ranking(ranking: Ranking) -> None:
     for hit in ranking.hits:
         product = hit.product
         price = "" if product.price is None else f"{product.price:,.2f} {product.currency or ''}".strip()
-        found = ", ".join(f"{stage} #{part.rank}" for stage, part in hit.parts.items())
+        found = ", ".join(stage + ("" if part.rank is None else f" #{part.rank}") for stage, part in hit.parts.items())
         rows.append([product.title, product.id, price, f"{hit.score:.4f}", found])
     notes = [f"{len(rows)} of {ranking.total:,} candidates, {sum(ranking.timings_ms.values()):.0f} ms"]
     notes += [f"understood: {rewrite}" for rewrite in ranking.rewrites]
     notes += [f"left out: {reason}" for reason in ranking.degraded]
+    notes += [f"cut off as too unlikely: {ranking.cut:,}"] if ranking.cut else []
+    notes += [f"not answered: {ranking.refused}"] if ranking.refused else []
+    notes += [f"a rule sends the shopper to {ranking.redirect}"] if ranking.redirect else []
     title = f"{ranking.request.text[:80]} ({ranking.request.mode})" if ranking.request.text.strip() else "everything"
     print_table(title, ["title", "id", "price", "score", "found by"], rows, notes)
 
@@ -123,7 +136,7 @@ def _print_ranking(ranking: Ranking) -> None:
 @recipe_option
 @model_option
 def run(
-    folder: Path, queries: Path, out: Path, k: int, mode: Mode, recipe_file: Path | None, model: Path | None
+    folder: Path, queries: Path, out: Path, k: int, mode: Mode, recipe_file: Path | None, model: str | None
 ) -> None:
     """Answer every query of a file and write a TREC run.
 

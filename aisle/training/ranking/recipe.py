@@ -14,7 +14,7 @@ from aisle.config import checked
 _STRICT = ConfigDict(extra="forbid")
 _Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 LINEAR = ("fused", "cosine:share", "wording", "neighbours", "rerank", "satisfied", "contradicted", "rating")
-"""What the linear part reads: few, and each of a sign that sense demands. The trees read every feature."""
+"""What the linear part reads first of all: few, and each of a sign that sense demands. Trees read every feature."""
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -25,7 +25,7 @@ class RankingRecipe:
         depth: How many of the first candidates are learnt from and ordered.
         unjudged: What an unjudged candidate counts as a wrong one, beside a judged one's 1; 0 leaves it out.
         unjudged_depth: Among how many of the first candidates.
-        linear: Features of the linear part; "fused" is always one.
+        linear: Features of the linear part; "fused" is always one. Where ``choose`` is on, all features are tried too.
         prior: Mean of the prior on what one standard deviation of the fusion's score is worth, in logits of "this
             product before that one".
         spread: Standard deviation of the prior on every weight, in those units.
@@ -36,6 +36,8 @@ class RankingRecipe:
         l2: Penalty on a leaf's square.
         bagging: Share of the queries that each tree sees.
         columns: Share of the features that each tree sees.
+        choose: Whether a cross-validation within the training queries says if all features and trees are worth it; with
+            fewer than 20 queries neither is tried.
         folds: Turns of the cross-validation by query.
         margin: By how much nDCG@10 with unjudged counted as wrong may fall, on average, for promotion.
         max_latency_ratio: How many times as long a query may take as without the learnt ranking.
@@ -56,6 +58,7 @@ class RankingRecipe:
     l2: _Weight = 5.0
     bagging: float = Field(default=0.7, gt=0, le=1)
     columns: float = Field(default=0.6, gt=0, le=1)
+    choose: bool = True
     folds: int = Field(default=5, ge=2, le=100)
     margin: _Weight = 0.01
     max_latency_ratio: float = Field(default=1.5, gt=0)

@@ -1,0 +1,107 @@
+"""Names of stages, fields and demands for people to read, in English and Chinese. Knows words only.
+
+A stage without a line here keeps its own name, so that new stages are explained before anybody writes a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from aisle.explain.values import Language
+
+Text = Mapping[Language, str]
+
+STAGES: Mapping[str, Text] = {
+    "bm25": {"en": "matching words", "zh": "关键词匹配"},
+    "dense:text": {"en": "meaning of the text", "zh": "语义相近"},
+    "dense:image": {"en": "likeness of the picture", "zh": "图片相似"},
+    "rerank": {"en": "the re-ranking model", "zh": "重排模型"},
+    "identifier": {"en": "an identifier that the query names", "zh": "型号或编码与搜索词一致"},
+    "browse": {"en": "the order of browsing", "zh": "浏览顺序"},
+    "compatible": {"en": "fitting the device that the query names", "zh": "适配所查机型"},
+    "category": {"en": "the kind of product asked for", "zh": "品类相符"},
+    "diversity": {"en": "variety on the page", "zh": "结果多样性调整"},
+    "relevance": {"en": "estimated probability of relevance", "zh": "相关概率估计"},
+}
+"""Stage to label."""
+
+FAMILIES: Mapping[str, Text] = {
+    "asked": {"en": "the demand on {name}", "zh": "对{name}的要求"},
+    "rule": {"en": "the shop's rule “{name}”", "zh": "店铺规则“{name}”"},
+    "dense": {"en": "likeness of {name}", "zh": "{name}相似"},
+}
+"""Label of a stage named ``family:name``, where `STAGES` has none."""
+
+MEASURES: Mapping[str, Text] = {
+    "bm25": {"en": "BM25", "zh": "BM25 得分"},
+    "dense:text": {"en": "cosine", "zh": "余弦相似度"},
+    "dense:image": {"en": "cosine", "zh": "余弦相似度"},
+    "rerank": {"en": "its score", "zh": "模型分"},
+}
+"""What a stage's raw score is, where that says something."""
+
+KINDS: Mapping[str, Text] = {
+    "brand": {"en": "the brand", "zh": "品牌"},
+    "category": {"en": "the category", "zh": "品类"},
+    "colour": {"en": "the colour", "zh": "颜色"},
+    "size": {"en": "the size", "zh": "尺寸"},
+    "price": {"en": "the price", "zh": "价格"},
+    "attribute": {"en": "a property", "zh": "属性"},
+    "compatible": {"en": "what it fits", "zh": "适配机型"},
+    "without": {"en": "what it must not have", "zh": "排除项"},
+}
+"""Kind of a demand to what it is on."""
+
+FIELDS: Mapping[str, Text] = {
+    "title": {"en": "title", "zh": "标题"},
+    "brand": {"en": "brand", "zh": "品牌"},
+    "category": {"en": "category", "zh": "品类"},
+    "description": {"en": "description", "zh": "描述"},
+    "identifiers": {"en": "identifiers", "zh": "编码"},
+    "attributes": {"en": "attributes", "zh": "属性"},
+    "price": {"en": "price", "zh": "价格"},
+    "currency": {"en": "currency", "zh": "货币"},
+    "rating": {"en": "rating", "zh": "评分"},
+    "rating_count": {"en": "number of ratings", "zh": "评价数"},
+    "available": {"en": "availability", "zh": "是否有货"},
+    "stock": {"en": "stock", "zh": "库存"},
+    "text": {"en": "text", "zh": "文本"},
+}
+"""Field to its name."""
+
+_NOT_READ = "rerank (not read: "
+
+
+def stage_label(stage: str, language: Language) -> str:
+    """What a stage is, for the middle of a sentence."""
+    if stage in STAGES:
+        return STAGES[stage][language]
+    if stage.startswith(_NOT_READ):
+        reason = stage.removeprefix(_NOT_READ).removesuffix(")")
+        return f"not read by the re-ranking model ({reason})" if language == "en" else f"重排模型未读取（{reason}）"
+    if is_bm25(stage):
+        only = {
+            "en": "matching words alone, as the encoder does not read this script",
+            "zh": "仅关键词匹配（语义模型不支持该文字）",
+        }
+        return only[language]
+    family, colon, name = stage.partition(":")
+    if colon and family in FAMILIES:
+        return FAMILIES[family][language].format(name=KINDS[name][language] if name in KINDS else name)
+    return stage
+
+
+def measure_label(stage: str, language: Language) -> str | None:
+    """What a stage's raw score is; None where it says nothing beside the contribution."""
+    known = MEASURES.get("bm25" if is_bm25(stage) else stage)
+    return known[language] if known else None
+
+
+def field_label(field: str, language: Language) -> str:
+    """A product field's name; an attribute keeps the catalogue's own."""
+    return FIELDS[field][language] if field in FIELDS else field.removeprefix("attributes.")
+
+
+def is_bm25(stage: str) -> bool:
+    """Whether a stage is BM25, also where it is all there is for a query's script."""
+    return stage == "bm25" or stage.startswith("bm25 (")

@@ -1,0 +1,126 @@
+"""Judgments and an open index to what a learnt ranking is fitted to: each judged query searched, its features gathered.
+
+The features are those of serving, from the same function. Knows engines; fitting is ``aisle.training.ranking``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from aisle.engine import SearchEngine
+from aisle.errors import InputError
+from aisle.indexes import segment
+from aisle.ranking.feature_values import RatingPrior, prior_of
+from aisle.ranking.features import Asked, Words, rank_features
+from aisle.ranking.fusion import Scored
+from aisle.rerankers.head import wording
+from aisle.training.ranking.build import Note, TrainedRanking, train_ranking
+from aisle.training.ranking.data import QueryTable
+from aisle.training.ranking.recipe import RankingRecipe
+from aisle.types import Judgment, Reranker, SearchRequest
+
+WORDS = Words(segment, wording)
+RerankerOf = Callable[[str], Reranker | None]
+"""From a query's id to a re-ranker that learnt nothing from that query's judgments."""
+MANY = 10_000
+"""Products looked at for the mean rating."""
+
+
+def learn_ranking(
+    engine: SearchEngine,
+    judgments: Iterable[Judgment],
+    recipe: RankingRecipe,
+    out: Path,
+    *,
+    reranker_of: RerankerOf | None = None,
+    force: bool = False,
+    note: Note | None = None,
+) -> TrainedRanking:
+    """Gather features for the judged queries and train a ranking on them; see ``train_ranking``.
+
+    Args:
+        engine: Without a re-ranker of its own.
+        judgments: Graded from 0, of the engine's catalogue, with query texts.
+        recipe: How.
+        out: The model's folder.
+        reranker_of: Gives the feature "rerank".
+        force: Promote whatever the gate says; recorded.
+        note: Told, in words, of what is happening.
+    """
+    rating = shop_rating(engine)
+    tables = gather(engine, judgments, recipe.depth, reranker_of=reranker_of, rating=rating)
+    return train_ranking(tables, recipe, out, rating=rating, made_with=made_with(engine), force=force, note=note)
+
+
+def gather(
+    engine: SearchEngine,
+    judgments: Iterable[Judgment],
+    depth: int,
+    *,
+    reranker_of: RerankerOf | None = None,
+    rating: RatingPrior | None = None,
+) -> Iterator[QueryTable]:
+    """Search each judged query and give its first ``depth`` candidates with features and grades.
+
+    Args:
+        engine: Without a re-ranker of its own, so that the candidates come in the order of fusion.
+        judgments: With query texts; a judged product that is not among the candidates teaches nothing but counts in
+            the measure.
+        depth: How many candidates.
+        reranker_of: Gives the feature "rerank"; None leaves it unknown.
+        rating: What few ratings are drawn towards.
+
+    Raises:
+        InputError: The engine re-ranks, or a query has no text.
+    """
+    if engine.reranker is not None:
+        raise InputError("the engine has a re-ranker", fix="open the index without one, and give reranker_of instead")
+    graded: dict[str, dict[str, float]] = {}
+    texts: dict[str, str] = {}
+    for judgment in judgments:
+        texts.setdefault(judgment.query_id, judgment.query)
+        graded.setdefault(judgment.query_id, {})[judgment.product_id] = judgment.grade
+    for query_id, text in texts.items():
+        if not text.strip():
+            raise InputError(f"query {query_id[:80]!r} has no text", fix="give judgments with a query column")
+        reranker = reranker_of(query_id) if reranker_of is not None else None
+        asked, scored = _searched(engine, text, depth, reranker)
+        table = rank_features(engine.index, asked, scored, WORDS, rating)
+        known = graded[query_id]
+        grades = np.array([known.get(product_id, math.nan) for product_id in table.ids])
+        yield QueryTable(query_id, text, table.ids, table.values, grades, known)
+
+
+def _searched(engine: SearchEngine, text: str, depth: int, reranker: Reranker | None) -> tuple[Asked, list[Scored]]:
+    request = SearchRequest(text, k=depth)
+    ranking = engine.search(request)
+    understood = engine._understand(request)
+    vector = None if engine._unread(understood.text) else engine.encoder.encode([understood.text], "query")[0]
+    products = [hit.product for hit in ranking.hits]
+    rerank: Mapping[str, float] | None = None
+    if reranker is not None:
+        scores = reranker.score(understood.text, products)
+        rerank = {product.id: float(score) for product, score in zip(products, scores, strict=True)}
+    clean = replace(request, text=understood.text, expansions=understood.expansions)
+    scored: list[Scored] = [(hit.product_id, hit.score, dict(hit.parts)) for hit in ranking.hits]
+    return Asked(clean, vector, rerank=rerank), scored
+
+
+def shop_rating(engine: SearchEngine) -> RatingPrior | None:
+    """The mean rating of the shop, from its first ``MANY`` products by id; None where nothing is rated."""
+    ids = sorted(engine.index.ids())[:MANY]
+    found = [product for product in engine.index.get(ids) if product is not None]
+    return prior_of(found)
+
+
+def made_with(engine: SearchEngine) -> dict[str, str]:
+    """What the features came from: with another encoder or fusion they would be others."""
+    search: dict[str, Any] = engine.recipe.to_dict()["search"]
+    fusion = f"{search['fusion']} {sorted(search['weights'].items())} {search['rrf_k']:g}"
+    return {"encoder": engine.encoder.fingerprint, "fusion": fusion}

@@ -1,0 +1,67 @@
+"""What to give up when nothing meets every demand, in a stated order, and how to say so.
+
+1. All demands that are certain enough, together.
+2. Without the least certain of them, then without the two least certain, and so on.
+3. What the query refuses goes after every other demand, the price last of all: both are said outright.
+4. No demand at all.
+
+Knows demands, no index: whoever searches takes the first step that finds something.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aisle.query.constraint import Constraint
+from aisle.types import And, Filter
+
+_LATE = {"without": 1, "price": 2}
+_CHINESE = {
+    "brand": "品牌", "category": "类目", "colour": "颜色", "size": "尺寸", "price": "价格", "attribute": "属性",
+    "compatible": "适用", "without": "排除",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Demands to keep and demands given up, the one given up first at the front."""
+
+    kept: tuple[Constraint, ...]
+    dropped: tuple[Constraint, ...]
+
+    @property
+    def filter(self) -> Filter | None:
+        """What a product must pass; None where nothing is kept."""
+        parts = tuple(constraint.filter for constraint in self.kept)
+        return None if not parts else parts[0] if len(parts) == 1 else And(parts)
+
+
+def relaxations(constraints: Sequence[Constraint], certain: float) -> tuple[Step, ...]:
+    """The steps in order, from all certain demands to none; without a certain one there is only the step of none.
+
+    Of two equally certain demands the one said later goes first.
+
+    Args:
+        constraints: In the order of the query.
+        certain: A demand of at least this certainty is a filter; others never are.
+    """
+    sure = [constraint for constraint in constraints if constraint.certainty >= certain]
+    places = range(len(sure))
+    order = sorted(places, key=lambda i: (_LATE.get(sure[i].kind, 0), sure[i].certainty, -i))
+    return tuple(
+        Step(tuple(sure[i] for i in places if i not in order[:gone]), tuple(sure[i] for i in order[:gone]))
+        for gone in range(len(sure) + 1)
+    )
+
+
+def said(step: Step) -> str:
+    """What was given up, in English; empty where nothing was."""
+    dropped = ", ".join(f"{constraint.kind} ({constraint.text})" for constraint in step.dropped)
+    return f"nothing matched everything asked for; searched without {dropped}" if dropped else ""
+
+
+def said_in_chinese(step: Step) -> str:
+    """What was given up, in Chinese; empty where nothing was."""
+    dropped = "、".join(f"{_CHINESE[constraint.kind]}（{constraint.text}）" for constraint in step.dropped)
+    return f"没有商品符合全部条件；已放宽：{dropped}" if dropped else ""

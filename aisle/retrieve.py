@@ -1,0 +1,60 @@
+"""The candidates of one request: what its words find and what its meaning finds, each as a list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from aisle.ranking.clock import Clock
+from aisle.shelf import TEXT
+from aisle.types import Array, Encoder, Index, SearchRequest, Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """The lists, how many products pass the filter, the text's vector if it was searched by, and what was left out.
+
+    A list has ``(product id, raw score)``, best first.
+    """
+
+    lists: Mapping[Stage, tuple[tuple[str, float], ...]]
+    total: int
+    vector: Array | None
+    left_out: tuple[str, ...]
+
+
+def retrieve(
+    index: Index, encoder: Encoder, request: SearchRequest, vector: Array | None, depth: int, clock: Clock
+) -> Retrieved:
+    """Search by words, by meaning or both; blank text lists everything that passes the filter.
+
+    Args:
+        index: What to search.
+        encoder: Encodes the text where ``vector`` is None.
+        request: Its text is searched as it stands.
+        vector: Of the text, ``(dim,)``.
+        depth: Candidates of each list; more where the page lies deeper.
+        clock: Once its deadline is spent, meaning is left out of a search by both.
+    """
+    depth = max(depth, request.offset + request.k)
+    text, mode = request.text, request.mode
+    lists: dict[Stage, tuple[tuple[str, float], ...]] = {}
+    left_out: list[str] = []
+    total = 0
+    if not text or mode != "dense":
+        found = index.search(replace(request, mode="bm25"), {}, depth)
+        lists |= found.lists
+        total = found.total
+        clock.lap("bm25" if text else "browse")
+    if text and mode != "bm25":
+        if mode == "hybrid" and clock.spent:
+            left_out.append(f"dense: the deadline of {request.deadline_ms:g} ms was spent")
+        else:
+            if vector is None:
+                vector = encoder.encode([text], "query")[0]
+                clock.lap("encode")
+            found = index.search(replace(request, mode="dense"), {TEXT: vector}, depth)
+            lists |= found.lists
+            total = found.total
+            clock.lap("dense")
+    return Retrieved(lists, total, vector, tuple(left_out))

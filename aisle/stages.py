@@ -1,0 +1,362 @@
+"""What a recipe's `[ranking]` does to one search: before anything is searched, and with what was found.
+
+    read     a merchant's rules for the query, its demands, the device it asks something for
+    arrange  compatibility, demands, learnt combination, re-ranker, identifiers, boosts, cut-off, diversity, pins
+
+Every stage takes a list of scored products and gives one; none loses what it adds: a hit's parts sum to its score.
+Knows an index and settings; which lists were fused is the engine's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from aisle.build import FACTS
+from aisle.config import Recipe
+from aisle.errors import ArtifactError
+from aisle.indexes import segment
+from aisle.knowledge import asked as devices
+from aisle.knowledge.added import add_compatible, add_part, missing
+from aisle.knowledge.compatibility import FILE as COMPATIBILITY
+from aisle.knowledge.compatibility import Compatibility
+from aisle.knowledge.taxonomy import FILE as TAXONOMY
+from aisle.knowledge.taxonomy import WHOLE, Named, Taxonomy
+from aisle.language.lexicon import Lexicon
+from aisle.query.boost import boost
+from aisle.query.facts import CatalogueFacts
+from aisle.query.parse import Asked as Demands
+from aisle.query.parse import read_demands
+from aisle.query.relax import Step, relaxations
+from aisle.ranking.calibration import Calibration
+from aisle.ranking.cascade import rerank
+from aisle.ranking.clock import Clock
+from aisle.ranking.cut_features import candidate_features
+from aisle.ranking.cutoff import cut
+from aisle.ranking.diversity import diversify
+from aisle.ranking.features import Asked as FeaturesAsked
+from aisle.ranking.features import Words, rank_features
+from aisle.ranking.fusion import Scored, lift, reorder
+from aisle.ranking.identifiers import identifier_keys
+from aisle.ranking.learnt import LearntRanking
+from aisle.rerankers.cached import CachedReranker
+from aisle.rerankers.head import wording
+from aisle.rerankers.load import load_reranker
+from aisle.rules import (
+    Active,
+    RuleSet,
+    active,
+    apply_boosts,
+    apply_pins,
+    expansions,
+    fit,
+    meets_in_index,
+    read_rules,
+    record,
+    remove_blocked,
+    retrieval_filter,
+)
+from aisle.shelf import TEXT, Shelf
+from aisle.types import And, Array, Encoder, Filter, Index, Product, Reranker, SearchRequest
+from aisle.words import Expansion
+
+MAX_QUERY_CHARS = 2_000
+"""A longer query is cut, and the ranking says so: nobody types it, and the encoder reads 256 tokens at most."""
+WINDOW = 300
+"""So many first candidates are read by the stages that need products."""
+MAX_IDENTIFIER_HITS = 20
+"""A key that more products carry than this is a word, not an identifier."""
+WORDS = Words(segment, wording)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is known of a query before it is searched.
+
+    ``text`` is what is searched for by words and meaning, ``steps`` the demands that are filters: the first step that
+    finds something is taken.
+    """
+
+    text: str
+    active: Active = field(default_factory=Active)
+    demands: Demands | None = None
+    devices: tuple[devices.Asked, ...] = ()
+    category: Named | None = None
+    expansions: tuple[Expansion, ...] = ()
+    steps: tuple[Step, ...] = (Step((), ()),)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """Demands for people to read: "brand HP (0.95)"."""
+        found = [f"{c.kind}: {c.text} ({c.certainty:.2f})" for c in (self.demands.constraints if self.demands else ())]
+        found += [f"without: {name}" for name in (self.demands.unwanted if self.demands else ())]
+        found += [f"category: {' > '.join(path)}" for path in (self.category.paths if self.category else ())]
+        return (*found, *(f"for the device {one.text} ({one.certainty:.2f})" for one in self.devices))
+
+
+@dataclass(frozen=True, slots=True)
+class Arranged:
+    """The final order, what was left out and why, and how many candidates the cut-off dropped."""
+
+    scored: list[Scored]
+    left_out: tuple[str, ...] = ()
+    dropped: int = 0
+
+
+class Stages:
+    """The stages that a recipe switches on, over one index.
+
+    Args:
+        index: Of the catalogue.
+        encoder: That of the index.
+        recipe: Says which stages, and how.
+        reranker: Instead of the one that the recipe names.
+        lexicon: Other names of things.
+        folder: Of the index, where it keeps what the catalogue taught; None where there is none.
+        now: The time; rules ask for the day.
+
+    Raises:
+        ArtifactError: A folder that the recipe names cannot be read, or the index lacks what a stage needs.
+        FingerprintError: The calibration or the learnt combination was made with another encoder or fusion.
+        RecipeError: The rules cannot be read.
+    """
+
+    def __init__(
+        self,
+        index: Index,
+        encoder: Encoder,
+        recipe: Recipe,
+        reranker: Reranker | None,
+        lexicon: Lexicon,
+        folder: Path | None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        settings = recipe.ranking
+        self.index, self.encoder, self.recipe, self.settings = index, encoder, recipe, settings
+        self.lexicon, self.folder, self.now = lexicon, folder, now
+        if reranker is None and settings.model:
+            reranker = load_reranker(settings.model)
+        self.reranker = CachedReranker(reranker) if reranker is not None else None
+        self.rules: RuleSet | None = fit(read_rules(Path(settings.rules)), index) if settings.rules else None
+        if self.rules is not None:
+            _ = self.rules.conditions, self.rules.refusals  # made now, not in the first search
+        self.learnt = LearntRanking.load(Path(settings.learnt)) if settings.learnt else None
+        self.calibration = Calibration.load(Path(settings.calibration)) if settings.calibration else None
+        self._meets = meets_in_index(index)
+
+    @cached_property
+    def facts(self) -> CatalogueFacts:
+        """What the catalogue taught of its own words; read when the first query needs it."""
+        return CatalogueFacts.load(self._file(FACTS))
+
+    @cached_property
+    def compatibility(self) -> Compatibility | None:
+        """What the catalogue knows of devices; None in an index that was made without."""
+        there = self.folder is not None and (self.folder / COMPATIBILITY).is_file()
+        return Compatibility.load(self._file(COMPATIBILITY)) if there else None
+
+    @cached_property
+    def taxonomy(self) -> Taxonomy | None:
+        """The categories of the catalogue; None in an index that was made without."""
+        there = self.folder is not None and (self.folder / TAXONOMY).is_file()
+        return Taxonomy.load(self._file(TAXONOMY), self.lexicon) if there else None
+
+    def _file(self, name: str) -> Path:
+        path = (self.folder or Path()) / name
+        if self.folder is None or not path.is_file():
+            raise ArtifactError(
+                f"this index has no {name}: it was made by an older Aisle or without a folder",
+                fix="index the catalogue again, or leave the setting out of [ranking]",
+            )
+        return path
+
+    def read(self, request: SearchRequest, text: str) -> Reading:
+        """What a query means for the stages.
+
+        Args:
+            request: As it came.
+            text: The query as understood: normalised, simplified, corrected; blank for a browse.
+        """
+        rules = self.rules
+        acting = (
+            active(rules, request.text[:MAX_QUERY_CHARS], rules.today(self.now()), text)
+            if rules is not None
+            else Active()
+        )
+        if not text or acting.refused is not None:
+            return Reading(text, acting)
+        demands = read_demands(text, self.facts) if self.settings.demands != "off" else None
+        compatibility = self.compatibility if self.settings.compatibility > 0 else None
+        wanted = devices.asked_devices(text, compatibility, self.lexicon) if compatibility is not None else ()
+        taxonomy = self.taxonomy if self.settings.category > 0 else None
+        named = taxonomy.named(text) if taxonomy is not None else None
+        if named is not None and named.certainty < WHOLE:  # "jacket hanger" has the name of a category it is not after
+            named = None
+        steps: tuple[Step, ...] = (Step((), ()),)
+        if demands is not None and self.settings.demands == "filter":
+            steps = relaxations(demands.constraints, self.settings.certain)
+        searched = (demands.searched if demands is not None else "") or text
+        weight = self.recipe.search.synonym_weight
+        more = tuple(replace(found, weight=weight * found.weight) for found in expansions(acting, text))
+        return Reading(searched, acting, demands, wanted, named, more, steps)
+
+    def filter(self, request: SearchRequest, reading: Reading, step: Step) -> Filter | None:
+        """What a product must pass to be found: the shopper's filter, certain demands, rules and the safety list."""
+        parts = [part for part in (request.filter, step.filter) if part is not None]
+        asked = None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
+        return retrieval_filter(asked, reading.active)
+
+    def arrange(
+        self, scored: list[Scored], request: SearchRequest, reading: Reading, vector: Array | None, clock: Clock
+    ) -> Arranged:
+        """Bring what was found into its final order.
+
+        Args:
+            scored: Fused, best first.
+            request: With the text that was searched and the filter of `filter`.
+            reading: Of the query.
+            vector: Of the text, ``(dim,)``; None where only words were searched.
+            clock: Once its deadline is spent the re-ranker is left out.
+        """
+        shelf, left_out, dropped = Shelf(self.index), [], 0
+        scored = self._fitting(scored, request, reading)
+        if reading.category is not None:
+            scored = self._under(reading.category, scored, request, vector)
+            clock.lap("category")
+        if reading.demands is not None and (reading.demands.constraints or reading.demands.unwanted):
+            there = shelf.products(item[0] for item in scored[:WINDOW])
+            wanted = reading.demands
+            scored = boost(scored, there, wanted.constraints, self.settings.demand_weight, wanted.unwanted)
+            clock.lap("demands")
+        if self.learnt is not None:
+            scored = self._combined(self.learnt, scored, request, reading, vector)
+            clock.lap("learnt")
+        if self.reranker is not None and not request.sort:
+            search = self.recipe.search
+            page = request.offset + request.k
+            reranked = rerank(
+                scored, lambda ids: self._scores(reading.text, ids, shelf), search.rerank_depth, page,
+                search.rerank_slack, clock,
+            )  # fmt: skip
+            scored = reranked.scored
+            left_out += [reranked.left_out] if reranked.left_out else []
+            clock.lap("rerank")
+        if reading.active.boosts and not request.sort:
+            scored = apply_boosts(scored, reading.active, self._meets)
+            clock.lap("rules")
+        if self.recipe.search.identifiers:
+            scored = lift(scored, "identifier", self._identified(request, reading))  # an exact name wins over all that
+            clock.lap("identifier")
+        if self.calibration is not None and self.settings.cut > 0 and vector is not None:
+            scored, dropped = self._cut(self.calibration, scored, reading.text, vector, shelf)
+            clock.lap("cut-off")
+        return Arranged(scored, tuple(left_out), dropped)
+
+    def finish(self, scored: list[Scored], request: SearchRequest, reading: Reading, clock: Clock) -> list[Scored]:
+        """Variety and pins: what follows an order by relevance."""
+        shelf, acting = Shelf(self.index), reading.active
+        settings = self.settings.diversity
+        if reading.demands is not None and any(c.kind == "brand" for c in reading.demands.constraints):
+            settings = replace(settings, per_brand=0)  # who names a brand wants that brand
+        if settings.active and not request.sort:
+            ids = [item[0] for item in scored[: settings.window]]
+            vectors = shelf.vectors(ids) if settings.method != "none" else {}
+            exact = sum("identifier" in parts for _, _, parts in scored)
+            scored = diversify(scored, shelf.products(ids), vectors, settings, _raw(scored), exact)
+            clock.lap("diversity")
+        if acting.pins and not request.sort:
+            pinned = [pin.product_id for _, pin in acting.pins]
+            known = self._meets(request.filter or And(()), pinned)
+            scored = apply_pins(scored, acting, known)
+            clock.lap("rules")
+        return scored
+
+    def safe(self, page: Sequence[Scored], products: Mapping[str, Product], reading: Reading) -> list[Scored]:
+        """What of a page may be shown, with the rules that acted on the whole of it: nothing comes after this.
+
+        Retrieval has kept the rest out already; here it is checked again, product by product.
+        """
+        if self.rules is None:
+            return list(page)
+        return record(remove_blocked(page, products, reading.active), reading.active)
+
+    def _under(self, named: Named, scored: list[Scored], request: SearchRequest, vector: Array | None) -> list[Scored]:
+        """The best products of the category that a query names, also those that the query itself did not find."""
+        assert self.taxonomy is not None
+        inside = self.taxonomy.constraint(named).filter
+        within = replace(request, filter=inside if request.filter is None else And((request.filter, inside)))
+        found = self.index.search(within, {TEXT: vector} if vector is not None else {}, WINDOW)
+        ids = dict.fromkeys(product_id for items in found.lists.values() for product_id, _ in items)
+        return add_part(scored, "category", dict.fromkeys(ids, named.certainty), self.settings.category)
+
+    def _fitting(self, scored: list[Scored], request: SearchRequest, reading: Reading) -> list[Scored]:
+        compatibility = self.compatibility if reading.devices else None
+        for one in reading.devices if compatibility is not None else ():
+            assert compatibility is not None
+            fitting = compatibility.fitting(one.device) if one.device is not None else ()
+            new = missing(scored, fitting)
+            gone = set(new) - set(self._meets(request.filter or And(()), new))
+            fits = [fit for fit in fitting if fit.product_id not in gone]
+            scored = add_compatible(scored, fits, self.settings.compatibility * one.certainty)
+        return scored
+
+    def _combined(
+        self,
+        learnt: LearntRanking,
+        scored: list[Scored],
+        request: SearchRequest,
+        reading: Reading,
+        vector: Array | None,
+    ) -> list[Scored]:
+        demands = reading.demands.constraints if reading.demands is not None else ()
+        head = scored[: learnt.depth]
+        table = rank_features(self.index, FeaturesAsked(request, vector, demands), head, WORDS, learnt.rating)
+        scores = dict(zip(table.ids, learnt.score(table.values), strict=True))
+        there = [item for item in head if item[0] in scores]
+        return reorder([*there, *scored[learnt.depth :]], "learnt", [float(scores[item[0]]) for item in there])
+
+    def _scores(self, text: str, ids: Sequence[str], shelf: Shelf) -> list[float | None]:
+        """None for a product that another process has deleted since."""
+        assert self.reranker is not None
+        there = list(shelf.products(ids).values())
+        found = dict(zip((product.id for product in there), self.reranker.score(text, there), strict=True))
+        return [float(found[product_id]) if product_id in found else None for product_id in ids]
+
+    def _identified(self, request: SearchRequest, reading: Reading) -> list[str]:
+        """Products that the query names exactly; not a device that something is asked for."""
+        not_meant = devices.device_keys(reading.devices)
+        keys = [key for key in identifier_keys(request.text) if key not in not_meant]
+        if not keys:
+            return []
+        found = self.index.lookup(keys, request.filter, MAX_IDENTIFIER_HITS + 1)
+        ids: dict[str, None] = {}
+        for key in keys:
+            carriers = found.get(key, ())
+            if len(carriers) <= MAX_IDENTIFIER_HITS:
+                ids |= dict.fromkeys(carriers)
+        return list(ids)
+
+    def _cut(
+        self, calibration: Calibration, scored: list[Scored], text: str, vector: Array, shelf: Shelf
+    ) -> tuple[list[Scored], int]:
+        ids = [item[0] for item in scored[:WINDOW]]
+        products, vectors = shelf.products(ids), shelf.vectors(ids)
+        head = [item for item in scored[:WINDOW] if item[0] in vectors]
+        rows = np.array([vectors[item[0]] for item in head], np.float32).reshape(len(head), len(vector))
+        features = candidate_features(text, vector, head, [products[item[0]] for item in head], rows, wording)
+        found = cut(head, calibration.relevant(features), calibration.threshold(self.settings.cut))
+        return found.kept, len(scored) - len(found.kept)
+
+
+def _raw(scored: Sequence[Scored]) -> dict[str, float] | None:
+    """A measure of relevance on which half is half as good; None where the scores are one."""
+    for stage in ("relevance", "rerank"):
+        found = {item[0]: item[2][stage].score for item in scored if stage in item[2]}
+        if found:
+            return found
+    return None

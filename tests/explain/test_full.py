@@ -1,0 +1,150 @@
+"""Whole explanations on a real index: what they promise is tried on an index with the changed product."""
+
+import dataclasses
+import json
+
+import pytest
+
+from aisle.config import Recipe
+from aisle.engine import SearchEngine
+from aisle.errors import InputError
+from aisle.explain import NearWords, explain, explain_page
+from aisle.filters import parse_filter, parse_sort
+from aisle.types import SearchRequest
+from tests.explain.shop import PRODUCTS
+
+
+def place(engine, text, product_id):
+    return [hit.product_id for hit in engine.search(SearchRequest(text)).hits].index(product_id)
+
+
+def test_everything_of_a_hit_is_there(engine):
+    ranking = engine.search(SearchRequest("wireless mouse"))
+    hit = ranking.hits[2]
+    found = explain(engine, SearchRequest("wireless mouse"), hit.product_id)
+    assert (found.rank, found.score) == (3, hit.score)
+    assert sum(item.contribution for item in found.contributions) == pytest.approx(found.score, abs=1e-9)
+    assert found.counterfactual.above_id == ranking.hits[1].product_id
+    assert found.counterfactual.gap == pytest.approx(ranking.hits[1].score - hit.score)
+    assert found.words.model == "encoder"
+    assert found.absence is None
+    assert json.loads(json.dumps(found.to_dict()))["rank"] == 3
+
+
+def test_the_first_has_nothing_above_it_and_pages_do_not_matter(engine):
+    first = engine.search(SearchRequest("wireless mouse")).hits[0].product_id
+    assert explain(engine, SearchRequest("wireless mouse"), first).counterfactual is None
+    assert explain(engine, SearchRequest("wireless mouse", k=1, offset=5), first).rank == 1
+
+
+def test_a_query_words_bm25_is_what_the_score_loses_without_it(engine):
+    found = explain(engine, SearchRequest("wireless mouse", mode="bm25"), "m1")
+    by_word = {
+        effect.name: effect.bm25 for effect in explain(engine, SearchRequest("wireless mouse"), "m1").words.query
+    }
+    (bm25,) = found.contributions
+    scores = {
+        word: {hit.product_id: hit.score for hit in engine.search(SearchRequest(word, mode="bm25")).hits}["m1"]
+        for word in ("wireless", "mouse")
+    }
+    assert by_word["wireless"] == pytest.approx(bm25.score - scores["mouse"], abs=1e-3)
+    assert by_word["mouse"] == pytest.approx(bm25.score - scores["wireless"], abs=1e-3)
+
+
+def changed_shop(folder, encoder, product_id, recipe=None, **changes):
+    """A shop in which one product is another."""
+    changed = [dataclasses.replace(product, **changes) if product.id == product_id else product for product in PRODUCTS]
+    return SearchEngine.build(changed, folder, recipe, encoder=encoder)
+
+
+def title_of(product_id):
+    return next(product.title for product in PRODUCTS if product.id == product_id)
+
+
+@pytest.mark.parametrize(
+    ("query", "product_id", "enough"),
+    [
+        ("black headphones", "h2", ("black",)),
+        ("laser mouse", "m1", ("laser",)),
+        ("wireless keyboard", "m1", ("keyboard",)),
+        ("hama keyboard", "z1", ()),  # "keyboard" is tried, and is not
+    ],
+)
+def test_a_word_is_promised_if_an_index_with_that_title_keeps_the_promise(
+    engine, encoder, tmp_path, query, product_id, enough
+):
+    against = explain(engine, SearchRequest(query), product_id).counterfactual
+    promised = tuple(change.name for change in against.changes if change.kind == "word")
+    assert promised == enough
+    assert place(engine, query, against.above_id) < place(engine, query, product_id)
+    for word in promised or query.split()[-1:]:
+        with changed_shop(tmp_path / word, encoder, product_id, title=f"{title_of(product_id)} {word}") as other:
+            passes = place(other, query, product_id) < place(other, query, against.above_id)
+            assert passes == (word in promised)
+
+
+def test_a_demand_is_promised_and_an_index_with_a_product_that_meets_it_keeps_the_promise(encoder, tmp_path):
+    recipe = Recipe.from_dict({"ranking": {"demands": "boost"}})
+    with SearchEngine.build(PRODUCTS, tmp_path / "shop", recipe, encoder=encoder) as shop:
+        found = explain(shop, SearchRequest("logi mouse"), "m3")
+        assert [(v.constraint.text, v.status, v.found) for v in found.verdicts] == [
+            ("logi", "contradicted", (("brand", "Hama"),))
+        ]
+        (demand,) = [change for change in found.counterfactual.changes if change.kind == "demand"]
+        above = found.counterfactual.above_id
+        assert place(shop, "logi mouse", above) < place(shop, "logi mouse", "m3")
+        best = max(
+            sum(part.contribution for stage, part in hit.parts.items() if stage in ("bm25", "dense:text"))
+            for hit in shop.search(SearchRequest("logi mouse")).hits
+        )
+        worth = 0.1 * found.verdicts[0].constraint.certainty * best  # taken away now, and added then
+        assert demand.needed - demand.now == pytest.approx(2 * worth, abs=1e-6)
+    with changed_shop(tmp_path / "met", encoder, "m3", recipe, brand="Logi") as other:
+        assert place(other, "logi mouse", "m3") < place(other, "logi mouse", above)
+
+
+def test_who_is_filtered_out_is_told_by_what(engine):
+    request = SearchRequest("wireless mouse", filter=parse_filter('price < 20 AND brand = "Logi"'))
+    found = explain(engine, request, "m3")
+    assert (found.rank, found.score, found.contributions) == (None, None, ())
+    assert found.absence.filtered == (("price < 20", (("price", 35.0),)), ('brand = "Logi"', (("brand", "Hama"),)))
+    assert "price < 20: price is 35" in found.in_words()
+    passing = explain(engine, request, "m1")
+    assert [verdict.status for verdict in passing.verdicts] == ["satisfied", "satisfied"]
+
+
+def test_who_is_not_found_is_told_by_which_stage(engine):
+    found = explain(engine, SearchRequest("mouse", mode="bm25"), "c1")
+    (short,) = found.absence.shortfalls
+    assert (short.stage, short.score) == ("bm25", 0.0)
+    assert short.lowest > 0
+    assert "It has none of the query's words." in found.in_words()
+    assert "没有任何一个搜索词" in found.in_words("zh")
+
+
+def test_sorted_rankings_say_what_they_are_sorted_by(engine):
+    request = SearchRequest("mouse", sort=parse_sort("price:desc"))
+    last = engine.search(request).hits[-1]
+    found = explain(engine, request, last.product_id)
+    assert found.counterfactual.sorted_by == ("price",)
+    assert "ordered" in found.in_words() or "order is by price" in found.in_words()
+    assert explain(engine, SearchRequest(""), "m1").words is None
+
+
+def test_an_identifier_in_the_query_is_the_reason(engine):
+    found = explain(engine, SearchRequest("QC45-BLK"), engine.search(SearchRequest("QC45-BLK")).hits[1].product_id)
+    assert [change.kind for change in found.counterfactual.changes] == ["identifier"]
+
+
+def test_an_unknown_product_is_refused(engine):
+    with pytest.raises(InputError, match="the index has no product 'nobody'"):
+        explain(engine, SearchRequest("mouse"), "nobody")
+
+
+def test_a_page_may_have_estimated_words(engine, encoder):
+    ranking = engine.search(SearchRequest("wireless mouse", k=3))
+    for page in explain_page(engine, ranking, near=NearWords(encoder)):
+        (dense,) = [item for item in page.contributions if item.stage == "dense:text"]
+        assert page.words.estimated
+        assert page.words.score == pytest.approx(dense.score, abs=1e-5)
+    assert explain_page(engine, engine.search(SearchRequest("mouse", k=0))) == ()

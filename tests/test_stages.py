@@ -1,0 +1,271 @@
+"""Every stage of `[ranking]` through a real engine: what it does, that it is recorded, and that nothing is lost."""
+
+import dataclasses
+from datetime import UTC, datetime
+
+import pytest
+
+from aisle.config import Recipe
+from aisle.encoders.embedded import EmbeddedEncoder
+from aisle.engine import SearchEngine
+from aisle.errors import ArtifactError, RecipeError
+from aisle.filters import parse_filter, parse_sort
+from aisle.types import MODES, Product, SearchRequest
+
+RED = {"colour": "red"}
+FITS = "MFC-240C, DCP-130C, MFC-440CN"
+INK = {"compatibility": FITS}
+PRODUCTS = [
+    Product("phone-mi", "小米手机 12 8+256G 黑色", "", "小米", price=2999.0, attributes={"颜色": "黑色"}),
+    Product("phone-hw", "华为手机 P40 5G 红色", "", "华为", price=3999.0, attributes={"颜色": "红色"}),
+    Product("shirt-red-s", "Basic cotton shirt red", brand="Acme", price=19.0, attributes=RED, family="f1"),
+    Product("shirt-red-m", "Basic cotton shirt red M", brand="Acme", price=19.5, attributes=RED, family="f1"),
+    Product("shirt-red-l", "Basic cotton shirt red L", brand="Acme", price=20.0, attributes=RED, family="f1"),
+    Product("shirt-blue", "Linen shirt blue", "", "Nord", price=49.0, attributes={"colour": "blue"}, family="f2"),
+    Product("shirt-green", "Flannel shirt green", "", "Nord", price=59.0, attributes={"colour": "green"}),
+    Product("printer", "Brother MFC-240C printer", "", "Brother", price=99.0, identifiers=("MFC-240C",)),
+    Product("ink-c", "Brother LC1000C cyan ink cartridge", "", "Brother", price=9.0, attributes=INK),
+    Product("ink-k", "Brother LC1000BK black ink cartridge", "", "Brother", price=9.5,
+            attributes=INK),
+    Product("ink-hp", "HP 301 black ink cartridge", "", "HP", price=12.0, attributes={"compatibility": "DeskJet 2540"}),
+    Product("knife", "Hunting knife", "", "Sharp", ("Weapons",), price=29.0),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def encoder():
+    return EmbeddedEncoder()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, encoder):
+    path = tmp_path_factory.mktemp("stages") / "shop"
+    SearchEngine.build(PRODUCTS, path, encoder=encoder).close()
+    return path
+
+
+@pytest.fixture
+def opened(folder, encoder, tmp_path):
+    """Opens the index with a recipe given as TOML, and files beside it."""
+    engines = []
+
+    def open_with(recipe="", **files):
+        for name, text in files.items():
+            (tmp_path / f"{name}.toml").write_text(text, encoding="utf-8")
+        (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
+        engine = SearchEngine.open(folder, Recipe.load(tmp_path / "recipe.toml"), encoder=encoder)
+        engines.append(engine)
+        return engine
+
+    yield open_with
+    for engine in engines:
+        engine.close()
+
+
+def ids(ranking):
+    return [hit.product_id for hit in ranking.hits]
+
+
+def check_parts(ranking):
+    scores = [hit.score for hit in ranking.hits]
+    assert scores == sorted(scores, reverse=True)
+    for hit in ranking.hits:
+        assert sum(part.contribution for part in hit.parts.values()) == pytest.approx(hit.score)
+
+
+# --- rules -------------------------------------------------------------------------------------------------
+
+RULES = """
+[[rule]]
+name = "linen"
+when = { query = ["shirt"] }
+pin = ["shirt-green", "knife"]
+boost = { filter = "brand = 'Nord'", by = 0.5 }
+block = ["shirt-red-l"]
+[[rule]]
+name = "campaign"
+when = { query = ["phones", "手机"] }
+from = 2026-11-01
+until = 2026-11-30
+redirect = "/phones"
+[safety]
+filter = "category UNDER 'Weapons'"
+products = ["ink-hp"]
+queries = ["bomb"]
+"""
+
+
+def test_rules_pin_boost_block_and_are_recorded(opened):
+    ranking = opened("[ranking]\nrules = 'rules.toml'", rules=RULES).search(SearchRequest("cotton shirt", k=20))
+    assert ids(ranking)[0] == "shirt-green", "pinned"
+    assert "shirt-red-l" not in ids(ranking)
+    found = {hit.product_id: hit for hit in ranking.hits}
+    assert found["shirt-green"].parts["rule:linen"].rank == 1
+    assert found["shirt-blue"].parts["rule:linen"].score == pytest.approx(0.5)
+    assert found["shirt-red-s"].parts["rule:linen"].contribution == 0, "the block is recorded on every hit"
+    check_parts(ranking)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "text", ["hunting knife", "", "knife", "ink-hp", "HP 301 black ink cartridge", "ink for MFC-240C"]
+)
+def test_nothing_overrides_the_safety_list(opened, mode, text):
+    engine = opened("[ranking]\nrules = 'rules.toml'", rules=RULES)
+    ranking = engine.search(SearchRequest(text, k=50, mode=mode))
+    assert ranking.hits or mode == "bm25"
+    assert not {"knife", "ink-hp"} & set(ids(ranking))
+    run = next(engine.run_batch([SearchRequest(text, k=50, mode=mode)]))
+    assert not {"knife", "ink-hp"} & {product_id for product_id, _ in run}
+    assert ranking.total == len(PRODUCTS) - 2 or text
+
+
+def test_a_refused_query_and_a_redirect_say_so(opened):
+    engine = opened("[ranking]\nrules = 'rules.toml'", rules=RULES)
+    refused = engine.search(SearchRequest("BOMB shirt"))
+    assert (refused.hits, refused.total, refused.refused) == ((), 0, "This shop does not answer this search.")
+    assert next(engine.run_batch([SearchRequest("a bomb")])) == ()
+    engine.stages.now = lambda: datetime(2026, 11, 15, tzinfo=UTC)
+    assert engine.search(SearchRequest("手机")).redirect == "/phones"
+    engine.stages.now = lambda: datetime(2026, 12, 1, tzinfo=UTC)
+    assert engine.search(SearchRequest("手机")).redirect is None
+
+
+def test_rules_that_cannot_be_read_are_an_error_at_once(opened):
+    with pytest.raises(RecipeError, match=r"rules\.toml"):
+        opened("[ranking]\nrules = 'rules.toml'", rules="[[rule]]\nname = 'x'\nwhen = 3")
+
+
+# --- demands -----------------------------------------------------------------------------------------------
+
+
+def test_demands_move_products_and_are_told(opened):
+    plain = opened().search(SearchRequest("shirt blue", k=20))
+    asked = opened("[ranking]\ndemands = 'boost'\ndemand_weight = 0.5").search(SearchRequest("shirt blue", k=20))
+    assert ids(asked)[0] == "shirt-blue"
+    found = {hit.product_id: hit for hit in asked.hits}
+    assert found["shirt-blue"].parts["asked:colour"].contribution > 0
+    assert found["shirt-green"].parts["asked:colour"].contribution < 0
+    assert "asked:colour" not in found["printer"].parts, "silent products stay"
+    assert any(told.startswith("colour: blue") for told in asked.rewrites)
+    assert set(ids(plain)) == set(ids(asked))
+    check_parts(asked)
+
+
+def test_a_price_is_a_filter_and_no_word(opened):
+    recipe = "[ranking]\ndemands = 'filter'\ncertain = 0.5"
+    ranking = opened(recipe).search(SearchRequest("shirt under 30", k=20))
+    assert ids(ranking)[0].startswith("shirt-red")
+    assert all(hit.product.price < 30 for hit in ranking.hits)
+    chinese = opened(recipe).search(SearchRequest("手机3500元以内", k=20))
+    assert ids(chinese)[0] == "phone-mi"
+    assert "phone-hw" not in ids(chinese)
+
+
+def test_demands_that_nothing_meets_are_given_up_and_the_answer_says_which(opened):
+    recipe = "[ranking]\ndemands = 'filter'\ncertain = 0.5"
+    request = SearchRequest("blue shirt under 30", filter=parse_filter("brand = 'Nord'"), k=20)
+    ranking = opened(recipe).search(request)
+    assert set(ids(ranking)) == {"shirt-blue", "shirt-green"}, "the shopper's own filter is never given up"
+    assert any("searched without" in told and "price" in told for told in ranking.rewrites)
+
+
+def test_an_index_of_an_older_version_says_what_to_do(opened, folder, tmp_path, encoder):
+    import shutil
+
+    older = tmp_path / "older"
+    shutil.copytree(folder, older)
+    (older / "facts.json").unlink()
+    (older / "compatibility.json").unlink()
+    recipe = dataclasses.replace(Recipe(), ranking=dataclasses.replace(Recipe().ranking, demands="boost"))
+    with (
+        SearchEngine.open(older, recipe, encoder=encoder) as engine,
+        pytest.raises(ArtifactError, match=r"no facts\.json"),
+    ):
+        engine.search(SearchRequest("shirt"))
+    with SearchEngine.open(older, Recipe(), encoder=encoder) as engine:
+        assert engine.search(SearchRequest("ink for MFC-240C")).hits
+
+
+# --- knowledge ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["ink for MFC-240C", "mfc240c 墨盒"])
+def test_what_fits_the_device_comes_before_the_device_itself(opened, text):
+    ranking = opened().search(SearchRequest(text, k=20))
+    assert set(ids(ranking)[:2]) == {"ink-c", "ink-k"}
+    assert ranking.hits[0].parts["compatible"].score == 1
+    assert "identifier" not in {stage for hit in ranking.hits for stage in hit.parts}
+    check_parts(ranking)
+    off = opened("[ranking]\ncompatibility = 0.0").search(SearchRequest(text, k=20))
+    assert ids(off)[0] == "printer", "an identifier like any other"
+    assert ids(opened().search(SearchRequest("MFC-240C")))[0] == "printer"
+
+
+def test_a_category_named_by_the_whole_query_brings_all_under_it(opened):
+    ranking = opened().search(SearchRequest("weapons", k=20))
+    assert ids(ranking)[0] == "knife"
+    assert ranking.hits[0].parts["category"].score == pytest.approx(0.9)
+    assert "category: Weapons" in ranking.rewrites
+    check_parts(ranking)
+    assert not any("category" in hit.parts for hit in opened().search(SearchRequest("weapons shirt", k=20)).hits)
+    kept_out = SearchRequest("weapons", filter=parse_filter("price < 10"), k=20)
+    assert "knife" not in ids(opened().search(kept_out))
+    off = opened("[ranking]\ncategory = 0.0").search(SearchRequest("weapons", k=20))
+    assert not any("category" in hit.parts for hit in off.hits)
+
+
+def test_what_fits_obeys_the_filter(opened):
+    request = SearchRequest("ink for MFC-240C", filter=parse_filter("price > 9.2"), k=20)
+    assert "ink-c" not in ids(opened().search(request))
+    assert ids(opened().search(request))[0] == "ink-k"
+
+
+# --- order -------------------------------------------------------------------------------------------------
+
+
+def test_one_tile_a_family_and_nothing_lost(opened):
+    recipe = "[ranking.diversity]\nper_family = 1\npage = 3\nmargin = 1.0"
+    plain = opened().search(SearchRequest("shirt", k=20))
+    varied = opened(recipe).search(SearchRequest("shirt", k=20))
+    assert [hit.product.family for hit in varied.hits[:3]].count("f1") == 1
+    assert [hit.product.family for hit in plain.hits[:3]].count("f1") > 1
+    assert sorted(ids(varied)) == sorted(ids(plain))
+    check_parts(varied)
+    pages = [ids(opened(recipe).search(SearchRequest("shirt", k=3, offset=at))) for at in (0, 3, 6)]
+    assert [product_id for page in pages for product_id in page] == ids(varied)[:9], "pages fit together"
+
+
+def test_the_reranker_of_the_recipe_is_used(opened):
+    ranking = opened("[ranking]\nmodel = 'embedded'").search(SearchRequest("cotton shirt", mode="bm25", k=5))
+    assert all("rerank" in hit.parts for hit in ranking.hits)
+    check_parts(ranking)
+    with pytest.raises(ArtifactError, match="no such re-ranker"):
+        opened("[ranking]\nmodel = './nowhere'")
+
+
+def test_a_sort_is_by_fields_whatever_the_stages(opened):
+    recipe = "[ranking]\nrules = 'rules.toml'\nmodel = 'embedded'\n[ranking.diversity]\nper_family = 1"
+    ranking = opened(recipe, rules=RULES).search(SearchRequest("shirt", sort=parse_sort("price"), k=20))
+    prices = [hit.product.price for hit in ranking.hits]
+    assert prices == sorted(prices)
+    assert not {"shirt-red-l", "knife", "ink-hp"} & set(ids(ranking))
+
+
+def test_facets_count_exactly_what_is_ranked(opened):
+    engine = opened("[ranking]\nrules = 'rules.toml'", rules=RULES)
+    request = SearchRequest("shirt", filter=parse_filter("price > 1"), k=2)
+    everything = engine.search(dataclasses.replace(request, k=50))
+    wanted: dict[str, int] = {}
+    for hit in everything.hits:
+        wanted[hit.product.brand] = wanted.get(hit.product.brand, 0) + 1
+    counted = {value.value: value.count for value in engine.facets(request, ["brand"]).fields["brand"]}
+    assert counted == wanted
+    assert sum(counted.values()) == everything.total == engine.search(request).total
+    only = dataclasses.replace(request, filter=parse_filter("price > 1 AND brand = 'Nord'"))
+    both = engine.facets(only, ["brand", "colour"]).fields
+    assert {value.value: value.count for value in both["brand"]} == wanted, "its own condition is left out"
+    assert {value.value for value in both["colour"]} == {"blue", "green"}
+    everywhere = engine.facets(SearchRequest(""), ["brand"]).fields["brand"]
+    assert sum(value.count for value in everywhere) == len(PRODUCTS) - 2
+    assert engine.facets(SearchRequest("bomb"), ["brand"]).fields["brand"] == ()
