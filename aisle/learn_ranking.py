@@ -45,7 +45,7 @@ def learn_ranking(
     """Gather features for the judged queries and train a ranking on them; see ``train_ranking``.
 
     Args:
-        engine: Without a re-ranker of its own.
+        engine: Without a re-ranker and what else comes after learnt ranking.
         judgments: Graded from 0, of the engine's catalogue, with query texts.
         recipe: How.
         out: The model's folder.
@@ -69,7 +69,7 @@ def gather(
     """Search each judged query and give its first ``depth`` candidates with features and grades.
 
     Args:
-        engine: Without a re-ranker of its own, so that the candidates come in the order of fusion.
+        engine: Without a re-ranker and what else comes after learnt ranking.
         judgments: With query texts; a judged product that is not among the candidates teaches nothing but counts in
             the measure.
         depth: How many candidates.
@@ -77,10 +77,9 @@ def gather(
         rating: What few ratings are drawn towards.
 
     Raises:
-        InputError: The engine re-ranks, or a query has no text.
+        InputError: The engine has a stage that comes after learnt ranking, or a query has no text.
     """
-    if engine.reranker is not None:
-        raise InputError("the engine has a re-ranker", fix="open the index without one, and give reranker_of instead")
+    _refuse_later_stages(engine)
     graded: dict[str, dict[str, float]] = {}
     texts: dict[str, str] = {}
     for judgment in judgments:
@@ -100,16 +99,40 @@ def gather(
 def _searched(engine: SearchEngine, text: str, depth: int, reranker: Reranker | None) -> tuple[Asked, list[Scored]]:
     request = SearchRequest(text, k=depth)
     ranking = engine.search(request)
-    understood = engine._understand(request)
-    vector = None if engine._unread(understood.text) else engine.encoder.encode([understood.text], "query")[0]
+    understood, reading = engine._read(request)
+    vector = None if engine._unread(reading.text) else engine.encoder.encode([reading.text], "query")[0]
     products = [hit.product for hit in ranking.hits]
     rerank: Mapping[str, float] | None = None
     if reranker is not None:
-        scores = reranker.score(understood.text, products)
+        scores = reranker.score(reading.text, products)
         rerank = {product.id: float(score) for product, score in zip(products, scores, strict=True)}
-    clean = replace(request, text=understood.text, expansions=understood.expansions)
+    clean = replace(
+        request,
+        text=reading.text,
+        expansions=(*understood.expansions, *reading.expansions),
+        filter=engine.stages.filter(request, reading, reading.steps[0]),
+    )
+    constraints = reading.demands.constraints if reading.demands is not None else ()
     scored: list[Scored] = [(hit.product_id, hit.score, dict(hit.parts)) for hit in ranking.hits]
-    return Asked(clean, vector, rerank=rerank), scored
+    return Asked(clean, vector, constraints, rerank=rerank), scored
+
+
+def _refuse_later_stages(engine: SearchEngine) -> None:
+    """What comes after learnt ranking would move the candidates and their scores."""
+    settings = engine.recipe.ranking
+    later = {
+        "a re-ranker": engine.reranker is not None,
+        "learnt": bool(settings.learnt),
+        "calibration": bool(settings.calibration),
+        "rules": bool(settings.rules),
+        "diversity": settings.diversity.active,
+    }
+    found = [name for name, there in later.items() if there]
+    if found:
+        raise InputError(
+            f"the engine has {' and '.join(found)}, which come after learnt ranking",
+            fix="open the index with these left out of [ranking]; a re-ranker is given as reranker_of",
+        )
 
 
 def shop_rating(engine: SearchEngine) -> RatingPrior | None:

@@ -81,9 +81,10 @@ def outcome(calibration: Calibration, shop: Shop, numbers: Sequence[int], guaran
         beyond = sum(grade >= shop.relevant for grade in table.beyond)
         if relevant.any() or beyond:
             lost.append((low[relevant].sum() + beyond) / (relevant.sum() + beyond))
-        if not relevant.all():
-            gone.append(low[~relevant])
-            each.append(low[~relevant].mean())
+        others = np.concatenate([low[~relevant], np.ones(len(table.beyond) - beyond)])
+        if len(others):
+            gone.append(others)
+            each.append(others.mean())
         (empty if relevant.any() else right).append(bool(low.all()))
     return {
         "relevant_cut": float(np.mean(lost)),
@@ -201,6 +202,13 @@ def once(shop: Shop) -> dict[str, Any]:
     }
     if passed:
         sizes = np.array(passed)
+        good = np.array([bool(relevant.any()) for relevant in true])
+        for column, name in enumerate(kinds[1::2], start=1):
+            empty = sizes[:, column] == 0
+            numbers[f"all candidates: no good result, {name}"] = {
+                "of the queries with a relevant product": f"{int(empty[good].sum())} of {int(good.sum())}",
+                "of those without": f"{int(empty[~good].sum())} of {int((~good).sum())}",
+            }
         for column, name in enumerate(("candidates", *kinds[1::2])):
             numbers[f"all candidates, judged or not: {name}"] = {
                 "median": float(np.median(sizes[:, column])),
@@ -217,12 +225,12 @@ def icecat(index: Path, depth: int | None) -> tuple[Shop, dict[str, Any]]:
         for query_id, text in texts.items():
             scored = engine._find(SearchRequest(text), None).scored
             query = engine._understand(SearchRequest(text)).text
-            start = time.perf_counter()
+            start = time.process_time()
             looked, products, vectors = look_up(engine.index, scored, depth)
-            middle = time.perf_counter()
+            middle = time.process_time()
             vector = engine.encoder.encode([query], "query")[0]
             features = candidate_features(query, vector, looked, products, vectors, wording)
-            spent.append((middle - start, time.perf_counter() - middle))
+            spent.append((middle - start, time.process_time() - middle))
             found[query_id] = ([item[0] for item in scored], features)
     tables = tables_of(judgments, found)
     missing = [grade for table in tables for grade in table.missing]
@@ -233,8 +241,8 @@ def icecat(index: Path, depth: int | None) -> tuple[Shop, dict[str, Any]]:
         "relevant": sum(int((table.grades >= 1).sum()) + sum(g >= 1 for g in table.beyond) for table in tables),
         "relevant_not_found": sum(grade >= 1 for grade in missing),
         "irrelevant_not_found": sum(grade < 1 for grade in missing),
-        "ms_to_fetch_p50": round(float(fetch), 1),
-        "ms_to_compute_p50": round(float(compute), 1),
+        "cpu_ms_to_fetch_p50": round(float(fetch), 1),
+        "cpu_ms_to_compute_p50": round(float(compute), 1),
     }
     return Shop(tables, 1.0, [features for _, features in found.values()]), about
 

@@ -11,6 +11,7 @@ import click
 
 from aisle.cli.catalogue import catalogue
 from aisle.cli.evaluate import compare, evaluate
+from aisle.cli.explain import explain
 from aisle.cli.exposure import exposure
 from aisle.cli.index import index
 from aisle.cli.rank import rank
@@ -27,7 +28,7 @@ def cli() -> None:
     """Product search that understands what shoppers mean."""
 
 
-for command in (catalogue, index, search, run_queries, rank, evaluate, compare, train, rules, exposure):
+for command in (catalogue, index, search, run_queries, explain, rank, evaluate, compare, train, rules, exposure):
     cli.add_command(command)
 
 

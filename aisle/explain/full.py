@@ -19,7 +19,7 @@ from aisle.explain.details import bm25_by_field, bm25_by_word
 from aisle.explain.explanation import Explanation
 from aisle.explain.hit import Details, explain_hit, filter_constraints
 from aisle.explain.near import NearWords
-from aisle.explain.occlude import occlude
+from aisle.explain.occlude import occlude, ranked, spellings
 from aisle.explain.reading import EncoderReader, Reader, RerankerReader
 from aisle.explain.stages import is_bm25
 from aisle.explain.title_word import Trial, word_changes
@@ -131,13 +131,16 @@ def _by_field(
     return {product_id: {str(stages[product_id]): fields} for product_id, fields in found.items()}
 
 
-def _words(engine: SearchEngine, reader: Reader | None, asked: SearchRequest, product: Product) -> Words | None:
-    if reader is None:
-        return None
-    words = occlude(reader, asked.text, product)
-    if asked.mode == "dense":
-        return words
+def _words(engine: SearchEngine, reader: Reader | None, asked: SearchRequest, product: Product) -> Words:
+    """Of the model that scored; where none did, of BM25, to which a word of the query is worth what it finds."""
+    if asked.mode == "dense" and reader is not None:
+        return occlude(reader, asked.text, product)
     by_word = bm25_by_word(engine.index, asked, product.id, engine.recipe.index.field_weights)
+    if reader is None:
+        fields = bm25_by_field(engine.index, asked, [product.id], engine.recipe.index.field_weights)[product.id]
+        spelt = spellings({"query": asked.text})
+        return Words("bm25", sum(fields.values()), ranked({spelt[key]: drop for key, drop in by_word.items()}), ())
+    words = occlude(reader, asked.text, product)
     query = tuple(Effect(item.name, item.effect, by_word.get(word_key(item.name))) for item in words.query)
     return replace(words, query=query)
 

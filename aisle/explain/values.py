@@ -9,7 +9,7 @@ from aisle.types import Scalar, Stage
 
 Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = ("en", "zh")
-Model = Literal["encoder", "reranker"]
+Model = Literal["encoder", "reranker", "bm25"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ Sign = Literal[-1, 0, 1]
 Doubles = NDArray[np.float64]
 TEXT_FIELDS = ("title", "brand", "category", "description", "attributes", "identifiers")
 TEXT, IMAGE = "text", "image"
+IDENTIFIER = "identifier"
 NEIGHBOURS = 5
 """Candidates whose mean vector says what the first page is about."""
 MAX_DESCRIPTION = 1_000
@@ -46,7 +47,12 @@ class Feature:
 
 
 FEATURES: tuple[Feature, ...] = (
-    Feature("fused", "fusion", 1, "score of the fusion of BM25 and dense retrieval, exact identifiers left out"),
+    Feature(
+        "fused",
+        "fusion",
+        1,
+        "score before learning: the fusion with what demands, devices and categories added; no identifiers",
+    ),
     Feature("rank:bm25", "fusion", 0, "minus the logarithm of the place that BM25 gives it"),
     Feature("rank:dense", "fusion", 0, "minus the logarithm of the place that the cosine gives it"),
     Feature("bm25", "words", 0, "BM25 over all fields, as a share of the best candidate's"),
@@ -141,7 +147,8 @@ def rank_features(
     Args:
         index: Where they are; asked for their products, vectors and per-field scores.
         asked: The query.
-        scored: Best first, before any re-ranking and with the parts of their retrieval stages.
+        scored: Best first, with the parts of the stages before learning; of later ones the identifier's alone may be
+            there.
         words: How text is read.
         rating: What a product with few ratings is taken to be; None takes ratings as they are.
 
@@ -172,13 +179,13 @@ def rank_features(
 
 
 def _fusion(scored: Sequence[Scored]) -> dict[str, Any]:
-    """What the stages before say, without the bonus of an exact identifier, which is a feature of its own."""
+    """What the stages before say, without the lift of an exact identifier: it comes after, and is a feature of its own."""
     return {
         "fused": _fused(scored),
         "rank:bm25": [_place(item, "bm25") for item in scored],
         "rank:dense": [_place(item, f"dense:{TEXT}") for item in scored],
         "bm25": _share(np.array([_score(item, "bm25") for item in scored])),
-        "identifier": [float("identifier" in parts) for _, _, parts in scored],
+        "identifier": [float(IDENTIFIER in parts) for _, _, parts in scored],
     }
 
 
@@ -217,12 +224,8 @@ def _meaning(asked: Asked, scored: Sequence[Scored], columns: Mapping[str, Doubl
 
 def _fused(scored: Sequence[Scored]) -> Doubles:
     return np.array(
-        [sum(part.contribution for stage, part in parts.items() if _retrieves(stage)) for _, _, parts in scored]
+        [sum(part.contribution for stage, part in parts.items() if stage != IDENTIFIER) for _, _, parts in scored]
     )
-
-
-def _retrieves(stage: str) -> bool:
-    return stage == "bm25" or stage.startswith("dense:")
 
 
 def _score(item: Scored, stage: str) -> float:

@@ -1,5 +1,7 @@
 """A small shop for explanations: products that differ in few words, so that every number can be checked by hand."""
 
+import numpy as np
+
 from aisle.types import Product
 
 PRODUCTS = [
@@ -17,3 +19,11 @@ PRODUCTS = [
     Product("z1", "无线鼠标 静音", "蓝牙双模", "罗技", ("鼠标",), price=99.0),
     Product("x1", "Mouse <b>pad</b> & \"rest\" <script>alert(1)</script>", "Soft", "", ("Mice",), price=5.0),
 ]  # fmt: skip
+
+
+class TitleLength:
+    """A re-ranker that anyone can compute: one for each word of the query in the title, never reads descriptions."""
+
+    def score(self, query, products):
+        titles = [product.title.casefold().split() for product in products]
+        return np.array([sum(title.count(word) for word in query.casefold().split()) for title in titles], np.float32)

@@ -11,7 +11,7 @@ from aisle.errors import InputError
 from aisle.explain import NearWords, explain, explain_page
 from aisle.filters import parse_filter, parse_sort
 from aisle.types import SearchRequest
-from tests.explain.shop import PRODUCTS
+from tests.explain.shop import PRODUCTS, TitleLength
 
 
 def place(engine, text, product_id):
@@ -48,6 +48,8 @@ def test_a_query_words_bm25_is_what_the_score_loses_without_it(engine):
         for word in ("wireless", "mouse")
     }
     assert by_word["wireless"] == pytest.approx(bm25.score - scores["mouse"], abs=1e-3)
+    assert {effect.name: effect.effect for effect in found.words.query} == pytest.approx(by_word)
+    assert (found.words.model, found.words.score) == ("bm25", pytest.approx(bm25.score, abs=1e-3))
     assert by_word["mouse"] == pytest.approx(bm25.score - scores["wireless"], abs=1e-3)
 
 
@@ -139,6 +141,24 @@ def test_an_identifier_in_the_query_is_the_reason(engine):
 def test_an_unknown_product_is_refused(engine):
     with pytest.raises(InputError, match="the index has no product 'nobody'"):
         explain(engine, SearchRequest("mouse"), "nobody")
+
+
+def test_with_a_reranker_its_own_scores_are_explained(engine, encoder):
+    shop = SearchEngine(engine.index, encoder, engine.recipe, TitleLength())
+    hits = shop.search(SearchRequest("wireless laser mouse")).hits
+    assert [hit.product_id for hit in hits[:2]] == ["m3", "m1"]  # three of the words, then two
+    found = explain(shop, SearchRequest("wireless laser mouse"), "m1")
+    assert (found.words.model, found.words.score) == ("reranker", 2.0)
+    assert sum(item.contribution for item in found.contributions) == pytest.approx(found.score, abs=1e-9)
+    # "laser" makes it three words, as m3 has: a tie, which is not enough
+    changes = {(change.kind, change.stage, change.name) for change in found.counterfactual.changes}
+    assert changes == {("score", "rerank", "")}
+    other = explain(shop, SearchRequest("wireless laser mouse"), hits[3].product_id)
+    assert {change.name for change in other.counterfactual.changes if change.kind == "word"} <= {
+        "wireless",
+        "laser",
+        "mouse",
+    }
 
 
 def test_a_page_may_have_estimated_words(engine, encoder):

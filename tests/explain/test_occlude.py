@@ -9,7 +9,7 @@ from aisle.explain.near import NearWords
 from aisle.explain.occlude import occlude
 from aisle.explain.reading import EncoderReader, RerankerReader
 from aisle.types import Product
-from tests.explain.shop import PRODUCTS
+from tests.explain.shop import PRODUCTS, TitleLength
 
 MOUSE = PRODUCTS[0]
 
@@ -61,14 +61,6 @@ def test_at_most_so_many_words_those_of_the_query_first(encoder):
     found = occlude(reader_of(encoder, ("title", "description")), "shoe", product, most=3)
     assert {effect.name for effect in found.product} == {"shoe", "a", "b"}
     assert found.unmeasured == 4
-
-
-class TitleLength:
-    """A re-ranker that anyone can compute: one for each word of the query in the title, never reads descriptions."""
-
-    def score(self, query, products):
-        titles = [product.title.casefold().split() for product in products]
-        return np.array([sum(title.count(word) for word in query.casefold().split()) for title in titles], np.float32)
 
 
 def test_a_reranker_is_asked_itself_and_fields_it_does_not_read_are_not_searched():

@@ -67,13 +67,18 @@ def test_scores_are_the_linear_terms_and_the_trees_walked_by_hand(model, trees):
         assert score == pytest.approx(linear + sum(walk(tree["tree_structure"], seen) for tree in dumped))
 
 
-def test_contributions_sum_to_the_score_and_name_the_right_features(model):
+def test_contributions_sum_to_the_score_and_name_the_right_features(model, trees):
     features = rows()
     found = model.contributions(features)
     assert found.shape == (len(features), len(NAMES) + 1)
     assert found.sum(axis=1) == pytest.approx(model.score(features), abs=1e-9)
     moving = {name for name, column in zip(NAMES, found[:, :-1].T, strict=True) if np.any(column)}
     assert moving == set(model.reads) == {"fused", "rating", "price:fit", "wording"}
+    seen = features[:, [NAMES.index(name) for name in COLUMNS]].astype(np.float64)
+    shapley = lightgbm.Booster(model_str=trees).predict(seen, pred_contrib=True)
+    for place, name in ((1, "rating"), (2, "price:fit")):
+        assert found[:, NAMES.index(name)] == pytest.approx(shapley[:, place])
+    assert found[:, -1] == pytest.approx(shapley[:, -1])
     wording = column(features, "wording")
     assert found[:, NAMES.index("wording")] == pytest.approx(np.where(np.isnan(wording), 0, 0.25 - wording))
 

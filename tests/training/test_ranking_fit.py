@@ -158,6 +158,20 @@ def test_more_of_a_feature_with_a_sign_never_goes_against_it_in_the_trees():
     assert moved["rating"] >= 0
 
 
+def test_trees_begin_where_the_linear_part_ends():
+    found = tables(30, 30)
+    recipe = RankingRecipe(rounds=10, choose=False, columns=1.0, bagging=1.0)
+    from_fusion, from_line = (
+        dataclasses.replace(fusion_alone(), trees=trees, columns=columns)
+        for trees, columns in (fit_trees(found, start, recipe) for start in (fusion_alone(), fit(found, PLAIN)))
+    )
+    place = NAMES.index("wording")
+    low, high = (np.concatenate([table.features for table in found]) for _ in range(2))
+    low[:, place], high[:, place] = -1.0, 1.0
+    moved = [(model.score(high) - model.score(low)).mean() for model in (from_fusion, from_line)]
+    assert moved[0] > 1.5 * moved[1] >= 0  # what the line says already is not said again
+
+
 def test_grades_of_many_values_are_taken_as_they_are():
     found = []
     for table in tables(30, 30):

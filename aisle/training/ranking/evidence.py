@@ -56,7 +56,7 @@ def verdict_of(
 def not_worse(tables: Sequence[QueryTable], scores: Scores, margin: float) -> Check:
     """Whether nDCG@10 with unjudged products counted as wrong keeps its place, but for the margin."""
     found = difference(tables, fused(tables), scores, "wrong")
-    passed = True
+    passed = found.interval.mean >= -margin
     interval = f"{signed(found.interval.mean)} [{signed(found.interval.low)}, {signed(found.interval.high)}]"
     limit = "no more than" if passed else "more than the"
     return Check("unjudged as wrong", passed, f"{interval}: below by {limit} {number(margin)} allowed")

@@ -1,0 +1,91 @@
+"""The commands around a ranking on a few real-looking products: rules, facets, recipes, exposure."""
+
+import json
+
+import pytest
+
+from aisle.config import Recipe
+from aisle.engine import SearchEngine
+from aisle.types import Product
+from tests.test_cli_end_to_end import aisle, ask, here
+
+PRODUCTS = [
+    Product("1", "Red cotton shirt", "", "Acme", price=19.0, attributes={"colour": "red"}),
+    Product("2", "Blue linen shirt", "", "Nord", price=49.0, attributes={"colour": "blue"}),
+    Product("3", "Green flannel shirt", "", "Nord", price=59.0, attributes={"colour": "green"}),
+    Product("4", "Hunting knife", "", "Sharp", price=29.0),
+]
+RULES = """
+[[rule]]
+name = "shirts"
+when = { query = ["shirt"] }
+pin = ["3"]
+[safety]
+products = ["4"]
+queries = ["bomb"]
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "shop"
+    SearchEngine.build(PRODUCTS, folder, Recipe()).close()
+    (folder.parent / "rules.toml").write_text(RULES, encoding="utf-8")
+    (folder.parent / "recipe.toml").write_text("[ranking]\nrules = 'rules.toml'\n", encoding="utf-8")
+    lines = ["query,docid,rating", "shirt,1,2", "shirt,3,1", "knife,4,3"]
+    (folder.parent / "judgments.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_a_recipe_reaches_search_run_and_evaluate(shop, tmp_path):
+    recipe, judgments = shop.parent / "recipe.toml", shop.parent / "judgments.csv"
+    found = ask("search", shop, "shirt", "--recipe", recipe, "--facet", "brand")
+    assert found["hits"][0]["product_id"] == "3"
+    assert found["hits"][0]["parts"]["rule:shirts"]["rank"] == 1
+    assert found["facets"]["brand"] == {"Nord": 2, "Acme": 1}
+    assert found["total"] == 3
+    assert "facets" not in ask("search", shop, "shirt")
+    refused = ask("search", shop, "a bomb", "--recipe", recipe)
+    assert (refused["hits"], refused["refused"]) == ([], "This shop does not answer this search.")
+    assert aisle("run", shop, "--queries", judgments, "--recipe", recipe, "--out", tmp_path / "r.trec").returncode == 0
+    lines = (tmp_path / "r.trec").read_text(encoding="utf-8").splitlines()
+    assert not any(line.split()[2] == "4" for line in lines)
+    assert next(line.split()[2] for line in lines if line.startswith("shirt")) == "3"
+    plain, ruled = (ask("evaluate", shop, "--judgments", judgments, *more) for more in ((), ("--recipe", recipe)))
+    assert plain != ruled
+    refused = aisle("evaluate", tmp_path / "r.trec", "--judgments", judgments, "--recipe", recipe)
+    assert refused.returncode == 1
+    assert "--recipe changes nothing" in refused.stderr.decode()
+
+
+def test_people_see_what_was_done(shop):
+    printed = aisle("search", shop, "shirt", "--recipe", shop.parent / "recipe.toml", "--facet", "colour")
+    assert "rule:shirts #1" in " ".join(printed.stdout.decode().split())
+    assert "blue" in printed.stdout.decode()
+    refused = aisle("search", shop, "bomb", "--recipe", shop.parent / "recipe.toml").stdout.decode()
+    assert "not answered: This shop does not answer this search." in refused
+
+
+def test_rules_are_checked_against_the_index(shop, tmp_path):
+    assert ask("rules", "check", shop, shop.parent / "rules.toml") == {"rules": 1, "errors": 0, "findings": []}
+    (tmp_path / "wrong.toml").write_text(RULES.replace('pin = ["3"]', 'pin = ["3", "none"]\nblock = ["3"]'), "utf-8")
+    wrong = here(["rules", "check", str(shop), str(tmp_path / "wrong.toml"), "--json"], None, None)  # as linters do
+    assert wrong.returncode == 1
+    found = json.loads(wrong.stdout)
+    assert found["errors"] >= 1
+    assert any("'none'" in finding["problem"] for finding in found["findings"])
+    damaged = aisle("rules", "check", shop, tmp_path / "nowhere.toml")
+    assert damaged.returncode == 1
+    assert "nowhere.toml" in damaged.stderr.decode()
+
+
+def test_exposure_counts_what_is_shown(shop, tmp_path):
+    judgments = shop.parent / "judgments.csv"
+    found = ask("exposure", shop, "--judgments", judgments, "--html", tmp_path / "e.html", "--mode", "bm25")
+    groups = {group["group"]: group for group in found["kinds"]["brand"]["wrong"]["groups"]}
+    # shirt: three shirts in some order, knife: one product; relevance (2^2-1, 2^1-1) and 2^3-1
+    assert groups["Sharp"]["relevance"] == pytest.approx(0.5)
+    assert groups["Acme"]["relevance"] == pytest.approx(3 / 4 / 2)
+    assert groups["Sharp"]["exposure"]["mean"] == pytest.approx(0.5)
+    assert "<html" in (tmp_path / "e.html").read_text(encoding="utf-8")
+    assert "Sharp" in aisle("exposure", shop, "--judgments", judgments).stdout.decode()
