@@ -166,7 +166,7 @@ class RankingSettings:
 
     demands: Literal["off", "boost", "filter"] = "off"
     demand_weight: _Weight = 0.1
-    certain: float = Field(default=0.9, ge=0, le=1)
+    certain: float = Field(default=0.8, ge=0, le=1)
     compatibility: _Weight = 2.0
     category: _Weight = 1.0
     learnt: str = ""

@@ -10,6 +10,7 @@ from aisle.errors import InputError
 from aisle.learn_ranking import gather, learn_ranking, made_with, shop_rating
 from aisle.ranking.features import NAMES
 from aisle.ranking.learnt import LearntRanking
+from aisle.training.ranking.crossfit import order
 from aisle.training.ranking.recipe import RankingRecipe
 from aisle.types import Judgment, SearchRequest
 from tests.contracts.rows import real_products
@@ -71,6 +72,22 @@ def test_learning_writes_a_folder_that_says_what_it_belongs_to(engine, judgments
     assert loaded.rating is not None
     assert trained.queries == 4
     assert made_with(engine)["fusion"].startswith("scores")
+
+
+def test_what_is_served_is_what_was_learnt(engine, judgments, tmp_path):
+    tables = list(gather(engine, judgments, 30))
+    recipe = RankingRecipe(rounds=8, choose=False, folds=2, depth=30, leaf_rows=5)
+    model = learn_ranking(engine, judgments, recipe, tmp_path / "ranking").model
+    assert model.trees
+    ranking = dataclasses.replace(engine.recipe.ranking, learnt=str(tmp_path / "ranking"))
+    changed = dataclasses.replace(engine.recipe, ranking=ranking)
+    with SearchEngine.open(engine._folder, changed, encoder=engine.encoder) as serving:
+        for table in tables:
+            hits = serving.search(SearchRequest(table.query, k=30)).hits
+            want = [table.product_ids[row] for row in order(table, model.score(table.features))]
+            assert [hit.product_id for hit in hits] == want
+            assert "learnt" in hits[0].parts
+            assert sum(part.contribution for part in hits[0].parts.values()) == pytest.approx(hits[0].score)
 
 
 def test_what_cannot_be_learnt_from_is_refused(engine, judgments):

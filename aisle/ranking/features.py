@@ -179,7 +179,7 @@ def rank_features(
 
 
 def _fusion(scored: Sequence[Scored]) -> dict[str, Any]:
-    """What the stages before say, without the lift of an exact identifier: it comes after, and is a feature of its own."""
+    """What the stages before say, without the lift of an exact identifier, which comes after and is its own feature."""
     return {
         "fused": _fused(scored),
         "rank:bm25": [_place(item, "bm25") for item in scored],
