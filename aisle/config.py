@@ -160,6 +160,9 @@ class RankingSettings:
         model: Re-ranker: a folder, "embedded" or the name of a Hugging Face cross-encoder, or nothing.
         calibration: Folder that `aisle calibrate` made, or nothing.
         cut: With it, the share of a query's relevant products that may be cut on average; 0 cuts nothing.
+        cut_guaranteed: Whether that holds for a new query like those judged, or is an estimate that cuts more.
+        cut_depth: So many candidates the cut-off looks at, all others are cut; 0: it looks at all.
+        least_best: Where no product reaches this probability of being relevant, there is no good result at all.
         rules: File of a merchant's rules, or nothing.
         diversity: Of the first products.
     """
@@ -173,6 +176,9 @@ class RankingSettings:
     model: str = ""
     calibration: str = ""
     cut: float = Field(default=0.05, ge=0, lt=1)
+    cut_guaranteed: bool = True
+    cut_depth: int = Field(default=0, ge=0)
+    least_best: float = Field(default=0.0, ge=0, le=1)
     rules: str = ""
     diversity: DiversitySettings = Field(default_factory=DiversitySettings)
 

@@ -17,7 +17,7 @@ from aisle.build import FORMAT, KIND, build_index, fingerprint, stored_recipe
 from aisle.catalogue.render import Renderer
 from aisle.config import Recipe
 from aisle.encoders.load import load_encoder
-from aisle.errors import ArtifactError, FingerprintError, RequestError
+from aisle.errors import ArtifactError, FingerprintError
 from aisle.indexes.facets import without_field
 from aisle.indexes.lance import LanceIndex
 from aisle.language.lexicon import Lexicon
@@ -29,10 +29,9 @@ from aisle.query.relax import said
 from aisle.ranking.clock import Clock
 from aisle.ranking.fusion import Scored, fuse
 from aisle.ranking.sorting import order_by
-from aisle.retrieve import retrieve
+from aisle.retrieve import check_request, retrieve
 from aisle.stages import MAX_QUERY_CHARS, Reading, Stages
 from aisle.types import (
-    MODES,
     Array,
     Encoder,
     Facets,
@@ -209,6 +208,17 @@ class SearchEngine:
             page = found.scored[request.offset : request.offset + request.k]
             yield tuple((product_id, score) for product_id, score, _ in page)
 
+    def asked(self, request: SearchRequest) -> tuple[str, Array | None]:
+        """What is searched for a request: the text as understood, and its vector ``(dim,)``.
+
+        The vector is None where only words are searched: in mode "bm25", of a script that the encoder does not read,
+        and of a blank query.
+        """
+        _, reading = self._read(request)
+        if not reading.text or request.mode == "bm25" or self._unread(reading.text):
+            return reading.text, None
+        return reading.text, self.encoder.encode([reading.text], "query")[0]
+
     def facets(self, request: SearchRequest, fields: Sequence[str], limit: int = 100) -> Facets:
         """Count the values of fields over exactly the products that `search` ranks, whatever the page.
 
@@ -223,17 +233,20 @@ class SearchEngine:
         for name in fields:
             asked = replace(request, filter=without_field(request.filter, name), sort=())
             if asked.filter not in within:
-                within[asked.filter] = self._ranked(asked)
+                within[asked.filter] = self._all_of(asked)
             counted |= self.index.facets([name], within[asked.filter], limit).fields
         return Facets(counted)
 
-    def _ranked(self, request: SearchRequest) -> Filter | None:
+    def ranked(self, request: SearchRequest) -> list[Scored]:
+        """The whole ranking of a request, whatever its page: ``(product id, score, parts)``, best first."""
+        return self._find(request, None).scored
+
+    def _all_of(self, request: SearchRequest) -> Filter | None:
         """The products of a request's whole ranking, as a filter."""
-        understood, reading = self._read(request)
+        _, reading = self._read(request)
         if reading.active.refused is None and not reading.text:
             return self.stages.filter(request, reading, reading.steps[0])
-        found = self._find(request, None, (understood, reading))
-        return In("id", tuple(product_id for product_id, _, _ in found.scored))
+        return In("id", tuple(product_id for product_id, _, _ in self.ranked(request)))
 
     def _find_all(self, requests: Sequence[SearchRequest], chunk: int) -> Iterator[tuple[SearchRequest, _Found]]:
         for start in range(0, len(requests), chunk):
@@ -266,7 +279,7 @@ class SearchEngine:
         self, request: SearchRequest, vector: Array | None, read: tuple[Understood, Reading] | None = None
     ) -> _Found:
         """All candidates in their final order; what is not given is understood and encoded here."""
-        _check(request)
+        check_request(request)
         if self._folder is not None and _identity(self._folder) != self._made:
             raise FingerprintError(
                 f"the index {str(self._folder)!r} was replaced since it was opened",
@@ -379,15 +392,3 @@ class _Found:
     clock: Clock
     reading: Reading
     cut: int = 0
-
-
-def _check(request: SearchRequest) -> None:
-    for name in ("k", "offset"):
-        value = getattr(request, name)
-        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise RequestError(f"{name} is {value!r}", allowed="a whole number, 0 or more")
-    mode: Mode = request.mode
-    if mode not in MODES:
-        raise RequestError(f"mode is {mode!r}", allowed=", ".join(MODES))
-    if request.deadline_ms is not None and not request.deadline_ms > 0:
-        raise RequestError(f"deadline_ms is {request.deadline_ms!r}", allowed="milliseconds above 0, or none")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from aisle.errors import RequestError
 from aisle.ranking.clock import Clock
 from aisle.shelf import TEXT
-from aisle.types import Array, Encoder, Index, SearchRequest, Stage
+from aisle.types import MODES, Array, Encoder, Index, Mode, SearchRequest, Stage
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,20 @@ def retrieve(
             total = found.total
             clock.lap("dense")
     return Retrieved(lists, total, vector, tuple(left_out))
+
+
+def check_request(request: SearchRequest) -> None:
+    """Refuse what cannot be answered.
+
+    Raises:
+        RequestError: ``k`` or ``offset`` is negative, the mode unknown, or the deadline not above 0.
+    """
+    for name in ("k", "offset"):
+        value = getattr(request, name)
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise RequestError(f"{name} is {value!r}", allowed="a whole number, 0 or more")
+    mode: Mode = request.mode
+    if mode not in MODES:
+        raise RequestError(f"mode is {mode!r}", allowed=", ".join(MODES))
+    if request.deadline_ms is not None and not request.deadline_ms > 0:
+        raise RequestError(f"deadline_ms is {request.deadline_ms!r}", allowed="milliseconds above 0, or none")

@@ -9,31 +9,27 @@ Knows an index and settings; which lists were fused is the engine's.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from aisle.build import FACTS
+from aisle.artifacts import MANIFEST
 from aisle.config import Recipe
-from aisle.errors import ArtifactError
+from aisle.errors import FingerprintError
 from aisle.indexes import segment
 from aisle.knowledge import asked as devices
-from aisle.knowledge.added import add_compatible, add_part, missing
-from aisle.knowledge.compatibility import FILE as COMPATIBILITY
-from aisle.knowledge.compatibility import Compatibility
-from aisle.knowledge.taxonomy import FILE as TAXONOMY
-from aisle.knowledge.taxonomy import WHOLE, Named, Taxonomy
+from aisle.knowledge.taxonomy import Named
+from aisle.known import Known
 from aisle.language.lexicon import Lexicon
 from aisle.query.boost import boost
-from aisle.query.facts import CatalogueFacts
 from aisle.query.parse import Asked as Demands
 from aisle.query.parse import read_demands
 from aisle.query.relax import Step, relaxations
-from aisle.ranking.calibration import Calibration
+from aisle.ranking.calibration import Calibration, Doubles
 from aisle.ranking.cascade import rerank
 from aisle.ranking.clock import Clock
 from aisle.ranking.cut_features import candidate_features
@@ -71,6 +67,7 @@ WINDOW = 300
 """So many first candidates are read by the stages that need products."""
 MAX_IDENTIFIER_HITS = 20
 """A key that more products carry than this is a word, not an identifier."""
+DENSE = f"dense:{TEXT}"
 WORDS = Words(segment, wording)
 
 
@@ -138,7 +135,7 @@ class Stages:
     ) -> None:
         settings = recipe.ranking
         self.index, self.encoder, self.recipe, self.settings = index, encoder, recipe, settings
-        self.lexicon, self.folder, self.now = lexicon, folder, now
+        self.known, self.now = Known(index, folder, lexicon), now
         if reranker is None and settings.model:
             reranker = load_reranker(settings.model)
         self.reranker = CachedReranker(reranker) if reranker is not None else None
@@ -147,33 +144,15 @@ class Stages:
             _ = self.rules.conditions, self.rules.refusals  # made now, not in the first search
         self.learnt = LearntRanking.load(Path(settings.learnt)) if settings.learnt else None
         self.calibration = Calibration.load(Path(settings.calibration)) if settings.calibration else None
+        wanted = made_with(encoder, recipe)
+        if self.learnt is not None:
+            _check("learnt combination", settings.learnt, self.learnt.details["fingerprint"], wanted)
+        if self.calibration is not None:
+            _check("calibration", settings.calibration, self.calibration.fingerprint, wanted)
+            self._threshold = 0.0
+            if settings.cut > 0:
+                self._threshold = self.calibration.threshold(settings.cut, guaranteed=settings.cut_guaranteed)
         self._meets = meets_in_index(index)
-
-    @cached_property
-    def facts(self) -> CatalogueFacts:
-        """What the catalogue taught of its own words; read when the first query needs it."""
-        return CatalogueFacts.load(self._file(FACTS))
-
-    @cached_property
-    def compatibility(self) -> Compatibility | None:
-        """What the catalogue knows of devices; None in an index that was made without."""
-        there = self.folder is not None and (self.folder / COMPATIBILITY).is_file()
-        return Compatibility.load(self._file(COMPATIBILITY)) if there else None
-
-    @cached_property
-    def taxonomy(self) -> Taxonomy | None:
-        """The categories of the catalogue; None in an index that was made without."""
-        there = self.folder is not None and (self.folder / TAXONOMY).is_file()
-        return Taxonomy.load(self._file(TAXONOMY), self.lexicon) if there else None
-
-    def _file(self, name: str) -> Path:
-        path = (self.folder or Path()) / name
-        if self.folder is None or not path.is_file():
-            raise ArtifactError(
-                f"this index has no {name}: it was made by an older Aisle or without a folder",
-                fix="index the catalogue again, or leave the setting out of [ranking]",
-            )
-        return path
 
     def read(self, request: SearchRequest, text: str) -> Reading:
         """What a query means for the stages.
@@ -190,16 +169,14 @@ class Stages:
         )
         if not text or acting.refused is not None:
             return Reading(text, acting)
-        demands = read_demands(text, self.facts) if self.settings.demands != "off" else None
-        compatibility = self.compatibility if self.settings.compatibility > 0 else None
-        wanted = devices.asked_devices(text, compatibility, self.lexicon) if compatibility is not None else ()
-        taxonomy = self.taxonomy if self.settings.category > 0 else None
-        named = taxonomy.named(text) if taxonomy is not None else None
-        if named is not None and named.certainty < WHOLE:  # "jacket hanger" has the name of a category it is not after
-            named = None
+        settings, known = self.settings, self.known
+        demands = read_demands(text, known.facts) if settings.demands != "off" else None
+        both = request.mode == "hybrid"  # who asks for words or meaning alone wants to see just these
+        wanted = known.devices(text) if settings.compatibility > 0 and both else ()
+        named = known.category(text) if settings.category > 0 and both else None
         steps: tuple[Step, ...] = (Step((), ()),)
-        if demands is not None and self.settings.demands == "filter":
-            steps = relaxations(demands.constraints, self.settings.certain)
+        if demands is not None and settings.demands == "filter":
+            steps = relaxations(demands.constraints, settings.certain)
         searched = (demands.searched if demands is not None else "") or text
         weight = self.recipe.search.synonym_weight
         more = tuple(replace(found, weight=weight * found.weight) for found in expansions(acting, text))
@@ -224,10 +201,12 @@ class Stages:
             clock: Once its deadline is spent the re-ranker is left out.
         """
         shelf, left_out, dropped = Shelf(self.index), [], 0
-        scored = self._fitting(scored, request, reading)
+        if reading.devices:
+            scored = self.known.fitting(scored, request, reading.devices, self.settings.compatibility)
         if reading.category is not None:
-            scored = self._under(reading.category, scored, request, vector)
-            clock.lap("category")
+            scored = self.known.under(scored, request, reading.category, vector, self.settings.category)
+        if reading.devices or reading.category is not None:
+            clock.lap("knowledge")
         if reading.demands is not None and (reading.demands.constraints or reading.demands.unwanted):
             there = shelf.products(item[0] for item in scored[:WINDOW])
             wanted = reading.demands
@@ -252,9 +231,14 @@ class Stages:
         if self.recipe.search.identifiers:
             scored = lift(scored, "identifier", self._identified(request, reading))  # an exact name wins over all that
             clock.lap("identifier")
-        if self.calibration is not None and self.settings.cut > 0 and vector is not None:
-            scored, dropped = self._cut(self.calibration, scored, reading.text, vector, shelf)
-            clock.lap("cut-off")
+        if self.calibration is not None and self._threshold > 0:
+            lacking = [f"no {stage}" for stage in ("bm25", DENSE) if not any(stage in item[2] for item in scored)]
+            if vector is None or lacking or left_out:
+                reason = ", ".join([*lacking, *(["not all was re-ranked"] if left_out else [])])
+                left_out.append(f"cut-off: it does not know such a ranking ({reason or 'only words'})")
+            else:
+                scored, dropped = self._cut(self.calibration, scored, reading.text, vector, shelf)
+                clock.lap("cut-off")
         return Arranged(scored, tuple(left_out), dropped)
 
     def finish(self, scored: list[Scored], request: SearchRequest, reading: Reading, clock: Clock) -> list[Scored]:
@@ -284,26 +268,6 @@ class Stages:
         if self.rules is None:
             return list(page)
         return record(remove_blocked(page, products, reading.active), reading.active)
-
-    def _under(self, named: Named, scored: list[Scored], request: SearchRequest, vector: Array | None) -> list[Scored]:
-        """The best products of the category that a query names, also those that the query itself did not find."""
-        assert self.taxonomy is not None
-        inside = self.taxonomy.constraint(named).filter
-        within = replace(request, filter=inside if request.filter is None else And((request.filter, inside)))
-        found = self.index.search(within, {TEXT: vector} if vector is not None else {}, WINDOW)
-        ids = dict.fromkeys(product_id for items in found.lists.values() for product_id, _ in items)
-        return add_part(scored, "category", dict.fromkeys(ids, named.certainty), self.settings.category)
-
-    def _fitting(self, scored: list[Scored], request: SearchRequest, reading: Reading) -> list[Scored]:
-        compatibility = self.compatibility if reading.devices else None
-        for one in reading.devices if compatibility is not None else ():
-            assert compatibility is not None
-            fitting = compatibility.fitting(one.device) if one.device is not None else ()
-            new = missing(scored, fitting)
-            gone = set(new) - set(self._meets(request.filter or And(()), new))
-            fits = [fit for fit in fitting if fit.product_id not in gone]
-            scored = add_compatible(scored, fits, self.settings.compatibility * one.certainty)
-        return scored
 
     def _combined(
         self,
@@ -341,16 +305,52 @@ class Stages:
                 ids |= dict.fromkeys(carriers)
         return list(ids)
 
+    def cut_features(
+        self, text: str, vector: Array, scored: Sequence[Scored], shelf: Shelf | None = None
+    ) -> tuple[list[Scored], Doubles]:
+        """What the cut-off looks at: the first ``cut_depth`` candidates that still exist, and their features."""
+        shelf = shelf or Shelf(self.index)
+        part = scored[: self.settings.cut_depth or None]
+        ids = [item[0] for item in part]
+        products, vectors = shelf.products(ids), shelf.vectors(ids)
+        head = [item for item in part if item[0] in vectors]
+        rows = np.array([vectors[item[0]] for item in head], np.float32).reshape(len(head), len(vector))
+        return head, candidate_features(text, vector, head, [products[item[0]] for item in head], rows, wording)
+
     def _cut(
         self, calibration: Calibration, scored: list[Scored], text: str, vector: Array, shelf: Shelf
     ) -> tuple[list[Scored], int]:
-        ids = [item[0] for item in scored[:WINDOW]]
-        products, vectors = shelf.products(ids), shelf.vectors(ids)
-        head = [item for item in scored[:WINDOW] if item[0] in vectors]
-        rows = np.array([vectors[item[0]] for item in head], np.float32).reshape(len(head), len(vector))
-        features = candidate_features(text, vector, head, [products[item[0]] for item in head], rows, wording)
-        found = cut(head, calibration.relevant(features), calibration.threshold(self.settings.cut))
+        head, features = self.cut_features(text, vector, scored, shelf)
+        found = cut(head, calibration.relevant(features), self._threshold, self.settings.least_best)
         return found.kept, len(scored) - len(found.kept)
+
+
+def made_with(encoder: Encoder, recipe: Recipe, model: bool = True) -> dict[str, str]:
+    """What signals come from: what was learnt of them holds for no others.
+
+    Args:
+        encoder: That of the index.
+        recipe: Says how lists are fused, and which re-ranker there is.
+        model: Whether the re-ranker is one of the signals.
+    """
+    search = recipe.search
+    fusion = f"{search.fusion} {sorted(search.weights.items())} {search.rrf_k:g}"
+    found = {"encoder": encoder.fingerprint, "fusion": fusion}
+    if model:
+        folder = Path(recipe.ranking.model)
+        ours = recipe.ranking.model and (folder / MANIFEST).is_file()
+        parts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["fingerprint"] if ours else {}
+        found["model"] = " ".join(map(str, parts.values())) if ours else recipe.ranking.model or "none"
+    return found
+
+
+def _check(what: str, folder: str, made: Mapping[str, str], wanted: Mapping[str, str]) -> None:
+    for part, value in wanted.items():
+        if made.get(part, value) != value:
+            raise FingerprintError(
+                f"the {what} {folder!r} was made with {part} {made[part]}, this search would use {part} {value}",
+                fix=f"make the {what} again with this recipe, or leave it out of [ranking]",
+            )
 
 
 def _raw(scored: Sequence[Scored]) -> dict[str, float] | None:

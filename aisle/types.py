@@ -205,11 +205,10 @@ class Hit:
 class Ranking:
     """The answer to a request.
 
-    ``total`` is how many products were candidates (for a browse: how many pass the filter). ``degraded`` names
-    what was left out and why; ``timings_ms`` is the time each stage took, in milliseconds. ``rewrites`` says what was
-    corrected ("首机 -> 手机 (same sound)"), searched under other names too ("手机 also as cell phone") and read as a
-    demand. ``cut`` counts candidates left out as too unlikely. A merchant's rule may send the shopper to ``redirect``;
-    ``refused`` says why a query is not answered.
+    ``total`` is how many products were candidates (for a browse: how many pass the filter), ``cut`` how many more were
+    left out as too unlikely. ``degraded`` names what was left out and why; ``timings_ms`` is the time of each stage.
+    ``rewrites`` says what was corrected ("首机 -> 手机 (same sound)"), searched under other names too ("手机 also as cell
+    phone") and read as a demand. A rule may send to ``redirect``; ``refused`` says why a query is not answered.
     """
 
     request: SearchRequest
@@ -221,6 +220,11 @@ class Ranking:
     cut: int = 0
     redirect: str | None = None
     refused: str | None = None
+
+    @property
+    def no_good_result(self) -> bool:
+        """Whether there were candidates and none is likely enough to be relevant."""
+        return self.cut > 0 and not self.total
 
 
 @dataclass(frozen=True, slots=True)

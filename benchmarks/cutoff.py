@@ -41,6 +41,10 @@ from aisle.types import Judgment, SearchRequest
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "icecat"
 ALPHA = 0.05
+ELSEWHERE = (
+    "wedding dress", "dog food", "garden hose", "red lipstick", "organic bananas", "car tyres", "qwzxv plorf",
+    "romance novel", "running shoes", "size 9 nike",
+)  # fmt: skip
 COSINE = list(FEATURES).index("cosine")
 
 
@@ -146,7 +150,7 @@ def once(shop: Shop) -> dict[str, Any]:
     ids = [Judgment(str(number), table.query, "", 0.0) for number, table in enumerate(shop.tables)]
     kinds = ("cosine, guaranteed", "calibrated, guaranteed", "cosine, by leaving out", "calibrated, by leaving out")
     found: dict[str, dict[int, dict[str, float]]] = {name: {} for name in kinds}
-    chances, true, passed = [], [], []
+    chances, true, passed, best = [], [], [], []
     grades: dict[float, tuple[list[np.ndarray], list[np.ndarray]]] = {}
     for fold in folds(ids, 10):
         fit = [shop.tables[int(item.query_id)] for item in fold.train]
@@ -171,9 +175,10 @@ def once(shop: Shop) -> dict[str, Any]:
                 p, y = grades.setdefault(grade, ([], []))
                 p.append(each[:, place:].sum(axis=1))
                 y.append(table.grades >= grade)
-            if shop.lists:
+            if shop.lists:  # what is best among all candidates, judged or not
                 chance = calibrated.relevant(shop.lists[number])
                 passed.append([len(chance), *(int((chance >= thresholds[name]).sum()) for name in kinds[1::2])])
+                best.append(float(chance.max()))
     numbers: dict[str, Any] = {}
     for measure in ("relevant_cut", "irrelevant_cut"):
         kept = [number for number, row in found[kinds[0]].items() if not np.isnan(row[measure])]
@@ -203,8 +208,9 @@ def once(shop: Shop) -> dict[str, Any]:
     if passed:
         sizes = np.array(passed)
         good = np.array([bool(relevant.any()) for relevant in true])
-        for column, name in enumerate(kinds[1::2], start=1):
-            empty = sizes[:, column] == 0
+        empties = {name: sizes[:, column] == 0 for column, name in enumerate(kinds[1::2], start=1)}
+        empties |= {f"least_best {least}": np.array(best) < least for least in (0.4, 0.5, 0.6, 0.7)}
+        for name, empty in empties.items():
             numbers[f"all candidates: no good result, {name}"] = {
                 "of the queries with a relevant product": f"{int(empty[good].sum())} of {int(good.sum())}",
                 "of those without": f"{int(empty[~good].sum())} of {int((~good).sum())}",
@@ -247,6 +253,24 @@ def icecat(index: Path, depth: int | None) -> tuple[Shop, dict[str, Any]]:
     return Shop(tables, 1.0, [features for _, features in found.values()]), about
 
 
+def elsewhere(index: Path, shop: Shop) -> dict[str, Any]:
+    """Queries for what an electronics shop does not sell: the best probability, and how many candidates pass."""
+    calibration = fit_calibration(shop.tables, CalibrationSettings(relevant_grade=shop.relevant))
+    thresholds = {
+        kind: calibration.threshold(ALPHA, guaranteed=kind == "guaranteed") for kind in ("guaranteed", "left out")
+    }
+    numbers: dict[str, Any] = {"thresholds": thresholds}
+    with SearchEngine.open(index) as engine:
+        for text in ELSEWHERE:
+            looked, products, vectors = look_up(engine.index, engine._find(SearchRequest(text), None).scored)
+            vector = engine.encoder.encode([text], "query")[0]
+            chance = calibration.relevant(candidate_features(text, vector, looked, products, vectors, wording))
+            passed = {kind: int((chance >= threshold).sum()) for kind, threshold in thresholds.items()}
+            best = int(chance.argmax())
+            numbers[text] = {"best": round(float(chance[best]), 3), "title": products[best].title, "passed": passed}
+    return numbers
+
+
 def transfer(shops: Mapping[str, Shop]) -> dict[str, Any]:
     """Calibrated on one shop, used in another: the calibration error, and what its threshold cuts there."""
     numbers = {}
@@ -280,6 +304,8 @@ def main() -> None:
         for depth in (None, 1_000, 300):
             name = "icecat" if depth is None else f"icecat, first {depth}"
             shops[name], numbers["shops"][name] = icecat(index, depth)
+        numbers["sold elsewhere"] = elsewhere(index, shops["icecat"])
+        print(numbers["sold elsewhere"])
     path = given.data / "crowdflower" / "pairs.csv"
     if path.exists():
         pairs = read_pairs(path, need_grades=True)

@@ -308,14 +308,12 @@ def counterfactuals(engine: SearchEngine, texts: Sequence[str], limit: int) -> d
     without_any = explained = 0
     for place, text in enumerate(texts):
         ranking = engine.search(SearchRequest(text, k=engine.recipe.search.depth))
-        lists: dict[str, list[tuple[str, float]]] = {}
-        for hit in ranking.hits:
-            for stage, part in hit.parts.items():
-                lists.setdefault(stage, []).append((hit.product_id, part.score))
-        lists = {stage: sorted(items, key=lambda item: (-item[1], item[0])) for stage, items in lists.items()}
         rank = 2 + place % 4
-        if len(ranking.hits) < rank or "identifier" in lists:
+        if len(ranking.hits) < rank:
             continue
+        read = asked_of(engine, SearchRequest(text)).request
+        vector = engine.encoder.encode([read.text], "query")[0]
+        lists = dict(engine.index.search(read, {"text": vector}, engine.recipe.search.depth).lists)
         own, above = ranking.hits[rank - 1], ranking.hits[rank - 2]
         against = explain(engine, SearchRequest(text), own.product_id).counterfactual
         assert against is not None
@@ -329,7 +327,7 @@ def counterfactuals(engine: SearchEngine, texts: Sequence[str], limit: int) -> d
                 scores["true"] += then.index(own.product_id) < then.index(above.product_id)
         named = {change.name for change in against.changes if change.kind == "word"}
         has = {word.key for word in words_of(own.product.title)}
-        asked = asked_of(engine, SearchRequest(text)).request.text
+        asked = read.text
         lacking = {w.key: asked[w.start : w.end] for w in words_of(asked) if w.key not in has}
         for word in list(lacking.values())[:MOST_TITLE_WORDS]:
             (promised if word in named else denied).append((text, own, above.product_id, word))

@@ -28,10 +28,12 @@ LAYERS = {
     "knowledge": 2.5,
     "rules": 3.5,
     "shelf": 4,
+    "known": 4.2,
     "retrieve": 4.5,
     "stages": 4.5,
     "engine": 5,
     "explain": 5.5,
+    "calibrate": 6,
     "learn_ranking": 6,
     "cli": 7,
 }

@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from aisle.cli.calibrate import calibrate
 from aisle.cli.catalogue import catalogue
 from aisle.cli.evaluate import compare, evaluate
 from aisle.cli.explain import explain
@@ -28,7 +29,20 @@ def cli() -> None:
     """Product search that understands what shoppers mean."""
 
 
-for command in (catalogue, index, search, run_queries, explain, rank, evaluate, compare, train, rules, exposure):
+for command in (
+    catalogue,
+    index,
+    search,
+    run_queries,
+    explain,
+    rank,
+    evaluate,
+    compare,
+    train,
+    calibrate,
+    rules,
+    exposure,
+):
     cli.add_command(command)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,14 @@ def open_engine(folder: Path, recipe_file: Path | None = None, model: str | None
     """Open an index; a recipe file overrides the settings it names, the rest stay as they were indexed."""
     from aisle.build import stored_recipe
     from aisle.engine import SearchEngine, check_index
-    from aisle.rerankers.load import load_reranker
 
     check_index(folder)
-    reranker = load_reranker(model) if model else None
-    recipe = Recipe.load(recipe_file, base=stored_recipe(folder)) if recipe_file else None
-    with SearchEngine.open(folder, recipe, reranker=reranker) as engine:
+    recipe = stored_recipe(folder)
+    if recipe_file is not None:
+        recipe = Recipe.load(recipe_file, base=recipe)
+    if model is not None:
+        recipe = replace(recipe, ranking=replace(recipe.ranking, model=model))
+    with SearchEngine.open(folder, recipe) as engine:
         yield engine
 
 
@@ -86,6 +89,7 @@ def ranking_to_dict(ranking: Ranking) -> dict[str, Any]:
         "total": ranking.total,
         "hits": [_hit_to_dict(hit) for hit in ranking.hits],
         "cut": ranking.cut,
+        "no_good_result": ranking.no_good_result,
         "redirect": ranking.redirect,
         "refused": ranking.refused,
         "rewrites": list(ranking.rewrites),
@@ -120,6 +124,7 @@ def _print_ranking(ranking: Ranking) -> None:
     notes = [f"{len(rows)} of {ranking.total:,} candidates, {sum(ranking.timings_ms.values()):.0f} ms"]
     notes += [f"understood: {rewrite}" for rewrite in ranking.rewrites]
     notes += [f"left out: {reason}" for reason in ranking.degraded]
+    notes += ["no good result"] if ranking.no_good_result else []
     notes += [f"cut off as too unlikely: {ranking.cut:,}"] if ranking.cut else []
     notes += [f"not answered: {ranking.refused}"] if ranking.refused else []
     notes += [f"a rule sends the shopper to {ranking.redirect}"] if ranking.redirect else []

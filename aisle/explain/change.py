@@ -14,7 +14,7 @@ from aisle.config import SearchSettings
 from aisle.explain.stages import is_bm25
 from aisle.explain.values import Change
 from aisle.query.constraint import Constraint, verdict
-from aisle.types import Hit, Stage
+from aisle.types import Hit, Part, Stage
 
 IDENTIFIER, DIVERSITY = "identifier", "diversity"
 DECIDERS = ("learnt", "rerank")
@@ -47,16 +47,24 @@ class Fusion:
     @classmethod
     def of(cls, hits: Sequence[Hit], settings: SearchSettings) -> Fusion:
         """Read off a ranking that begins at rank 1."""
-        best: dict[Stage, float] = {}
-        ranks: dict[Stage, dict[int, float]] = {}
+        found: dict[Stage, list[Part]] = {}
         for hit in hits:
             for stage, part in hit.parts.items():
                 if is_fused(stage):
-                    best[stage] = max(best.get(stage, -math.inf), part.score)
-                    if part.rank is not None:
-                        ranks.setdefault(stage, {})[part.rank] = part.score
-        by_rank = ranks if settings.fusion == "ranks" else None
-        return cls(settings.weights, best, by_rank, settings.rrf_k, len(best) == 1)
+                    found.setdefault(stage, []).append(part)
+        best = {stage: max(part.score for part in parts) for stage, parts in found.items()}
+        ranks = {stage: {part.rank: part.score for part in parts if part.rank} for stage, parts in found.items()}
+        # an empty list beside the only one still makes it a fusion
+        alone = len(found) == 1 and all(part.contribution == part.score for parts in found.values() for part in parts)
+        if settings.fusion == "scores" and not alone:
+            for (
+                stage,
+                parts,
+            ) in found.items():  # the best product may not be among the hits; contributions tell its score
+                told = max(parts, key=lambda part: part.contribution)
+                if told.contribution > 0:
+                    best[stage] = settings.weights.get(stage, 1.0) * told.score / told.contribution
+        return cls(settings.weights, best, ranks if settings.fusion == "ranks" else None, settings.rrf_k, alone)
 
     def then(self, own: Hit, above: Hit, raw: Mapping[Stage, float]) -> tuple[float, float]:
         """The final scores of a product and the one above it, had the product these raw scores.

@@ -39,7 +39,7 @@ class CutOff:
     no_good_result: bool
 
 
-def cut(scored: Sequence[Scored], probabilities: Doubles, threshold: float) -> CutOff:
+def cut(scored: Sequence[Scored], probabilities: Doubles, threshold: float, least_best: float = 0.0) -> CutOff:
     """Keep the candidates whose probability reaches the threshold, and those found by an identifier.
 
     Args:
@@ -47,6 +47,8 @@ def cut(scored: Sequence[Scored], probabilities: Doubles, threshold: float) -> C
             without one are dropped: they are further down than the cut-off looks.
         probabilities: ``(n,)`` of being relevant, of the first n candidates.
         threshold: As ``Calibration.threshold`` gives it; 0 keeps everything that has a probability.
+        least_best: Where not even the best candidate reaches this, none passes: there is no good result. What that
+            loses is not in the promise of the threshold, which is low so that little is lost (docs/cutoff.md).
 
     Raises:
         InputError: More probabilities than candidates.
@@ -54,9 +56,10 @@ def cut(scored: Sequence[Scored], probabilities: Doubles, threshold: float) -> C
     if len(probabilities) > len(scored):
         raise InputError(f"{len(probabilities)} probabilities for {len(scored)} candidates", allowed="at most one each")
     kept = []
+    hopeless = not len(probabilities) or probabilities.max() < least_best
     for place, (product_id, score, parts) in enumerate(scored):
         known = place < len(probabilities)
-        if known and (ALWAYS in parts or probabilities[place] >= threshold):
+        if known and (ALWAYS in parts or (not hopeless and probabilities[place] >= threshold)):
             part = Part(float(probabilities[place]), None, 0.0)
             kept.append((product_id, score, parts | {STAGE: part}))
     return CutOff(kept, len(scored) - len(kept), probabilities, threshold, bool(scored) and not kept)

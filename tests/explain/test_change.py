@@ -63,11 +63,29 @@ def test_a_score_that_is_named_is_enough_and_not_much_less_is(seed, kind):
     assert told > 5
 
 
+def test_the_best_score_is_known_without_its_product():
+    lists = {"bm25": [("x", 40.0), ("a", 20.0), ("b", 10.0)], "dense:text": [("a", 0.9), ("b", 0.6), ("x", -0.1)]}
+    hits = hits_of(fuse(lists, WEIGHTS))
+    assert [hit.product_id for hit in hits] == ["a", "b", "x"]
+    fusion = Fusion.of(hits[:2], SearchSettings(weights=WEIGHTS))
+    assert fusion.best == pytest.approx({"bm25": 40.0, "dense:text": 0.9})
+    for change in changes(hits[1], hits[0], hits[:2], fusion, ()):
+        assert fuse(raised(lists, change.stage, "b", change.needed), WEIGHTS)[0][0] == "b"
+
+
 def test_one_list_alone_asks_for_the_other_products_score():
     hits = hits_of(fuse({"bm25": [("a", 9.0), ("b", 7.0)]}, WEIGHTS))
     (change,) = changes(hits[1], hits[0], hits, Fusion.of(hits, SearchSettings()), ())
     assert (change.stage, change.now) == ("bm25", 7.0)
     assert change.needed == pytest.approx(9.0, abs=1e-6)
+
+
+def test_a_list_beside_an_empty_one_is_fused():
+    lists = {"bm25": [], "dense:text": [("a", 0.8), ("b", 0.6)]}
+    hits = hits_of(fuse(lists, WEIGHTS))
+    fusion = Fusion.of(hits, SearchSettings(weights=WEIGHTS))
+    assert not fusion.alone
+    assert fusion.best == pytest.approx({"dense:text": 0.8})
 
 
 def test_beyond_the_best_score_all_others_count_less():

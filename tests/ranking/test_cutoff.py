@@ -38,6 +38,14 @@ def test_no_good_result_where_nothing_passes():
     assert (found.kept, found.dropped_count, found.no_good_result) == ([], 2, True)
 
 
+def test_no_good_result_where_the_best_is_not_good_enough():
+    chances = np.array([0.3, 0.4])
+    assert cut(listed("a", "b"), chances, 0.2, least_best=0.41).no_good_result
+    assert [item[0] for item in cut(listed("a", "b"), chances, 0.2, least_best=0.4).kept] == ["a", "b"]
+    exact = [("a", 5.0, {"identifier": Part(1.0, 1, 5.0)}), *listed("b")]
+    assert [item[0] for item in cut(exact, chances, 0.2, least_best=0.9).kept] == ["a"]
+
+
 def test_no_candidates_are_no_bad_result():
     found = cut([], np.empty(0), 0.3)
     assert (found.kept, found.dropped_count, found.no_good_result) == ([], 0, False)

@@ -1,0 +1,53 @@
+"""Judgments and an open index to a calibration: each judged query searched, its features taken as in serving.
+
+Knows engines; fitting is ``aisle.training.calibrate``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from aisle.engine import SearchEngine
+from aisle.errors import InputError
+from aisle.ranking.calibration import Calibration, Doubles
+from aisle.stages import made_with
+from aisle.training.calibrate import CalibrationSettings, fit_calibration, tables_of
+from aisle.types import Judgment, Progress, SearchRequest
+
+
+def calibrate(
+    engine: SearchEngine,
+    judgments: Sequence[Judgment],
+    settings: CalibrationSettings,
+    progress: Progress | None = None,
+) -> Calibration:
+    """Fit a calibration for the ranking that an engine gives. What lies below the candidates it looks at counts as cut.
+
+    Args:
+        engine: With every stage of its recipe that comes before the cut-off, and without cut-off, rules and diversity.
+        judgments: With query texts.
+        settings: How to fit.
+        progress: Told of the stage "calibrate".
+
+    Raises:
+        InputError: The engine cuts, arranges or obeys rules already, or the judgments do not suffice.
+    """
+    ranking = engine.recipe.ranking
+    if ranking.calibration or ranking.rules or ranking.diversity.active:
+        raise InputError(
+            "the engine has a calibration, rules or diversity already", fix="open the index without them to calibrate"
+        )
+    report = progress or (lambda stage, done, total: None)
+    texts = {judgment.query_id: judgment.query for judgment in judgments}
+    found: dict[str, tuple[Sequence[str], Doubles]] = {}
+    for query_id, text in texts.items():
+        request = SearchRequest(text)
+        searched, vector = engine.asked(request)
+        if vector is not None:
+            scored = engine.ranked(request)
+            head, features = engine.stages.cut_features(searched, vector, scored)
+            ids = dict.fromkeys([*(item[0] for item in head), *(item[0] for item in scored)])
+            found[query_id] = (list(ids), features)
+        report("calibrate", len(found), len(texts))
+    tables = tables_of([judgment for judgment in judgments if judgment.query_id in found], found)
+    return fit_calibration(tables, settings, made_with(engine.encoder, engine.recipe))

@@ -1,0 +1,69 @@
+"""`aisle calibrate`: judgments in, probabilities and a cut-off out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from aisle.cli.options import json_option, model_option, recipe_option
+from aisle.cli.output import print_json, print_table, progress_bar
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--judgments", required=True, type=click.Path(path_type=Path), help="CSV, TSV or TREC file, or a BEIR folder."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the calibration.")
+@click.option("--relevant", default=1.0, show_default=True, help="From this grade on a product is relevant.")
+@click.option("--cut", default=0.05, show_default=True, help="Share of the relevant products that may be cut.")
+@recipe_option
+@model_option
+@json_option
+def calibrate(
+    folder: Path,
+    judgments: Path,
+    out: Path,
+    relevant: float,
+    cut: float,
+    recipe_file: Path | None,
+    model: str | None,
+    as_json: bool,
+) -> None:
+    """Calibrate the ranking of the index in DIR on judgments, so that its lists end where relevance does.
+
+    The folder is `calibration` in `[ranking]` of a recipe; the rest of the recipe must stay as it was here.
+
+    Example: aisle calibrate shop --judgments samples/icecat/ratings.csv --out calibration
+    """
+    from aisle.artifacts import read_manifest
+    from aisle.build import stored_recipe
+    from aisle.calibrate import calibrate as run
+    from aisle.config import DiversitySettings, Recipe
+    from aisle.engine import SearchEngine, check_index
+    from aisle.judgments import read_judgments
+    from aisle.ranking.calibration import FORMAT, KIND
+    from aisle.training.calibrate import CalibrationSettings
+
+    check_index(folder)
+    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
+        read_manifest(out, KIND, FORMAT)  # another calibration may be replaced, nothing else
+    recipe = stored_recipe(folder)
+    if recipe_file is not None:
+        recipe = Recipe.load(recipe_file, base=recipe)
+    bare = replace(recipe.ranking, calibration="", rules="", diversity=DiversitySettings())
+    recipe = replace(recipe, ranking=replace(bare, model=model if model is not None else bare.model))
+    known = list(read_judgments(judgments))
+    with SearchEngine.open(folder, recipe) as engine, progress_bar() as progress:
+        made = run(engine, known, CalibrationSettings(relevant_grade=relevant), progress)
+    made.save(out)
+    guaranteed, plain = made.threshold(cut), made.threshold(cut, guaranteed=False)
+    details = dict(made.details) | {"curve": made.kind, "threshold": guaranteed, "threshold_without_guarantee": plain}
+    if as_json:
+        print_json({"calibration": str(out), "cut": cut, **details})
+        return
+    rows = [[name.replace("_", " "), f"{v:.3f}" if isinstance(v, float) else str(v)] for name, v in details.items()]
+    note = "too few queries to promise anything: nothing would be cut" if guaranteed == 0 else ""
+    print_table(f"Calibrated {folder} into {out}", ["", ""], rows, [note] if note else [])
