@@ -232,10 +232,10 @@ class Stages:
             scored = lift(scored, "identifier", self._identified(request, reading))  # an exact name wins over all that
             clock.lap("identifier")
         if self.calibration is not None and self._threshold > 0:
-            lacking = [f"no {stage}" for stage in ("bm25", DENSE) if not any(stage in item[2] for item in scored)]
-            if vector is None or lacking or left_out:
-                reason = ", ".join([*lacking, *(["not all was re-ranked"] if left_out else [])])
-                left_out.append(f"cut-off: it does not know such a ranking ({reason or 'only words'})")
+            searched = request.mode == "hybrid" and any(DENSE in parts for _, _, parts in scored)
+            if vector is None or not searched or left_out:
+                reason = "words or meaning alone" if not searched or vector is None else "not all of it re-ranked"
+                left_out.append(f"cut-off: it does not know such a ranking: {reason}")
             else:
                 scored, dropped = self._cut(self.calibration, scored, reading.text, vector, shelf)
                 clock.lap("cut-off")

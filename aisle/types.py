@@ -207,8 +207,8 @@ class Ranking:
 
     ``total`` is how many products were candidates (for a browse: how many pass the filter), ``cut`` how many more were
     left out as too unlikely. ``degraded`` names what was left out and why; ``timings_ms`` is the time of each stage.
-    ``rewrites`` says what was corrected ("首机 -> 手机 (same sound)"), searched under other names too ("手机 also as cell
-    phone") and read as a demand. A rule may send to ``redirect``; ``refused`` says why a query is not answered.
+    ``rewrites`` says what was corrected, searched under other names too ("手机 also as cell phone") and read as a
+    demand. A rule may send to ``redirect``; ``refused`` says why a query is not answered.
     """
 
     request: SearchRequest
@@ -283,12 +283,10 @@ class Pair:
 
 @runtime_checkable
 class Encoder(Protocol):
-    """Text to unit vectors."""
+    """Text to unit vectors of length ``dim``."""
 
     @property
-    def dim(self) -> int:
-        """Length of a vector."""
-        ...
+    def dim(self) -> int: ...
 
     @property
     def fingerprint(self) -> str:

@@ -5,12 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from aisle.calibrate import calibrate
 from aisle.config import Recipe
 from aisle.encoders.embedded import EmbeddedEncoder
 from aisle.engine import SearchEngine
-from aisle.errors import ArtifactError, RecipeError
+from aisle.errors import ArtifactError, FingerprintError, InputError, RecipeError
 from aisle.filters import parse_filter, parse_sort
-from aisle.types import MODES, Product, SearchRequest
+from aisle.training.calibrate import CalibrationSettings
+from aisle.types import MODES, Judgment, Product, SearchRequest
 
 RED = {"colour": "red"}
 FITS = "MFC-240C, DCP-130C, MFC-440CN"
@@ -269,3 +271,61 @@ def test_facets_count_exactly_what_is_ranked(opened):
     everywhere = engine.facets(SearchRequest(""), ["brand"]).fields["brand"]
     assert sum(value.count for value in everywhere) == len(PRODUCTS) - 2
     assert engine.facets(SearchRequest("bomb"), ["brand"]).fields["brand"] == ()
+
+
+# --- the cut-off -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def calibrated(folder, encoder, tmp_path_factory):
+    """A calibration from judgments of the small shop: one kind of product is right for each query."""
+    kinds = {"shirt": "shirt", "cotton shirt": "shirt", "ink cartridge": "ink", "black ink": "ink", "手机": "phone"}
+    more = {f"{text} {word}": kind for text, kind in kinds.items() for word in ("shop", "new", "buy", "online")}
+    judgments = [
+        Judgment(text, text, product.id, float(product.id.startswith(kind)))
+        for text, kind in (kinds | more).items()
+        for product in PRODUCTS
+    ]
+    out = tmp_path_factory.mktemp("calibration") / "made"
+    with SearchEngine.open(folder, encoder=encoder) as engine:
+        calibrate(engine, judgments, CalibrationSettings()).save(out)
+    return out
+
+
+def test_a_list_ends_where_relevance_does_and_counts_agree(opened, calibrated):
+    engine = opened(f"[ranking]\ncalibration = '{calibrated}'\ncut = 0.1")
+    for text, kind in (("flannel shirt", "shirt"), ("cyan ink", "ink")):
+        ranking = engine.search(SearchRequest(text, k=50))
+        whole = opened("").search(SearchRequest(text, k=50))
+        assert len({one for one in ids(ranking) if one.startswith(kind)}) >= 2
+        assert ranking.cut == whole.total - ranking.total > 0
+        assert len(ranking.hits) == ranking.total
+        assert ids(ranking) == [one for one in ids(whole) if one in set(ids(ranking))], "the order stays"
+        probabilities = [hit.parts["relevance"].score for hit in ranking.hits]
+        assert min(probabilities) >= engine.stages.calibration.threshold(0.1)
+        counted = engine.facets(SearchRequest(text), ["brand"]).fields["brand"]
+        assert sum(value.count for value in counted) == ranking.total
+        by_price = engine.search(SearchRequest(text, k=50, sort=parse_sort("price")))
+        assert set(ids(by_price)) == set(ids(ranking))
+        check_parts(ranking)
+
+
+def test_no_good_result_is_an_answer(opened, calibrated):
+    ranking = opened(f"[ranking]\ncalibration = '{calibrated}'\nleast_best = 0.999999").search(
+        SearchRequest("zeppelin")
+    )
+    assert (ranking.hits, ranking.total, ranking.no_good_result) == ((), 0, True)
+    assert not opened().search(SearchRequest("zeppelin")).no_good_result
+
+
+def test_a_ranking_that_the_calibration_does_not_know_is_not_cut(opened, calibrated):
+    engine = opened(f"[ranking]\ncalibration = '{calibrated}'\ncut = 0.1")
+    words = engine.search(SearchRequest("shirt", mode="bm25", k=50))
+    assert words.cut == 0
+    assert any(reason.startswith("cut-off:") for reason in words.degraded)
+    with pytest.raises(FingerprintError, match=r"calibration .* was made with fusion"):
+        opened(f"[ranking]\ncalibration = '{calibrated}'\n[search]\nfusion = 'ranks'")
+    with pytest.raises(FingerprintError, match="made with model none"):
+        opened(f"[ranking]\ncalibration = '{calibrated}'\nmodel = 'embedded'")
+    with pytest.raises(InputError, match="has a calibration, rules or diversity already"):
+        calibrate(engine, [], CalibrationSettings())
