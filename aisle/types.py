@@ -286,7 +286,8 @@ class Encoder(Protocol):
     """Text to unit vectors of length ``dim``."""
 
     @property
-    def dim(self) -> int: ...
+    def dim(self) -> int:
+        """Length of a vector."""
 
     @property
     def fingerprint(self) -> str:
