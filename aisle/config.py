@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -280,6 +280,39 @@ def checked(
             allowed=allowed(first["loc"]),
             fix="correct the setting, or leave it out for the default",
         ) from None
+
+
+def with_changes(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
+    """Settings with some changed as ``key=value``; ``part.key`` is a key within a part.
+
+    Args:
+        data: Settings as plain data.
+        changes: Such as ``fit.epochs=3``; values are TOML, bare words are strings.
+
+    Raises:
+        RecipeError: A change is not KEY=VALUE.
+    """
+    changed = dict(data)
+    for change in changes:
+        key, equals, value = change.partition("=")
+        *parts, name = (part.strip() for part in key.split("."))
+        if not (key.strip() and equals):
+            raise RecipeError(f"--set {change!r} is not KEY=VALUE", allowed="for example --set fit.epochs=3")
+        if not name:
+            raise RecipeError(f"--set {change!r} names no setting", allowed="for example --set fit.epochs=3")
+        here = changed
+        for part in parts:
+            here[part] = dict(here.get(part) or {})
+            here = here[part]
+        here[name] = _value(value.strip())
+    return changed
+
+
+def _value(text: str) -> Any:
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
 
 
 def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

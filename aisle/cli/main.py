@@ -15,6 +15,7 @@ from aisle.cli.evaluate import compare, evaluate
 from aisle.cli.explain import explain
 from aisle.cli.exposure import exposure
 from aisle.cli.index import index
+from aisle.cli.learn import learn
 from aisle.cli.rank import rank
 from aisle.cli.rules import rules
 from aisle.cli.search import run as run_queries
@@ -39,6 +40,7 @@ for command in (
     evaluate,
     compare,
     train,
+    learn,
     calibrate,
     rules,
     exposure,

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import sparse
 
 from aisle.types import Array
 
@@ -96,6 +95,8 @@ class PoolBm25:
             columns += [self._columns[token] for token in text if token in self._columns]
             ends.append(len(columns))
         shape = (len(ends) - 1, len(self._columns))
+        from scipy import sparse  # takes a tenth of a second that no search needs
+
         found = sparse.csr_array((np.ones(len(columns)), np.array(columns, np.int64), np.array(ends)), shape=shape)
         found.sum_duplicates()
         return found

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from aisle.config import checked
+from aisle.config import checked, with_changes
 from aisle.errors import RecipeError
 from aisle.training.gate import MAX_LATENCY_RATIO
 
@@ -159,25 +159,4 @@ def load_recipe(spec: str | None, changes: Sequence[str] = ()) -> TrainingRecipe
             ) from None
         except (OSError, ValueError) as error:
             raise RecipeError(f"cannot read the recipe {spec!r}: {error}", fix="correct the file") from None
-    for change in changes:
-        key, equals, value = change.partition("=")
-        if not (key.strip() and equals):
-            raise RecipeError(f"--set {change!r} is not KEY=VALUE", allowed="for example --set fit.epochs=3")
-        _put(data, key.strip().split("."), _value(value.strip()), change)
-    return TrainingRecipe.from_dict(data, source)
-
-
-def _put(data: dict[str, Any], path: Sequence[str], value: Any, change: str) -> None:
-    for part in path[:-1]:
-        data[part] = dict(data.get(part) or {})
-        data = data[part]
-    if not path[-1]:
-        raise RecipeError(f"--set {change!r} names no setting", allowed="for example --set fit.epochs=3")
-    data[path[-1]] = value
-
-
-def _value(text: str) -> Any:
-    try:
-        return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
-        return text
+    return TrainingRecipe.from_dict(with_changes(data, changes), source)

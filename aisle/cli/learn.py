@@ -1,0 +1,75 @@
+"""`aisle learn`: judgments in, a learnt combination of an index's signals and a verdict out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from aisle.cli.options import json_option, recipe_option
+from aisle.cli.output import print_json, print_table
+
+
+@click.command()
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option(
+    "--judgments", required=True, type=click.Path(path_type=Path), help="CSV, TSV or TREC file, or a BEIR folder."
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the learnt combination.")
+@click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="A setting of docs/learnt_ranking.md.")
+@click.option("--force", is_flag=True, help="Promote whatever the gate says; the folder records it.")
+@recipe_option
+@json_option
+def learn(
+    folder: Path,
+    judgments: Path,
+    out: Path,
+    changes: tuple[str, ...],
+    force: bool,
+    recipe_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Learn how much words, meaning, wording and ratings count for the index in DIR, and say whether it ranks better.
+
+    The folder is `learnt` in `[ranking]` of a recipe. Every query is held out once; exit code 0 whatever the verdict.
+
+    Example: aisle learn shop --judgments samples/icecat/ratings.csv --out combination
+    """
+    from aisle.build import stored_recipe
+    from aisle.config import DiversitySettings, Recipe, with_changes
+    from aisle.engine import SearchEngine, check_index
+    from aisle.judgments import read_judgments
+    from aisle.learn_ranking import learn_ranking
+    from aisle.training.gate import format_verdict
+    from aisle.training.ranking.recipe import RankingRecipe
+
+    check_index(folder)
+    settings = RankingRecipe.from_dict(with_changes({}, changes), "--set")
+    recipe = Recipe.load(recipe_file, base=stored_recipe(folder)) if recipe_file else stored_recipe(folder)
+    bare = replace(
+        recipe.ranking, learnt="", model="", calibration="", rules="", diversity=DiversitySettings()
+    )  # what comes after it
+    recipe = replace(recipe, ranking=bare)
+    with SearchEngine.open(folder, recipe) as engine:
+        made = learn_ranking(
+            engine,
+            read_judgments(judgments),
+            settings,
+            out,
+            force=force,
+            note=lambda text: click.echo(text, err=True),
+        )
+    if as_json:
+        print_json(made.to_dict())
+        return
+    rows = [
+        [row.name, made.sign(row.name), f"{row.weight:+.2f}", f"{row.permutation:+.4f}", made.meaning(row.name)]
+        for row in made.importance
+    ]
+    print_table(
+        f"Learnt {made.folder} from {made.judged:,} judgments of {made.queries:,} queries",
+        ["feature", "sign", "weight", "nDCG@10 lost without", "what it is"],
+        rows,
+        format_verdict(made.verdict),
+    )
