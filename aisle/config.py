@@ -156,7 +156,7 @@ class RankingSettings:
         compatibility: What a product that fits the device asked for counts, as a share of the best score; 0: nothing.
         category: What a product counts whose category the whole query names ("jackets", 夹克), as a share of the best
             score; 0: nothing.
-        learnt: Folder of a learnt combination (`aisle learn`), or nothing.
+        learnt: Folder of a learnt combination (`aisle learn`), "embedded" for the packaged one, or nothing.
         model: Re-ranker: a folder, "embedded" or the name of a Hugging Face cross-encoder, or nothing.
         calibration: Folder that `aisle calibrate` made, or nothing.
         cut: With it, the share of a query's relevant products that may be cut on average; 0 cuts nothing.
@@ -253,6 +253,8 @@ class Recipe:
 
 
 _ADAPTER = TypeAdapter(Recipe)
+_NAMED = ("model", "learnt")
+"""What may be a name instead of a folder."""
 _FILES = {"search": ("synonyms",), "ranking": ("rules", "calibration", "learnt", "model")}
 
 
@@ -331,7 +333,7 @@ def _beside(data: dict[str, Any], folder: Path) -> None:
             continue
         for name in names:
             given = part.get(name)
-            if isinstance(given, str) and given and (name != "model" or (folder / given).is_dir()):
+            if isinstance(given, str) and given and (name not in _NAMED or (folder / given).is_dir()):
                 part[name] = str(folder / given)
 
 

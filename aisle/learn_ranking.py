@@ -9,7 +9,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from aisle.ranking.feature_values import RatingPrior, prior_of
 from aisle.ranking.features import Asked, Words, rank_features
 from aisle.ranking.fusion import Scored
 from aisle.rerankers.head import wording
+from aisle.stages import made_with
 from aisle.training.ranking.build import Note, TrainedRanking, train_ranking
 from aisle.training.ranking.data import QueryTable
 from aisle.training.ranking.recipe import RankingRecipe
@@ -55,7 +55,15 @@ def learn_ranking(
     """
     rating = shop_rating(engine)
     tables = gather(engine, judgments, recipe.depth, reranker_of=reranker_of, rating=rating)
-    return train_ranking(tables, recipe, out, rating=rating, made_with=made_with(engine), force=force, note=note)
+    return train_ranking(
+        tables,
+        recipe,
+        out,
+        rating=rating,
+        made_with=made_with(engine.encoder, engine.recipe, model=False),
+        force=force,
+        note=note,
+    )
 
 
 def gather(
@@ -140,10 +148,3 @@ def shop_rating(engine: SearchEngine) -> RatingPrior | None:
     ids = sorted(engine.index.ids())[:MANY]
     found = [product for product in engine.index.get(ids) if product is not None]
     return prior_of(found)
-
-
-def made_with(engine: SearchEngine) -> dict[str, str]:
-    """What the features came from: with another encoder or fusion they would be others."""
-    search: dict[str, Any] = engine.recipe.to_dict()["search"]
-    fusion = f"{search['fusion']} {sorted(search['weights'].items())} {search['rrf_k']:g}"
-    return {"encoder": engine.encoder.fingerprint, "fusion": fusion}

@@ -39,7 +39,7 @@ from aisle.ranking.features import Asked as FeaturesAsked
 from aisle.ranking.features import Words, rank_features
 from aisle.ranking.fusion import Scored, lift, reorder
 from aisle.ranking.identifiers import identifier_keys
-from aisle.ranking.learnt import LearntRanking
+from aisle.ranking.learnt import EMBEDDED, LearntRanking, for_everybody
 from aisle.rerankers.cached import CachedReranker
 from aisle.rerankers.head import wording
 from aisle.rerankers.load import load_reranker
@@ -142,11 +142,11 @@ class Stages:
         self.rules: RuleSet | None = fit(read_rules(Path(settings.rules)), index) if settings.rules else None
         if self.rules is not None:
             _ = self.rules.conditions, self.rules.refusals  # made now, not in the first search
-        self.learnt = LearntRanking.load(Path(settings.learnt)) if settings.learnt else None
+        self.learnt = _learnt(settings.learnt) if settings.learnt else None
         self.calibration = Calibration.load(Path(settings.calibration)) if settings.calibration else None
         wanted = made_with(encoder, recipe)
         if self.learnt is not None:
-            _check("learnt combination", settings.learnt, self.learnt.details["fingerprint"], wanted)
+            _check("learnt combination", settings.learnt, self.learnt.details.get("fingerprint", {}), wanted)
         if self.calibration is not None:
             _check("calibration", settings.calibration, self.calibration.fingerprint, wanted)
             self._threshold = 0.0
@@ -323,6 +323,10 @@ class Stages:
         head, features = self.cut_features(text, vector, scored, shelf)
         found = cut(head, calibration.relevant(features), self._threshold, self.settings.least_best)
         return found.kept, len(scored) - len(found.kept)
+
+
+def _learnt(name: str) -> LearntRanking:
+    return for_everybody() if name == EMBEDDED else LearntRanking.load(Path(name))
 
 
 def made_with(encoder: Encoder, recipe: Recipe, model: bool = True) -> dict[str, str]:
