@@ -26,7 +26,7 @@ from pathlib import Path
 
 from aisle.artifacts import MANIFEST, Manifest, one_writer, read_manifest, recover, swap_in, write_manifest, write_text
 from aisle.catalogue.render import Renderer
-from aisle.config import Recipe
+from aisle.config import RankingSettings, Recipe
 from aisle.errors import ArtifactError, CatalogueError, RecipeError
 from aisle.indexes.lance import LanceIndex
 from aisle.indexes.segment import SEGMENTER_VERSION
@@ -38,6 +38,9 @@ from aisle.language.normalise import NORMALISER_VERSION
 from aisle.language.script import ReadsScripts, readable
 from aisle.language.synonyms import read_synonyms
 from aisle.query.learn import learn
+from aisle.ranking.calibration import Calibration
+from aisle.ranking.learnt import EMBEDDED, LearntRanking
+from aisle.rules import read_rules
 from aisle.types import Encoder, Product, Progress, Record
 
 KIND, FORMAT = "index", 1
@@ -101,6 +104,7 @@ def build_index(
     made_by = fingerprint(encoder, renderer)
     folder = folder.resolve()  # a link to an index stays one
     synonyms = read_synonyms(Path(recipe.search.synonyms)) if recipe.search.synonyms else None
+    recipe = replace(recipe, ranking=_found_again(recipe.ranking))
     fill = _Fill(products, recipe, encoder, renderer, progress, synonyms)
     _holds(folder, made_by, recipe)  # a wrong folder is refused before anything is made beside it
     made = _make_parents(folder)
@@ -118,6 +122,32 @@ def build_index(
             with suppress(OSError):  # not empty: another process uses it
                 parent.rmdir()
         raise
+
+
+def _found_again(settings: RankingSettings) -> RankingSettings:
+    """The settings with absolute paths, after a look at what they name: the recipe is stored, and opened elsewhere.
+
+    Raises:
+        ArtifactError: A folder is none of its kind.
+        RecipeError: The rules cannot be read.
+    """
+    if settings.rules:
+        read_rules(Path(settings.rules))
+    if settings.calibration:
+        Calibration.load(Path(settings.calibration))
+    if settings.learnt and settings.learnt != EMBEDDED:
+        LearntRanking.load(Path(settings.learnt))
+
+    def found(name: str) -> str:
+        return str(Path(name).absolute()) if name and Path(name).exists() else name
+
+    return replace(
+        settings,
+        rules=found(settings.rules),
+        calibration=found(settings.calibration),
+        learnt=found(settings.learnt),
+        model=found(settings.model),
+    )
 
 
 def _make_parents(folder: Path) -> list[Path]:
@@ -221,15 +251,18 @@ class _Fill:
             before = index.version
             try:
                 self._bring_up_to_date(index, report, total)
+                report("learn", 0, 3)
+                facts = learn(_stored(index))
+                report("learn", 1, 3)
+                fits = Compatibility.learn(_stored(index))
+                report("learn", 2, 3)
+                tree = Taxonomy.learn(_stored(index))
             except Exception:
                 index.roll_back(before)  # half an update is none
                 raise
-            report("learn", 0, 3)
-            learn(_stored(index)).save(folder / FACTS)
-            report("learn", 1, 3)
-            Compatibility.learn(_stored(index)).save(folder / COMPATIBILITY)
-            report("learn", 2, 3)
-            Taxonomy.learn(_stored(index)).save(folder / TAXONOMY)
+            facts.save(folder / FACTS)
+            fits.save(folder / COMPATIBILITY)
+            tree.save(folder / TAXONOMY)
             report("optimise", 0, 1)
             index.optimize(wait=True)
             report("optimise", 1, 1)

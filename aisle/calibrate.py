@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
+from aisle.provenance import made_with, ranked_with
 from aisle.ranking.calibration import Calibration, Doubles
-from aisle.stages import made_with
 from aisle.training.calibrate import CalibrationSettings, fit_calibration, tables_of
 from aisle.types import Judgment, Progress, SearchRequest
 
@@ -37,6 +37,12 @@ def calibrate(
         raise InputError(
             "the engine has a calibration, rules or diversity already", fix="open the index without them to calibrate"
         )
+    if engine.recipe.search.rerank_slack:
+        raise InputError(
+            "the engine's re-ranker ends early, at another product on each page", fix="set rerank_slack = 0"
+        )
+    if not any(judgment.query.strip() for judgment in judgments):
+        raise InputError("the judgments have no query texts", fix="give judgments with a query column")
     report = progress or (lambda stage, done, total: None)
     texts = {judgment.query_id: judgment.query for judgment in judgments}
     found: dict[str, tuple[Sequence[str], Doubles]] = {}
@@ -50,4 +56,6 @@ def calibrate(
             found[query_id] = (list(ids), features)
         report("calibrate", len(found), len(texts))
     tables = tables_of([judgment for judgment in judgments if judgment.query_id in found], found)
-    return fit_calibration(tables, settings, made_with(engine.encoder, engine.recipe))
+    given = engine.reranker is not None and not engine.recipe.ranking.model
+    made = made_with(engine.encoder, engine.recipe) | ranked_with(engine.recipe, given)
+    return fit_calibration(tables, settings, made)

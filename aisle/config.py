@@ -334,7 +334,7 @@ def _beside(data: dict[str, Any], folder: Path) -> None:
         for name in names:
             given = part.get(name)
             if isinstance(given, str) and given and (name not in _NAMED or (folder / given).is_dir()):
-                part[name] = str(folder / given)
+                part[name] = str(folder / Path(given).expanduser())
 
 
 def _allowed(location: tuple[int | str, ...]) -> str | None:

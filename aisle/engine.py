@@ -17,7 +17,7 @@ from aisle.build import FORMAT, KIND, build_index, fingerprint, stored_recipe
 from aisle.catalogue.render import Renderer
 from aisle.config import Recipe
 from aisle.encoders.load import load_encoder
-from aisle.errors import ArtifactError, FingerprintError
+from aisle.errors import ArtifactError, FilterError, FingerprintError
 from aisle.indexes.facets import without_field
 from aisle.indexes.lance import LanceIndex
 from aisle.language.lexicon import Lexicon
@@ -28,9 +28,10 @@ from aisle.language.understand import Understanding, Understood, told
 from aisle.query.relax import said
 from aisle.ranking.clock import Clock
 from aisle.ranking.fusion import Scored, fuse
-from aisle.ranking.sorting import order_by
+from aisle.ranking.sorting import order_by, worth_sorting
 from aisle.retrieve import check_request, retrieve
-from aisle.stages import MAX_QUERY_CHARS, Reading, Stages
+from aisle.shelf import Shelf
+from aisle.stages import MAX_QUERY_CHARS, Context, Reading, Stages
 from aisle.types import (
     Array,
     Encoder,
@@ -41,6 +42,7 @@ from aisle.types import (
     In,
     Index,
     Mode,
+    Or,
     Product,
     Progress,
     Ranking,
@@ -137,9 +139,10 @@ class SearchEngine:
             lexicon: Other names of things; None takes the packaged one.
 
         Raises:
-            ArtifactError: The folder is not a finished index.
-            FingerprintError: The index was made by another encoder, renderer, normaliser or segmenter.
-            RecipeError: The synonyms that the recipe names cannot be read.
+            ArtifactError: The folder, or one that the recipe names, is not finished or of another kind.
+            FingerprintError: The index, or what the recipe's `[ranking]` names, was made by another encoder, renderer,
+                normaliser, segmenter or fusion.
+            RecipeError: The synonyms or the rules that the recipe names cannot be read.
         """
         folder = Path(folder)
         manifest = check_index(folder)
@@ -158,7 +161,7 @@ class SearchEngine:
         return cls(LanceIndex.open(folder / "lance", recipe.index), encoder, recipe, reranker, lexicon, folder)
 
     def save(self, folder: Path | str) -> None:
-        """Copy the whole engine to another folder, complete or not at all.
+        """Copy the index to another folder, complete or not at all; files that its recipe names stay where they are.
 
         Raises:
             ArtifactError: The folder exists, or this engine was not made from a folder.
@@ -192,7 +195,7 @@ class SearchEngine:
 
         Raises:
             RequestError: ``k`` or ``offset`` is negative, or the mode unknown.
-        FingerprintError: The index was replaced by another one since it was opened.
+            FingerprintError: The index was replaced by another one since it was opened.
             FilterError: The filter or sort names a field that does not exist.
         """
         return self._ranking(request, self._find(request, None))
@@ -231,7 +234,7 @@ class SearchEngine:
         counted: dict[str, tuple[FacetValue, ...]] = {}
         within: dict[Filter | None, Filter | None] = {}
         for name in fields:
-            asked = replace(request, filter=without_field(request.filter, name), sort=())
+            asked = replace(request, filter=without_field(request.filter, name))
             if asked.filter not in within:
                 within[asked.filter] = self._all_of(asked)
             counted |= self.index.facets([name], within[asked.filter], limit).fields
@@ -246,7 +249,8 @@ class SearchEngine:
         _, reading = self._read(request)
         if reading.active.refused is None and not reading.text:
             return self.stages.filter(request, reading, reading.steps[0])
-        return In("id", tuple(product_id for product_id, _, _ in self.ranked(request)))
+        ids = tuple(product_id for product_id, _, _ in self.ranked(request))
+        return Or((In("id", ids), In("title", ())))  # two fields, so that counting ids does not leave it out
 
     def _find_all(self, requests: Sequence[SearchRequest], chunk: int) -> Iterator[tuple[SearchRequest, _Found]]:
         for start in range(0, len(requests), chunk):
@@ -303,7 +307,12 @@ class SearchEngine:
         told_of = [*understood.corrections, *told(names), *reading.told]
         for step in reading.steps:
             clean = replace(clean, filter=self.stages.filter(request, reading, step))
-            found = retrieve(self.index, self.encoder, clean, vector, settings.depth, clock)
+            try:
+                found = retrieve(self.index, self.encoder, clean, vector, settings.depth, clock)
+            except FilterError:
+                if not step.kept:
+                    raise
+                continue  # an attribute that no product has any more since the catalogue was learnt from
             vector = found.vector
             if any(found.lists.values()):
                 break
@@ -312,14 +321,18 @@ class SearchEngine:
         lists = {WORDS_ONLY if unread else stage: hits for stage, hits in found.lists.items()}
         scored = fuse(lists, settings.weights, settings.rrf_k if settings.fusion == "ranks" else None)
         total, dropped = found.total, 0
+        context = Context(clean, reading, vector if mode != "bm25" else None, clock, Shelf(self.index))
         if text:
             clock.lap("fusion")
-            arranged = self.stages.arrange(scored, clean, reading, vector if mode != "bm25" else None, clock)
+            arranged = self.stages.arrange(scored, context)
             scored, dropped = arranged.scored, arranged.dropped
             degraded += arranged.left_out
             if request.sort:
-                scored = self._sort(request, scored)
-        scored = self.stages.finish(scored, clean, reading, clock)
+                worth = [item for item in scored if worth_sorting(item[2], settings.rerank_depth)]
+                by_id = {item[0]: item for item in worth}
+                ordered = order_by(list(context.shelf.products(by_id).values()), request.sort)
+                scored = [by_id[product.id] for product in ordered]
+        scored = self.stages.finish(scored, context)
         return _Found(scored, len(scored) if text else total, tuple(degraded), tuple(told_of), clock, reading, dropped)
 
     def _ranking(self, request: SearchRequest, found: _Found) -> Ranking:
@@ -336,20 +349,6 @@ class SearchEngine:
             cut=found.cut,
             redirect=acting.redirect,
             refused=acting.refused.reason if acting.refused is not None else None,
-        )
-
-    def _sort(self, request: SearchRequest, scored: list[Scored]) -> list[Scored]:
-        by_id = {item[0]: item for item in scored if self._worth_sorting(item)}
-        products = self._products(list(by_id))
-        return [by_id[product.id] for product in order_by(products, request.sort)]
-
-    def _worth_sorting(self, item: Scored) -> bool:
-        """Every product has some cosine: sorted by price, the cheapest of a thousand neighbours is no answer."""
-        parts = item[2]
-        return any(
-            stage in ("bm25", WORDS_ONLY, "identifier")
-            or (part.rank is not None and part.rank <= self.recipe.search.rerank_depth)
-            for stage, part in parts.items()
         )
 
     def _products(self, ids: Sequence[str]) -> list[Product]:

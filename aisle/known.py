@@ -5,14 +5,14 @@ Each file is read when the first query needs it. An index that an older version 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 from aisle.build import FACTS
 from aisle.errors import ArtifactError
-from aisle.knowledge.added import add_compatible, add_part, missing
+from aisle.knowledge.added import add_part
 from aisle.knowledge.asked import Asked, asked_devices
 from aisle.knowledge.compatibility import FILE as COMPATIBILITY
 from aisle.knowledge.compatibility import Compatibility
@@ -25,6 +25,7 @@ from aisle.rules import meets_in_index
 from aisle.shelf import TEXT
 from aisle.types import And, Array, Index, SearchRequest
 
+T = TypeVar("T")
 REACH = 300
 """So many of the best products of a category are brought to a query that names it."""
 
@@ -41,68 +42,81 @@ class Known:
     def __init__(self, index: Index, folder: Path | None, lexicon: Lexicon) -> None:
         self.index, self.folder, self.lexicon = index, folder, lexicon
         self._meets = meets_in_index(index)
+        self._files: dict[str, tuple[int, Any]] = {}
 
-    @cached_property
+    @property
     def facts(self) -> CatalogueFacts:
         """What the catalogue taught of its own words.
 
         Raises:
             ArtifactError: The index has none.
         """
-        path = self._path(FACTS)
-        if path is None:
+        found = self._read(FACTS, CatalogueFacts.load)
+        if found is None:
             raise ArtifactError(
                 f"this index has no {FACTS}, so demands cannot be read: an older Aisle made it, or it has no folder",
                 fix='index the catalogue again, or set demands = "off" in [ranking]',
             )
-        return CatalogueFacts.load(path)
+        return found
 
-    @cached_property
+    @property
     def compatibility(self) -> Compatibility | None:
         """What the catalogue says of devices."""
-        path = self._path(COMPATIBILITY)
-        return Compatibility.load(path) if path is not None else None
+        return self._read(COMPATIBILITY, Compatibility.load)
 
-    @cached_property
+    @property
     def taxonomy(self) -> Taxonomy | None:
         """The catalogue's categories."""
-        path = self._path(TAXONOMY)
-        return Taxonomy.load(path, self.lexicon) if path is not None else None
+        return self._read(TAXONOMY, lambda path: Taxonomy.load(path, self.lexicon))
 
-    def _path(self, name: str) -> Path | None:
-        path = self.folder / name if self.folder is not None else None
-        return path if path is not None and path.is_file() else None
+    def _read(self, name: str, load: Callable[[Path], T]) -> T | None:
+        """A file of the index folder, read anew when the index was brought up to date; None where there is none."""
+        if self.folder is None:
+            return None
+        try:
+            stamp = (self.folder / name).stat().st_mtime_ns
+        except OSError:
+            return None
+        known = self._files.get(name)
+        if known is None or known[0] != stamp:
+            known = self._files[name] = (stamp, load(self.folder / name))
+        found: T = known[1]
+        return found
 
     def devices(self, text: str) -> tuple[Asked, ...]:
         """The devices that a query asks something for."""
-        if not any(character.isdigit() for character in text) or self.compatibility is None:
-            return ()
-        return asked_devices(text, self.compatibility, self.lexicon)
+        known = self.compatibility if any(character.isdigit() for character in text) else None
+        return asked_devices(text, known, self.lexicon) if known is not None else ()
 
     def category(self, text: str) -> Named | None:
         """The categories that a whole query names; "jacket hanger" names one that it is not after."""
-        named = self.taxonomy.named(text) if self.taxonomy is not None else None
+        known = self.taxonomy
+        named = known.named(text) if known is not None else None
         return named if named is not None and named.certainty >= WHOLE else None
 
     def fitting(
         self, scored: list[Scored], request: SearchRequest, devices: Sequence[Asked], weight: float
     ) -> list[Scored]:
-        """What fits the devices asked for moves up, or is added if it passes the request's filter."""
-        assert self.compatibility is not None
+        """What fits one of the devices asked for moves up, or is added if it passes the request's filter."""
+        known = self.compatibility
+        assert known is not None
+        certainties: dict[str, float] = {}
         for one in devices:
-            fits = self.compatibility.fitting(one.device) if one.device is not None else ()
-            new = missing(scored, fits)
-            gone = set(new) - set(self._meets(request.filter or And(()), new))
-            kept = [fit for fit in fits if fit.product_id not in gone]
-            scored = add_compatible(scored, kept, weight * one.certainty)
-        return scored
+            for fit in known.fitting(one.device) if one.device is not None else ():
+                certainties[fit.product_id] = max(certainties.get(fit.product_id, 0.0), fit.certainty * one.certainty)
+        there = {item[0] for item in scored}
+        new = [product_id for product_id in certainties if product_id not in there]
+        gone = set(new) - set(self._meets(request.filter or And(()), new))
+        kept = {product_id: certainty for product_id, certainty in certainties.items() if product_id not in gone}
+        return add_part(scored, "compatible", kept, weight)
 
     def under(
         self, scored: list[Scored], request: SearchRequest, named: Named, vector: Array | None, weight: float
     ) -> list[Scored]:
         """The best products of the categories named move up, or are added if the query itself did not find them."""
-        assert self.taxonomy is not None
-        inside = self.taxonomy.constraint(named).filter
+        known = self.taxonomy
+        assert known is not None
+        inside = known.constraint(named).filter
         within = replace(request, filter=inside if request.filter is None else And((request.filter, inside)))
         found = self.index.search(within, {TEXT: vector} if vector is not None else {}, REACH)
         ids = dict.fromkeys(product_id for items in found.lists.values() for product_id, _ in items)

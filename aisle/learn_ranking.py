@@ -15,11 +15,11 @@ import numpy as np
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
 from aisle.indexes import segment
+from aisle.provenance import made_with
 from aisle.ranking.feature_values import RatingPrior, prior_of
 from aisle.ranking.features import Asked, Words, rank_features
 from aisle.ranking.fusion import Scored
 from aisle.rerankers.head import wording
-from aisle.stages import made_with
 from aisle.training.ranking.build import Note, TrainedRanking, train_ranking
 from aisle.training.ranking.data import QueryTable
 from aisle.training.ranking.recipe import RankingRecipe
@@ -60,7 +60,7 @@ def learn_ranking(
         recipe,
         out,
         rating=rating,
-        made_with=made_with(engine.encoder, engine.recipe, model=False),
+        made_with=made_with(engine.encoder, engine.recipe),
         force=force,
         note=note,
     )

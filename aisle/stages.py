@@ -1,7 +1,9 @@
 """What a recipe's `[ranking]` does to one search: before anything is searched, and with what was found.
 
-    read     a merchant's rules for the query, its demands, the device it asks something for
-    arrange  compatibility, demands, learnt combination, re-ranker, identifiers, boosts, cut-off, diversity, pins
+    read     a merchant's rules for the query, its demands, the device it asks something for, the category it names
+    arrange  knowledge, demands, learnt combination, re-ranker, boosts, identifiers, cut-off
+    finish   diversity, pins
+    safe     the safety list, on the page
 
 Every stage takes a list of scored products and gives one; none loses what it adds: a hit's parts sum to its score.
 Knows an index and settings; which lists were fused is the engine's.
@@ -9,7 +11,7 @@ Knows an index and settings; which lists were fused is the engine's.
 
 from __future__ import annotations
 
-import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -17,14 +19,13 @@ from pathlib import Path
 
 import numpy as np
 
-from aisle.artifacts import MANIFEST
 from aisle.config import Recipe
-from aisle.errors import FingerprintError
 from aisle.indexes import segment
 from aisle.knowledge import asked as devices
 from aisle.knowledge.taxonomy import Named
 from aisle.known import Known
 from aisle.language.lexicon import Lexicon
+from aisle.provenance import made_with, ranked_with, same_making
 from aisle.query.boost import boost
 from aisle.query.parse import Asked as Demands
 from aisle.query.parse import read_demands
@@ -63,11 +64,10 @@ from aisle.words import Expansion
 
 MAX_QUERY_CHARS = 2_000
 """A longer query is cut, and the ranking says so: nobody types it, and the encoder reads 256 tokens at most."""
-WINDOW = 300
-"""So many first candidates are read by the stages that need products."""
 MAX_IDENTIFIER_HITS = 20
 """A key that more products carry than this is a word, not an identifier."""
 DENSE = f"dense:{TEXT}"
+REFIT_S = 60.0
 WORDS = Words(segment, wording)
 
 
@@ -94,6 +94,25 @@ class Reading:
         found += [f"without: {name}" for name in (self.demands.unwanted if self.demands else ())]
         found += [f"category: {' > '.join(path)}" for path in (self.category.paths if self.category else ())]
         return (*found, *(f"for the device {one.text} ({one.certainty:.2f})" for one in self.devices))
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One search on its way: what every stage may look at.
+
+    Attributes:
+        request: With the text that is searched, and the filter of `Stages.filter`.
+        reading: Of the query.
+        vector: Of the text, ``(dim,)``; None where only words were searched.
+        clock: Once its deadline is spent, what can be left out is.
+        shelf: The products, fetched once.
+    """
+
+    request: SearchRequest
+    reading: Reading
+    vector: Array | None
+    clock: Clock
+    shelf: Shelf
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,22 +155,27 @@ class Stages:
         settings = recipe.ranking
         self.index, self.encoder, self.recipe, self.settings = index, encoder, recipe, settings
         self.known, self.now = Known(index, folder, lexicon), now
+        given = reranker
         if reranker is None and settings.model:
             reranker = load_reranker(settings.model)
         self.reranker = CachedReranker(reranker) if reranker is not None else None
-        self.rules: RuleSet | None = fit(read_rules(Path(settings.rules)), index) if settings.rules else None
+        self._written = read_rules(Path(settings.rules)) if settings.rules else RuleSet()
+        self.rules: RuleSet | None = fit(self._written, index) if settings.rules else None
+        self._fitted = time.monotonic()
         if self.rules is not None:
             _ = self.rules.conditions, self.rules.refusals  # made now, not in the first search
         self.learnt = _learnt(settings.learnt) if settings.learnt else None
         self.calibration = Calibration.load(Path(settings.calibration)) if settings.calibration else None
-        wanted = made_with(encoder, recipe)
         if self.learnt is not None:
-            _check("learnt combination", settings.learnt, self.learnt.details.get("fingerprint", {}), wanted)
+            made = self.learnt.details.get("fingerprint", {})
+            same_making("learnt combination", settings.learnt, made, made_with(encoder, recipe))
+        self._threshold = 0.0
         if self.calibration is not None:
-            _check("calibration", settings.calibration, self.calibration.fingerprint, wanted)
-            self._threshold = 0.0
+            wanted = made_with(encoder, recipe) | ranked_with(recipe, given is not None)
+            same_making("calibration", settings.calibration, self.calibration.fingerprint, wanted)
             if settings.cut > 0:
                 self._threshold = self.calibration.threshold(settings.cut, guaranteed=settings.cut_guaranteed)
+        self._cuts = self._threshold > 0 or (self.calibration is not None and settings.least_best > 0)
         self._meets = meets_in_index(index)
 
     def read(self, request: SearchRequest, text: str) -> Reading:
@@ -161,7 +185,7 @@ class Stages:
             request: As it came.
             text: The query as understood: normalised, simplified, corrected; blank for a browse.
         """
-        rules = self.rules
+        rules = self._fitted_rules()
         acting = (
             active(rules, request.text[:MAX_QUERY_CHARS], rules.today(self.now()), text)
             if rules is not None
@@ -179,8 +203,16 @@ class Stages:
             steps = relaxations(demands.constraints, settings.certain)
         searched = (demands.searched if demands is not None else "") or text
         weight = self.recipe.search.synonym_weight
-        more = tuple(replace(found, weight=weight * found.weight) for found in expansions(acting, text))
+        named_too = expansions(acting, text) if weight > 0 else ()
+        more = tuple(replace(found, weight=weight * found.weight) for found in named_too)
         return Reading(searched, acting, demands, wanted, named, more, steps)
+
+    def _fitted_rules(self) -> RuleSet | None:
+        """The rules, fitted anew once a minute where they ask for fields that no product had: one may have by now."""
+        if self.rules is not None and self.rules.absent and time.monotonic() - self._fitted > REFIT_S:
+            self._fitted = time.monotonic()
+            self.rules = fit(self._written, self.index)
+        return self.rules
 
     def filter(self, request: SearchRequest, reading: Reading, step: Step) -> Filter | None:
         """What a product must pass to be found: the shopper's filter, certain demands, rules and the safety list."""
@@ -188,34 +220,28 @@ class Stages:
         asked = None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
         return retrieval_filter(asked, reading.active)
 
-    def arrange(
-        self, scored: list[Scored], request: SearchRequest, reading: Reading, vector: Array | None, clock: Clock
-    ) -> Arranged:
-        """Bring what was found into its final order.
-
-        Args:
-            scored: Fused, best first.
-            request: With the text that was searched and the filter of `filter`.
-            reading: Of the query.
-            vector: Of the text, ``(dim,)``; None where only words were searched.
-            clock: Once its deadline is spent the re-ranker is left out.
-        """
-        shelf, left_out, dropped = Shelf(self.index), [], 0
-        if reading.devices:
-            scored = self.known.fitting(scored, request, reading.devices, self.settings.compatibility)
-        if reading.category is not None:
-            scored = self.known.under(scored, request, reading.category, vector, self.settings.category)
+    def arrange(self, scored: list[Scored], context: Context) -> Arranged:
+        """Bring what was fused, best first, into its order by relevance, and cut off what is too unlikely."""
+        request, reading, clock, shelf = context.request, context.reading, context.clock, context.shelf
+        left_out: list[str] = []
+        wanted, dropped = reading.demands, 0
         if reading.devices or reading.category is not None:
-            clock.lap("knowledge")
-        if reading.demands is not None and (reading.demands.constraints or reading.demands.unwanted):
-            there = shelf.products(item[0] for item in scored[:WINDOW])
-            wanted = reading.demands
+            if clock.spent:
+                left_out.append(f"knowledge: the deadline of {clock.deadline_ms:g} ms was spent")
+            else:
+                scored = self._knowledge(scored, context)
+                clock.lap("knowledge")
+        if wanted is not None and (wanted.constraints or wanted.unwanted):
+            there = shelf.products(item[0] for item in scored)
             scored = boost(scored, there, wanted.constraints, self.settings.demand_weight, wanted.unwanted)
             clock.lap("demands")
         if self.learnt is not None:
-            scored = self._combined(self.learnt, scored, request, reading, vector)
-            clock.lap("learnt")
-        if self.reranker is not None and not request.sort:
+            if clock.spent:
+                left_out.append(f"learnt: the deadline of {clock.deadline_ms:g} ms was spent")
+            else:
+                scored = self._combined(self.learnt, scored, context)
+                clock.lap("learnt")
+        if self.reranker is not None and (self._cuts or not request.sort):
             search = self.recipe.search
             page = request.offset + request.k
             reranked = rerank(
@@ -231,20 +257,20 @@ class Stages:
         if self.recipe.search.identifiers:
             scored = lift(scored, "identifier", self._identified(request, reading))  # an exact name wins over all that
             clock.lap("identifier")
-        if self.calibration is not None and self._threshold > 0:
+        if self.calibration is not None and self._cuts:
             searched = request.mode == "hybrid" and any(DENSE in parts for _, _, parts in scored)
-            if vector is None or not searched or left_out:
-                reason = "words or meaning alone" if not searched or vector is None else "not all of it re-ranked"
-                left_out.append(f"cut-off: it does not know such a ranking: {reason}")
+            if context.vector is None or not searched or left_out:
+                reason = "a stage was left out" if left_out else "by words or meaning alone"
+                left_out.append(f"cut-off: it does not know such a ranking ({reason})")
             else:
-                scored, dropped = self._cut(self.calibration, scored, reading.text, vector, shelf)
+                scored, dropped = self._cut(self.calibration, scored, reading.text, context.vector, shelf)
                 clock.lap("cut-off")
         return Arranged(scored, tuple(left_out), dropped)
 
-    def finish(self, scored: list[Scored], request: SearchRequest, reading: Reading, clock: Clock) -> list[Scored]:
+    def finish(self, scored: list[Scored], context: Context) -> list[Scored]:
         """Variety and pins: what follows an order by relevance."""
-        shelf, acting = Shelf(self.index), reading.active
-        settings = self.settings.diversity
+        request, reading, shelf = context.request, context.reading, context.shelf
+        settings, acting = self.settings.diversity, reading.active
         if reading.demands is not None and any(c.kind == "brand" for c in reading.demands.constraints):
             settings = replace(settings, per_brand=0)  # who names a brand wants that brand
         if settings.active and not request.sort:
@@ -252,12 +278,12 @@ class Stages:
             vectors = shelf.vectors(ids) if settings.method != "none" else {}
             exact = sum("identifier" in parts for _, _, parts in scored)
             scored = diversify(scored, shelf.products(ids), vectors, settings, _raw(scored), exact)
-            clock.lap("diversity")
+            context.clock.lap("diversity")
         if acting.pins and not request.sort:
             pinned = [pin.product_id for _, pin in acting.pins]
             known = self._meets(request.filter or And(()), pinned)
             scored = apply_pins(scored, acting, known)
-            clock.lap("rules")
+            context.clock.lap("rules")
         return scored
 
     def safe(self, page: Sequence[Scored], products: Mapping[str, Product], reading: Reading) -> list[Scored]:
@@ -269,17 +295,22 @@ class Stages:
             return list(page)
         return record(remove_blocked(page, products, reading.active), reading.active)
 
-    def _combined(
-        self,
-        learnt: LearntRanking,
-        scored: list[Scored],
-        request: SearchRequest,
-        reading: Reading,
-        vector: Array | None,
-    ) -> list[Scored]:
-        demands = reading.demands.constraints if reading.demands is not None else ()
+    def _knowledge(self, scored: list[Scored], context: Context) -> list[Scored]:
+        """What is in the category named and what fits the device asked for, each by a share of the best score fused."""
+        request, reading = context.request, context.reading
+        best = scored[0][1] if scored else 0.0
+        if reading.category is not None:
+            scored = self.known.under(scored, request, reading.category, context.vector, self.settings.category)
+        if reading.devices:
+            scale = best / scored[0][1] if best > 0 else 1.0
+            scored = self.known.fitting(scored, request, reading.devices, scale * self.settings.compatibility)
+        return scored
+
+    def _combined(self, learnt: LearntRanking, scored: list[Scored], context: Context) -> list[Scored]:
+        demands = context.reading.demands.constraints if context.reading.demands is not None else ()
         head = scored[: learnt.depth]
-        table = rank_features(self.index, FeaturesAsked(request, vector, demands), head, WORDS, learnt.rating)
+        asked = FeaturesAsked(context.request, context.vector, demands)
+        table = rank_features(self.index, asked, head, WORDS, learnt.rating)
         scores = dict(zip(table.ids, learnt.score(table.values), strict=True))
         there = [item for item in head if item[0] in scores]
         return reorder([*there, *scored[learnt.depth :]], "learnt", [float(scores[item[0]]) for item in there])
@@ -321,40 +352,13 @@ class Stages:
         self, calibration: Calibration, scored: list[Scored], text: str, vector: Array, shelf: Shelf
     ) -> tuple[list[Scored], int]:
         head, features = self.cut_features(text, vector, scored, shelf)
-        found = cut(head, calibration.relevant(features), self._threshold, self.settings.least_best)
+        least = self.settings.least_best
+        found = cut(head, calibration.relevant(features), self._threshold, least)
         return found.kept, len(scored) - len(found.kept)
 
 
 def _learnt(name: str) -> LearntRanking:
     return for_everybody() if name == EMBEDDED else LearntRanking.load(Path(name))
-
-
-def made_with(encoder: Encoder, recipe: Recipe, model: bool = True) -> dict[str, str]:
-    """What signals come from: what was learnt of them holds for no others.
-
-    Args:
-        encoder: That of the index.
-        recipe: Says how lists are fused, and which re-ranker there is.
-        model: Whether the re-ranker is one of the signals.
-    """
-    search = recipe.search
-    fusion = f"{search.fusion} {sorted(search.weights.items())} {search.rrf_k:g}"
-    found = {"encoder": encoder.fingerprint, "fusion": fusion}
-    if model:
-        folder = Path(recipe.ranking.model)
-        ours = recipe.ranking.model and (folder / MANIFEST).is_file()
-        parts = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["fingerprint"] if ours else {}
-        found["model"] = " ".join(map(str, parts.values())) if ours else recipe.ranking.model or "none"
-    return found
-
-
-def _check(what: str, folder: str, made: Mapping[str, str], wanted: Mapping[str, str]) -> None:
-    for part, value in wanted.items():
-        if made.get(part, value) != value:
-            raise FingerprintError(
-                f"the {what} {folder!r} was made with {part} {made[part]}, this search would use {part} {value}",
-                fix=f"make the {what} again with this recipe, or leave it out of [ranking]",
-            )
 
 
 def _raw(scored: Sequence[Scored]) -> dict[str, float] | None:

@@ -37,7 +37,7 @@ from aisle.explain.asked import asked_of
 from aisle.explain.cut import without, word_key, words_of
 from aisle.explain.occlude import occlude, spellings, without_words
 from aisle.explain.reading import EncoderReader
-from aisle.explain.title_word import MOST as MOST_TITLE_WORDS
+from aisle.explain.title_word import lacking_words
 from aisle.filters import parse_filter
 from aisle.indexes.lance import LanceIndex
 from aisle.judgments import read_judgments
@@ -326,10 +326,7 @@ def counterfactuals(engine: SearchEngine, texts: Sequence[str], limit: int) -> d
                                                engine.recipe.search.weights)]  # fmt: skip
                 scores["true"] += then.index(own.product_id) < then.index(above.product_id)
         named = {change.name for change in against.changes if change.kind == "word"}
-        has = {word.key for word in words_of(own.product.title)}
-        asked = read.text
-        lacking = {w.key: asked[w.start : w.end] for w in words_of(asked) if w.key not in has}
-        for word in list(lacking.values())[:MOST_TITLE_WORDS]:
+        for word in lacking_words(read.text, own.product.title):
             (promised if word in named else denied).append((text, own, above.product_id, word))
     found: dict[str, Any] = {"explained": explained, "without any change": without_any, "scores": scores}
     for name, several in (("words promised", promised), ("words denied", denied)):

@@ -29,7 +29,8 @@ from aisle.encoders.onnx import OnnxEncoder
 from aisle.engine import SearchEngine
 from aisle.evaluate import PairedDifference
 from aisle.judgments.split import folds
-from aisle.learn_ranking import gather, made_with
+from aisle.learn_ranking import gather
+from aisle.provenance import made_with
 from aisle.ranking.features import FEATURES, NAMES
 from aisle.rerankers.load import load_reranker
 from aisle.training.gate import format_verdict
@@ -83,7 +84,10 @@ def main() -> None:
             tables[name] = list(gather(engine, judgments, PLAIN.depth))
             numbers["shops"][name] = variants(name, tables[name])
             trained = train_ranking(
-                tables[name], RankingRecipe(), given.work / f"ranking_{name}", made_with=made_with(engine)
+                tables[name],
+                RankingRecipe(),
+                given.work / f"ranking_{name}",
+                made_with=made_with(engine.encoder, engine.recipe),
             )
             print(*format_verdict(trained.verdict), sep="\n", flush=True)
             if name == "icecat" and given.models:

@@ -7,7 +7,8 @@ import pytest
 
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
-from aisle.learn_ranking import gather, learn_ranking, made_with, shop_rating
+from aisle.learn_ranking import gather, learn_ranking, shop_rating
+from aisle.provenance import made_with
 from aisle.ranking.features import NAMES
 from aisle.ranking.learnt import LearntRanking
 from aisle.training.ranking.crossfit import order
@@ -71,7 +72,7 @@ def test_learning_writes_a_folder_that_says_what_it_belongs_to(engine, judgments
     assert loaded.rating == shop_rating(engine)
     assert loaded.rating is not None
     assert trained.queries == 4
-    assert made_with(engine)["fusion"].startswith("scores")
+    assert made_with(engine.encoder, engine.recipe)["fusion"].startswith("scores")
 
 
 def test_what_is_served_is_what_was_learnt(engine, judgments, tmp_path):

@@ -1,6 +1,7 @@
 """Every stage of `[ranking]` through a real engine: what it does, that it is recorded, and that nothing is lost."""
 
-import dataclasses
+import shutil
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -173,13 +174,11 @@ def test_demands_that_nothing_meets_are_given_up_and_the_answer_says_which(opene
 
 
 def test_an_index_of_an_older_version_says_what_to_do(opened, folder, tmp_path, encoder):
-    import shutil
-
     older = tmp_path / "older"
     shutil.copytree(folder, older)
     (older / "facts.json").unlink()
     (older / "compatibility.json").unlink()
-    recipe = dataclasses.replace(Recipe(), ranking=dataclasses.replace(Recipe().ranking, demands="boost"))
+    recipe = replace(Recipe(), ranking=replace(Recipe().ranking, demands="boost"))
     with (
         SearchEngine.open(older, recipe, encoder=encoder) as engine,
         pytest.raises(ArtifactError, match=r"no facts\.json"),
@@ -196,7 +195,7 @@ def test_an_index_of_an_older_version_says_what_to_do(opened, folder, tmp_path, 
 def test_what_fits_the_device_comes_before_the_device_itself(opened, text):
     ranking = opened().search(SearchRequest(text, k=20))
     assert set(ids(ranking)[:2]) == {"ink-c", "ink-k"}
-    assert ranking.hits[0].parts["compatible"].score == 1
+    assert ranking.hits[0].parts["compatible"].score >= 0.8  # stated; as sure as that the device is what is asked for
     assert "identifier" not in {stage for hit in ranking.hits for stage in hit.parts}
     check_parts(ranking)
     off = opened("[ranking]\ncompatibility = 0.0").search(SearchRequest(text, k=20))
@@ -257,14 +256,14 @@ def test_a_sort_is_by_fields_whatever_the_stages(opened):
 def test_facets_count_exactly_what_is_ranked(opened):
     engine = opened("[ranking]\nrules = 'rules.toml'", rules=RULES)
     request = SearchRequest("shirt", filter=parse_filter("price > 1"), k=2)
-    everything = engine.search(dataclasses.replace(request, k=50))
+    everything = engine.search(replace(request, k=50))
     wanted: dict[str, int] = {}
     for hit in everything.hits:
         wanted[hit.product.brand] = wanted.get(hit.product.brand, 0) + 1
     counted = {value.value: value.count for value in engine.facets(request, ["brand"]).fields["brand"]}
     assert counted == wanted
     assert sum(counted.values()) == everything.total == engine.search(request).total
-    only = dataclasses.replace(request, filter=parse_filter("price > 1 AND brand = 'Nord'"))
+    only = replace(request, filter=parse_filter("price > 1 AND brand = 'Nord'"))
     both = engine.facets(only, ["brand", "colour"]).fields
     assert {value.value: value.count for value in both["brand"]} == wanted, "its own condition is left out"
     assert {value.value for value in both["colour"]} == {"blue", "green"}
@@ -329,3 +328,88 @@ def test_a_ranking_that_the_calibration_does_not_know_is_not_cut(opened, calibra
         opened(f"[ranking]\ncalibration = '{calibrated}'\nmodel = 'embedded'")
     with pytest.raises(InputError, match="has a calibration, rules or diversity already"):
         calibrate(engine, [], CalibrationSettings())
+
+
+def test_a_sort_cuts_as_the_order_by_relevance_does(opened, calibrated, folder, encoder, tmp_path):
+    recipe = replace(Recipe(), ranking=replace(Recipe().ranking, model="embedded"))
+    judged = ["shirt", "linen shirt", "ink", "black ink", "手机"]
+    judgments = [
+        Judgment(text, text, product.id, float(product.id.startswith(kind)))
+        for text, kind in zip(judged * 5, ["shirt", "shirt", "ink", "ink", "phone"] * 5, strict=True)
+        for product in PRODUCTS
+    ]
+    spelt = [
+        replace(one, query=f"{one.query} {n // 60}", query_id=f"{one.query} {n // 60}")
+        for n, one in enumerate(judgments)
+    ]
+    with SearchEngine.open(folder, recipe, encoder=encoder) as engine:
+        calibrate(engine, spelt, CalibrationSettings()).save(tmp_path / "reranked")
+    engine = opened("[ranking]\nmodel = 'embedded'\ncalibration = 'reranked'\ncut = 0.2")
+    plain, by_price = (
+        engine.search(SearchRequest("flannel shirt", k=50, sort=sort)) for sort in ((), parse_sort("price"))
+    )
+    assert plain.cut > 0
+    assert set(ids(plain)) == set(ids(by_price))
+    assert engine.facets(SearchRequest("flannel shirt", sort=parse_sort("price")), ["brand"]) == engine.facets(
+        SearchRequest("flannel shirt"), ["brand"]
+    )
+    for changed in ("cut_depth = 3", "demands = 'boost'"):
+        with pytest.raises(FingerprintError, match="the calibration"):
+            opened(f"[ranking]\nmodel = 'embedded'\ncalibration = 'reranked'\n{changed}")
+
+
+def test_counting_ids_leaks_nothing(opened):
+    engine = opened("[ranking]\nrules = 'rules.toml'", rules=RULES)
+    for text in ("shirt", "", "bomb"):
+        request = SearchRequest(text, k=50)
+        counted = {value.value for value in engine.facets(request, ["id"]).fields["id"]}
+        assert counted == set(ids(engine.search(request)))
+
+
+def test_facets_and_total_agree_under_a_sort(opened):
+    request = SearchRequest("cotton shirt", sort=parse_sort("price"), k=50)
+    counted = opened().facets(request, ["brand"]).fields["brand"]
+    assert sum(value.count for value in counted) == opened().search(request).total
+
+
+def test_two_devices_in_one_query(opened):
+    ranking = opened().search(SearchRequest("ink for MFC-240C DeskJet 2540", k=20))
+    assert {"ink-c", "ink-k", "ink-hp"} == set(ids(ranking)[:3])
+    check_parts(ranking)
+
+
+def test_files_of_a_recipe_are_checked_before_anything_is_indexed(encoder, tmp_path):
+    missing = replace(Recipe(), ranking=replace(Recipe().ranking, rules="nowhere.toml"))
+    with pytest.raises(RecipeError, match=r"nowhere\.toml"):
+        SearchEngine.build(PRODUCTS, tmp_path / "shop", missing, encoder=encoder)
+    assert not (tmp_path / "shop").exists()
+    with pytest.raises(ArtifactError, match="no such folder"):
+        SearchEngine.build(
+            PRODUCTS,
+            tmp_path / "shop",
+            replace(Recipe(), ranking=replace(Recipe().ranking, learnt="no")),
+            encoder=encoder,
+        )
+
+
+def test_relative_files_of_a_recipe_in_python_are_found_again(encoder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rules.toml").write_text(RULES, encoding="utf-8")
+    recipe = replace(Recipe(), ranking=replace(Recipe().ranking, rules="rules.toml"))
+    SearchEngine.build(PRODUCTS, tmp_path / "shop", recipe, encoder=encoder).close()
+    monkeypatch.chdir("/")
+    with SearchEngine.open(tmp_path / "shop", encoder=encoder) as engine:
+        assert ids(engine.search(SearchRequest("cotton shirt")))[0] == "shirt-green"
+
+
+def test_an_index_brought_up_to_date_teaches_anew(folder, encoder, tmp_path):
+    shop = tmp_path / "shop"
+    shutil.copytree(folder, shop)
+    recipe = replace(Recipe(), ranking=replace(Recipe().ranking, demands="filter", certain=0.5))
+    with SearchEngine.open(shop, recipe, encoder=encoder) as engine:
+        assert any("colour" in told for told in engine.search(SearchRequest("red shirt")).rewrites)
+        bare = [replace(product, attributes={}) for product in PRODUCTS]
+        SearchEngine.build(bare, shop, Recipe(), encoder=encoder).close()
+        ranking = engine.search(SearchRequest("red shirt", k=3))
+        assert ranking.hits
+        assert not any("colour: red (0.9" in told for told in ranking.rewrites)

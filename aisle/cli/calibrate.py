@@ -18,7 +18,13 @@ from aisle.cli.output import print_json, print_table, progress_bar
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the calibration.")
 @click.option("--relevant", default=1.0, show_default=True, help="From this grade on a product is relevant.")
-@click.option("--cut", default=0.05, show_default=True, help="Share of the relevant products that may be cut.")
+@click.option(
+    "--cut",
+    type=click.FloatRange(0, 1, min_open=True),
+    default=0.05,
+    show_default=True,
+    help="Share of the relevant products that may be cut.",
+)
 @recipe_option
 @model_option
 @json_option
@@ -43,12 +49,15 @@ def calibrate(
     from aisle.calibrate import calibrate as run
     from aisle.config import DiversitySettings, Recipe
     from aisle.engine import SearchEngine, check_index
+    from aisle.errors import ArtifactError
     from aisle.judgments import read_judgments
     from aisle.ranking.calibration import FORMAT, KIND
     from aisle.training.calibrate import CalibrationSettings
 
     check_index(folder)
-    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
+    if out.is_file():
+        raise ArtifactError(f"{str(out)!r} is a file", allowed="a new folder, or an older calibration")
+    if out.is_dir() and any(out.iterdir()):
         read_manifest(out, KIND, FORMAT)  # another calibration may be replaced, nothing else
     recipe = stored_recipe(folder)
     if recipe_file is not None:

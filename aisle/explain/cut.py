@@ -16,7 +16,7 @@ import regex
 from aisle.indexes.segment import icu_words
 
 _WORD = regex.compile(
-    r"(?P<han>\p{Han}+)|[[\p{L}\p{M}\p{N}]--\p{Han}]+(?:['’.,/+\-][[\p{L}\p{M}\p{N}]--\p{Han}]+)*", regex.V1
+    r"(?P<han>\p{Han}+)|[[\p{L}\p{M}\p{N}]--\p{Han}]+(?:['’.,+\-][[\p{L}\p{M}\p{N}]--\p{Han}]+)*", regex.V1
 )
 
 

@@ -50,10 +50,7 @@ class Trial:
 
 def word_changes(trial: Trial, own: Hit, above: Hit) -> list[Change]:
     """Words of the query that the title lacks and that alone would be enough, the highest new score first."""
-    text = trial.request.text
-    has = {word.key for word in words_of(own.product.title)}
-    lacking = {word.key: text[word.start : word.end] for word in words_of(text) if word.key not in has}
-    words = list(lacking.values())[:MOST]
+    words = lacking_words(trial.request.text, own.product.title)
     if not words or any(stage == "diversity" for stage in (*own.parts, *above.parts)):
         return []
     raw = _raw(trial, own, words)
@@ -70,6 +67,13 @@ def word_changes(trial: Trial, own: Hit, above: Hit) -> list[Change]:
         if mine > other:
             found.append(Change("word", name=word, now=own.score, needed=mine, against=other, estimated=gain > 0))
     return sorted(found, key=lambda change: -change.needed)
+
+
+def lacking_words(query: str, title: str) -> list[str]:
+    """The words of a query that a title has not: neither as words nor, for BM25, as its tokens."""
+    has, tokens = {word.key for word in words_of(title)}, set(product_tokens(title))
+    words = {word.key: query[word.start : word.end] for word in words_of(query) if word.key not in has}
+    return [word for word in words.values() if not set(product_tokens(word)) <= tokens][:MOST]
 
 
 def _then(trial: Trial, own: Hit, above: Hit, raw: Mapping[Stage, float]) -> tuple[float, float]:

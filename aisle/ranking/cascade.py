@@ -6,6 +6,7 @@ were not re-ranked keep the previous one below those that were, and their parts 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -68,6 +69,9 @@ def rerank(
         if clock.deadline_ms is not None:
             slowest = max(slowest, began - clock.left_ms)
         known = [value for value in scores if value is not None]
+        if not all(map(math.isfinite, known)):
+            left_out = "it failed: a score that is no number"
+            break
         low = min(known, default=0.0)
         for item, value in zip(part, scores, strict=True):
             after.append(low if value is None else value)

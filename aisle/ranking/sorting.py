@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from aisle.filters import field_values
-from aisle.types import Product, Sort
+from aisle.types import Part, Product, Sort, Stage
+
+_SURE = ("relevance", "identifier", "compatible", "category")
 
 
 def order_by(products: Sequence[Product], sorts: Sequence[Sort]) -> list[Product]:
@@ -21,6 +23,22 @@ def order_by(products: Sequence[Product], sorts: Sequence[Sort]) -> list[Product
         present.sort(key=lambda item: item[0] or (0, 0.0, ""), reverse=sort.descending)
         ordered = [product for _, product in present] + missing
     return ordered
+
+
+def worth_sorting(parts: Mapping[Stage, Part], nearest: int) -> bool:
+    """Whether a product that a query found belongs in a list by fields.
+
+    Every product has some cosine: sorted by price, the cheapest of a thousand neighbours is no answer. So it must have
+    the query's words, pass a cut-off, be named (itself, its device, its category) or be among the nearest.
+
+    Args:
+        parts: Of the hit.
+        nearest: So many first ones of any list count.
+    """
+    return any(
+        stage.startswith("bm25") or stage in _SURE or (part.rank is not None and part.rank <= nearest)
+        for stage, part in parts.items()
+    )
 
 
 def _key(product: Product, sort: Sort) -> tuple[int, float, str] | None:

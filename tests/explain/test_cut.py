@@ -12,6 +12,17 @@ def test_words_stand_where_they_say():
     assert shown(text) == ["HP", "LC-51C", "14.5", "Été", "黑色", "无线", "鼠标", "USB"]
 
 
+def test_a_slash_parts_words_as_it_does_for_bm25():
+    assert shown("IBM/LENOVO headphones/headset SPM6900/10") == [
+        "IBM",
+        "LENOVO",
+        "headphones",
+        "headset",
+        "SPM6900",
+        "10",
+    ]
+
+
 def test_a_key_is_the_word_without_case_and_width():
     assert [word.key for word in words_of("ＵＳＢ Usb")] == ["usb", "usb"]
     assert word_key("ÉTÉ") == "été"

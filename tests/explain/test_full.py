@@ -9,6 +9,7 @@ from aisle.config import Recipe
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
 from aisle.explain import NearWords, explain, explain_page
+from aisle.explain.title_word import lacking_words
 from aisle.filters import parse_filter, parse_sort
 from aisle.types import SearchRequest
 from tests.explain.shop import PRODUCTS, TitleLength
@@ -83,6 +84,11 @@ def test_a_word_is_promised_if_an_index_with_that_title_keeps_the_promise(
         with changed_shop(tmp_path / word, encoder, product_id, title=f"{title_of(product_id)} {word}") as other:
             passes = place(other, query, product_id) < place(other, query, against.above_id)
             assert passes == (word in promised)
+
+
+def test_a_word_that_is_part_of_another_in_the_title_is_not_lacking():
+    assert lacking_words("usb 3.0 hub", "Logi USB-C hub") == ["3.0"]  # BM25 finds usb in USB-C
+    assert lacking_words("无线鼠标", "无线鼠标 静音") == []
 
 
 def test_a_demand_is_promised_and_an_index_with_a_product_that_meets_it_keeps_the_promise(encoder, tmp_path):

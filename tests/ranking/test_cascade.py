@@ -124,3 +124,9 @@ def test_too_few_products_or_equal_scores_do_not_stop_it():
     assert not may_stop([1.0] * 50, [1.0] * (LEAST - 1), 5, 3.0)
     assert not may_stop([1.0] * 50, [1.0] * LEAST, 5, 3.0), "a tie with the k-th could go either way by id"
     assert not may_stop(list(np.linspace(1, 0, 50)), list(np.linspace(1, 0.6, 20)), 25, 3.0), "fewer than k are read"
+
+
+def test_a_score_that_is_no_number_degrades_too():
+    found = rerank(listed([2.0, 1.0]), lambda asked: [float("nan"), 1.0], 2, 10, 0.0, Clock(None))
+    assert ids(found.scored) == ["p000", "p001"]
+    assert found.left_out == "rerank: 0 of 2 products, it failed: a score that is no number"

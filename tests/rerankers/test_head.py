@@ -241,7 +241,7 @@ def test_another_encoder_is_refused(tmp_path, encoder):
 
 
 def test_a_folder_without_end_is_refused(tmp_path, encoder):
-    with pytest.raises(ArtifactError, match="no such re-ranker: .*nowhere' is not a folder"):
+    with pytest.raises(ArtifactError, match=r"no such re-ranker: .*nowhere' is not a folder"):
         load_reranker(tmp_path / "nowhere")
     write_head(tmp_path, zero_shot(384), "embedded", encoder, RENDER, {})
     manifest = (tmp_path / "manifest.json").read_text(encoding="utf-8")
