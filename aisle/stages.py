@@ -310,7 +310,7 @@ class Stages:
         demands = context.reading.demands.constraints if context.reading.demands is not None else ()
         head = scored[: learnt.depth]
         asked = FeaturesAsked(context.request, context.vector, demands)
-        table = rank_features(self.index, asked, head, WORDS, learnt.rating)
+        table = rank_features(self.index, asked, head, WORDS, learnt.rating, learnt.reads)
         scores = dict(zip(table.ids, learnt.score(table.values), strict=True))
         there = [item for item in head if item[0] in scores]
         return reorder([*there, *scored[learnt.depth :]], "learnt", [float(scores[item[0]]) for item in there])

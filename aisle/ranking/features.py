@@ -7,7 +7,7 @@ them. What is unknown is NaN, never 0: a product without a rating is not one rat
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -83,6 +83,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("price:band", "shopper", 1, "0 inside the shopper's price band, below by how far outside, in e-folds"),
     Feature("query:words", "query", 0, "how many words the query has"),
 )
+_INDEXED = ("bm25:", "cosine", "image")
+"""Beginnings of the names of features that the index computes."""
 NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
 
@@ -140,7 +142,12 @@ class FeatureTable:
 
 
 def rank_features(
-    index: Index, asked: Asked, scored: Sequence[Scored], words: Words, rating: RatingPrior | None = None
+    index: Index,
+    asked: Asked,
+    scored: Sequence[Scored],
+    words: Words,
+    rating: RatingPrior | None = None,
+    reads: Collection[str] = NAMES,
 ) -> FeatureTable:
     """The features of the first products of a fused ranking.
 
@@ -151,6 +158,7 @@ def rank_features(
             there.
         words: How text is read.
         rating: What a product with few ratings is taken to be; None takes ratings as they are.
+        reads: The features that are read; others may be left unknown, which saves their cost.
 
     Returns:
         A row for each of them that is still in the index.
@@ -158,18 +166,23 @@ def rank_features(
     records = index.stored([item[0] for item in scored])
     there = [item for item in scored if item[0] in records]  # not one that another process has deleted since
     products = tuple(records[item[0]].product for item in there)
-    named = {} if asked.vector is None else {TEXT: asked.vector}
-    table = index.features([item[0] for item in there], asked.request, named)
-    columns = {name: _numbers(table[name]) for name in table.column_names if name != "product_id"}
+    columns: dict[str, Doubles] = {}
+    if any(name.startswith(_INDEXED) for name in reads):
+        named = {} if asked.vector is None else {TEXT: asked.vector}
+        table = index.features([item[0] for item in there], asked.request, named)
+        columns = {name: _numbers(table[name]) for name in table.column_names if name != "product_id"}
     vectors = _vectors([records[item[0]].vectors.get(TEXT) for item in there])
     found = {
         **_fusion(there),
-        **_words(asked.request.text, products, columns, words),
+        **_words(asked.request.text, products, columns, words, reads),
         **_meaning(asked, there, columns, vectors),
-        **values.agreement(asked.request.text, asked.constraints, products, words.segment),
-        **values.quality(products, rating),
-        **values.shopper(asked.shopper, products, vectors),
     }
+    if _of_group(reads, "agreement"):
+        found |= values.agreement(asked.request.text, asked.constraints, products, words.segment)
+    if _of_group(reads, "quality"):
+        found |= values.quality(products, rating)
+    if _of_group(reads, "shopper"):
+        found |= values.shopper(asked.shopper, products, vectors)
     unknown = np.full(len(there), np.nan)
     rows = np.stack([np.asarray(found.get(name, unknown), np.float32) for name in NAMES], axis=1)
     return FeatureTable(products, rows.reshape(len(there), len(NAMES)))
@@ -189,21 +202,26 @@ def _fusion(scored: Sequence[Scored]) -> dict[str, Any]:
     }
 
 
-def _words(text: str, products: Sequence[Product], columns: Mapping[str, Doubles], words: Words) -> dict[str, Any]:
+def _words(
+    text: str, products: Sequence[Product], columns: Mapping[str, Doubles], words: Words, reads: Collection[str]
+) -> dict[str, Any]:
     titles = [product.title for product in products]
-    whole = [f"{product.title} {product.description[:MAX_DESCRIPTION]}" for product in products]
     asked = words.segment.query_tokens(text)
-    read = [words.segment.product_tokens(title) for title in titles]
-    fields = {f"bm25:{field}": _share(columns[f"bm25:{field}"]) for field in TEXT_FIELDS if f"bm25:{field}" in columns}
-    return {
-        **fields,
-        "wording": words.wording(text, whole),
-        "wording:title": words.wording(text, titles),
-        "coverage": [values.coverage(asked, tokens) for tokens in read],
-        "position": [values.position(asked, tokens) for tokens in read],
-        "length": [-math.log1p(len(tokens)) for tokens in read],
-        "query:words": [float(len(asked))] * len(products),
+    found: dict[str, Any] = {
+        f"bm25:{field}": _share(columns[f"bm25:{field}"]) for field in TEXT_FIELDS if f"bm25:{field}" in columns
     }
+    found["query:words"] = [float(len(asked))] * len(products)
+    if "wording" in reads:
+        whole = [f"{product.title} {product.description[:MAX_DESCRIPTION]}" for product in products]
+        found["wording"] = words.wording(text, whole)
+    if "wording:title" in reads:
+        found["wording:title"] = words.wording(text, titles)
+    if not {"coverage", "position", "length"}.isdisjoint(reads):
+        read = [words.segment.product_tokens(title) for title in titles]
+        found["coverage"] = [values.coverage(asked, tokens) for tokens in read]
+        found["position"] = [values.position(asked, tokens) for tokens in read]
+        found["length"] = [-math.log1p(len(tokens)) for tokens in read]
+    return found
 
 
 def _meaning(asked: Asked, scored: Sequence[Scored], columns: Mapping[str, Doubles], vectors: Array) -> dict[str, Any]:
@@ -217,6 +235,10 @@ def _meaning(asked: Asked, scored: Sequence[Scored], columns: Mapping[str, Doubl
     if asked.rerank is not None:
         found["rerank"] = [asked.rerank.get(item[0], math.nan) for item in scored]
     return found
+
+
+def _of_group(reads: Collection[str], group: str) -> bool:
+    return any(feature.group == group and feature.name in reads for feature in FEATURES)
 
 
 # --- parts ---------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from aisle.query.constraint import Constraint
 from aisle.ranking.feature_values import RatingPrior, ShopperContext, coverage, position, prior_of, shrunk
 from aisle.ranking.features import FEATURES, NAMES, Asked, Words, rank_features
 from aisle.ranking.fusion import fuse, lift
+from aisle.ranking.learnt import for_everybody
 from aisle.rerankers.head import wording
 from aisle.types import Compare, Offer, Product, Record, SearchRequest
 
@@ -196,3 +197,32 @@ def test_a_product_deleted_since_it_was_found_has_no_row_and_nothing_gives_an_em
     gone = ("gone", 9.0, dict(scored[0][2]))
     assert "gone" not in rank_features(index, Asked(request, QUERY), [gone, *scored], WORDS).ids
     assert rank_features(index, Asked(request, QUERY), [], WORDS).values.shape == (0, len(NAMES))
+
+
+@pytest.mark.parametrize(
+    "reads",
+    [
+        ("fused", "wording", "neighbours"),
+        ("cosine:share",),
+        ("bm25:title", "length"),
+        ("rating",),
+        ("brand",),
+        (),
+        NAMES,
+    ],
+)
+def test_what_is_read_is_the_same_alone_as_among_all(index, reads):
+    request, scored = searched(index, "red mouse")
+    whole = rank_features(index, Asked(request, QUERY), scored, WORDS)
+    alone = rank_features(index, Asked(request, QUERY), scored, WORDS, reads=reads)
+    columns = [NAMES.index(name) for name in reads]
+    np.testing.assert_array_equal(alone.values[:, columns], whole.values[:, columns])
+    assert alone.ids == whole.ids
+
+
+def test_the_packaged_combination_reads_three_features_and_adds_them():
+    packaged = for_everybody()
+    assert packaged.reads == ("fused", "wording", "neighbours")
+    values = np.full((1, len(NAMES)), np.nan, np.float32)
+    values[0, [NAMES.index(name) for name in packaged.reads]] = (0.5, 0.25, 0.75)
+    assert packaged.score(values)[0] == pytest.approx(3.0 * 0.5 + 3.2 * 0.25 + 1.9 * 0.75)
