@@ -6,6 +6,7 @@ Knows engines; fitting is ``aisle.training.calibrate``.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
@@ -43,6 +44,8 @@ def calibrate(
         )
     if not any(judgment.query.strip() for judgment in judgments):
         raise InputError("the judgments have no query texts", fix="give judgments with a query column")
+    reached = [judgment.grade for judgment in judgments if judgment.grade >= settings.relevant_grade]
+    settings = replace(settings, relevant_grade=min(reached, default=settings.relevant_grade))  # one that there is
     report = progress or (lambda stage, done, total: None)
     texts = {judgment.query_id: judgment.query for judgment in judgments}
     found: dict[str, tuple[Sequence[str], Doubles]] = {}

@@ -217,7 +217,7 @@ class SearchEngine:
         The vector is None where only words are searched: in mode "bm25", of a script that the encoder does not read,
         and of a blank query.
         """
-        _, reading = self._read(request)
+        _, reading = self.read(request)
         if not reading.text or request.mode == "bm25" or self._unread(reading.text):
             return reading.text, None
         return reading.text, self.encoder.encode([reading.text], "query")[0]
@@ -246,7 +246,7 @@ class SearchEngine:
 
     def _all_of(self, request: SearchRequest) -> Filter | None:
         """The products of a request's whole ranking, as a filter."""
-        _, reading = self._read(request)
+        _, reading = self.read(request)
         if reading.active.refused is None and not reading.text:
             return self.stages.filter(request, reading, reading.steps[0])
         ids = tuple(product_id for product_id, _, _ in self.ranked(request))
@@ -255,7 +255,7 @@ class SearchEngine:
     def _find_all(self, requests: Sequence[SearchRequest], chunk: int) -> Iterator[tuple[SearchRequest, _Found]]:
         for start in range(0, len(requests), chunk):
             part = requests[start : start + chunk]
-            read = [self._read(request) for request in part]
+            read = [self.read(request) for request in part]
             texts = [reading.text if reading.active.refused is None else "" for _, reading in read]
             wanted = [i for i, request in enumerate(part) if texts[i] and request.mode != "bm25"]
             wanted = [i for i in wanted if not self._unread(texts[i])]
@@ -268,7 +268,8 @@ class SearchEngine:
         text = normalise(request.text[:MAX_QUERY_CHARS])
         return self._understanding.read(text) if text else Understood(text)
 
-    def _read(self, request: SearchRequest) -> tuple[Understood, Reading]:
+    def read(self, request: SearchRequest) -> tuple[Understood, Reading]:
+        """What is made of a request before anything is searched: corrections and other names, rules, demands."""
         understood = self._understand(request)
         return understood, self.stages.read(request, understood.text)
 
@@ -291,7 +292,7 @@ class SearchEngine:
             )
         clock = Clock(request.deadline_ms)
         settings = self.recipe.search
-        understood, reading = read or self._read(request)
+        understood, reading = read or self.read(request)
         clock.lap("understand")
         acting = reading.active
         degraded = [] if len(request.text) <= MAX_QUERY_CHARS else [f"query cut at {MAX_QUERY_CHARS} characters"]

@@ -107,8 +107,8 @@ def gather(
 def _searched(engine: SearchEngine, text: str, depth: int, reranker: Reranker | None) -> tuple[Asked, list[Scored]]:
     request = SearchRequest(text, k=depth)
     ranking = engine.search(request)
-    understood, reading = engine._read(request)
-    vector = None if engine._unread(reading.text) else engine.encoder.encode([reading.text], "query")[0]
+    understood, reading = engine.read(request)
+    _, vector = engine.asked(request)
     products = [hit.product for hit in ranking.hits]
     rerank: Mapping[str, float] | None = None
     if reranker is not None:

@@ -66,4 +66,4 @@ def test_a_run_cannot_be_re_ranked(shop):
     args = ["evaluate", shop / "a.trec", "--judgments", shop / "judgments.csv", "--model", shop / "head"]
     result = CliRunner().invoke(cli, list(map(str, args)))
     assert result.exit_code != 0
-    assert "a TREC run has no texts" in str(result.exception)
+    assert "a TREC run is ranked already" in str(result.exception)

@@ -89,3 +89,42 @@ def test_exposure_counts_what_is_shown(shop, tmp_path):
     assert groups["Sharp"]["exposure"]["mean"] == pytest.approx(0.5)
     assert "<html" in (tmp_path / "e.html").read_text(encoding="utf-8")
     assert "Sharp" in aisle("exposure", shop, "--judgments", judgments).stdout.decode()
+
+
+def test_every_hit_can_say_why(shop):
+    found = ask("search", shop, "blue shirt", "--explain", "-k", "2")
+    for hit in found["hits"]:
+        parts = hit["explanation"]["contributions"]
+        assert sum(part["contribution"] for part in parts) == pytest.approx(hit["score"], abs=1e-6)
+    assert "is 1st for" in aisle("search", shop, "blue shirt", "--explain").stdout.decode()
+    assert "explanation" not in ask("search", shop, "blue shirt")["hits"][0]
+
+
+def test_a_calibration_and_a_learnt_combination_from_the_command_line(shop, tmp_path):
+    texts = [f"{word} {kind} {n}" for kind in ("shirt", "knife") for word in ("buy", "new") for n in range(8)]
+    rows = [
+        f"{text},{product.id},{2 * (text.split()[1] in product.title.lower())}"
+        for text in texts
+        for product in PRODUCTS
+    ]
+    (tmp_path / "j.csv").write_text("\n".join(["query,docid,rating", *rows]) + "\n", encoding="utf-8")
+    made = ask("calibrate", shop, "--judgments", tmp_path / "j.csv", "--out", tmp_path / "calibration", "--cut", "0.1")
+    assert made["queries"] == len(texts)
+    assert made["threshold"] > 0
+    learnt = ask("learn", shop, "--judgments", tmp_path / "j.csv", "--out", tmp_path / "learnt", "--set", "rounds=0")
+    assert learnt["queries"]["all"] == len(texts)
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text("[ranking]\ncalibration = 'calibration'\ncut = 0.1\n", encoding="utf-8")
+    found = ask("search", shop, "linen shirt", "--recipe", recipe)
+    assert {hit["product_id"] for hit in found["hits"]} <= {"1", "2", "3"}
+    assert found["cut"] >= 1
+    recipe.write_text("[ranking]\nlearnt = 'learnt'\n", encoding="utf-8")
+    assert "learnt" in ask("search", shop, "linen shirt", "--recipe", recipe)["hits"][0]["parts"]
+    for option in ("calibrate", "learn"):
+        refused = aisle(option, shop, "--judgments", tmp_path / "j.csv", "--out", shop)
+        assert refused.returncode == 1
+        assert "is of kind 'index'" in refused.stderr.decode()
+    assert (
+        aisle("calibrate", shop, "--judgments", tmp_path / "j.csv", "--out", tmp_path / "c", "--cut", "0").returncode
+        == 2
+    )

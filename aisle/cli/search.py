@@ -44,6 +44,7 @@ def open_engine(folder: Path, recipe_file: Path | None = None, model: str | None
 @click.option("--filter", "filters", multiple=True, metavar="EXPR", help="Such as 'price<500'; repeated ones all hold.")
 @click.option("--sort", metavar="FIELD[:desc],...", help="Order what was found by fields instead of relevance.")
 @click.option("--facet", "facets", multiple=True, metavar="FIELD", help="Count its values over what was found.")
+@click.option("--explain", is_flag=True, help="Say beside every hit why it is there.")
 @click.option("--deadline", "deadline_ms", type=float, metavar="MS", help="Leave stages out once this is spent.")
 @recipe_option
 @model_option
@@ -54,6 +55,7 @@ def search(context: click.Context, /, folder: Path, query: str, **_: Any) -> Non
 
     Example: aisle search shop "something to listen to music while running" --filter "price<100"
     """
+    from aisle.explain import NearWords, explain_page
     from aisle.filters import parse_filter, parse_sort
 
     given = context.params
@@ -69,14 +71,20 @@ def search(context: click.Context, /, folder: Path, query: str, **_: Any) -> Non
     )
     with open_engine(folder, given["recipe_file"], given["model"]) as engine:
         ranking = engine.search(request)
+        explained = explain_page(engine, ranking, near=NearWords(engine.encoder)) if given["explain"] else ()
         facets = engine.facets(request, given["facets"]) if given["facets"] else None
     if given["as_json"]:
         counts = {
             name: {v.value: v.count for v in values} for name, values in (facets.fields if facets else {}).items()
         }
-        print_json(ranking_to_dict(ranking) | ({"facets": counts} if facets else {}))
+        found = ranking_to_dict(ranking) | ({"facets": counts} if facets else {})
+        for hit, why in zip(found["hits"], explained, strict=bool(explained)):
+            hit["explanation"] = why.to_dict()
+        print_json(found)
         return
     _print_ranking(ranking)
+    for why in explained:
+        click.echo(why.in_words() + "\n")
     for name, values in (facets.fields if facets else {}).items():
         print_table(name, ["value", "products"], [[v.value, f"{v.count:,}"] for v in values[:20]], [])
 

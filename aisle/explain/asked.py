@@ -29,7 +29,7 @@ def asked_of(engine: SearchEngine, request: SearchRequest, hits: Sequence[Hit] =
         request: As it came.
         hits: What was found: where certain demands filter and were given up in turn, all hits pass the filter in force.
     """
-    understood, reading = engine._read(request)
+    understood, reading = engine.read(request)
     names = (*understood.expansions, *reading.expansions) if request.mode != "dense" else ()
     filters = [engine.stages.filter(request, reading, step) for step in reading.steps]
     near = [hit.product for hit in hits[:_LOOKED_AT]]
