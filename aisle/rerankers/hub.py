@@ -48,7 +48,7 @@ class CrossEncoderReranker:
                 allowed="a cross-encoder with one",
                 fix="choose another model",
             )
-        self._model.max_length = min(self._model.max_length or MAX_TOKENS, MAX_TOKENS)
+        self._model.max_seq_length = min(self._model.max_seq_length or MAX_TOKENS, MAX_TOKENS)
 
     def score(self, query: str, products: Sequence[Product]) -> Array:
         """Score products into ``(n,)`` float32; higher is better."""
