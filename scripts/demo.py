@@ -24,6 +24,7 @@ QUERIES = (
     "notebook bag",
     "put tv on the wall",
     "keep laptop from being stolen",
+    "ink for MFC-240C",
     "cellphone",
     "喷墨打印机墨盒",
     "無線滑鼠",

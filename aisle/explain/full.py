@@ -18,6 +18,7 @@ from aisle.explain.cut import word_key
 from aisle.explain.details import bm25_by_field, bm25_by_word
 from aisle.explain.explanation import Explanation
 from aisle.explain.hit import Details, explain_hit, filter_constraints
+from aisle.explain.learnt import learnt_by_feature
 from aisle.explain.near import NearWords
 from aisle.explain.occlude import occlude, ranked, spellings
 from aisle.explain.reading import EncoderReader, Reader, RerankerReader
@@ -72,7 +73,9 @@ def explain(
         return Explanation(request.text, product, None, None, (), verdicts, words, None, missing, notes)
     by_field = _by_field(engine, asked, [hit])
     conditions = (*demands, *filter_constraints(request.filter))
-    plain = explain_hit(request.text, hit, conditions, {**by_field.get(product_id, {}), **(details or {})})
+    by_feature = learnt_by_feature(engine, asked, read.constraints, ranking.hits, product_id)
+    split = {**by_field.get(product_id, {}), **by_feature, **(details or {})}
+    plain = explain_hit(request.text, hit, conditions, split)
     against = None
     if hit.rank > 1:
         above = ranking.hits[hit.rank - 2]

@@ -174,3 +174,18 @@ def test_a_page_may_have_estimated_words(engine, encoder):
         assert page.words.estimated
         assert page.words.score == pytest.approx(dense.score, abs=1e-5)
     assert explain_page(engine, engine.search(SearchRequest("mouse", k=0))) == ()
+
+
+def test_a_learnt_combination_is_split_into_its_features(engine):
+    recipe = Recipe.from_dict({"ranking": {"learnt": "embedded"}})
+    learnt = SearchEngine(engine.index, engine.encoder, recipe)
+    for text in ("wireless mouse", "keyboard"):
+        for hit in learnt.search(SearchRequest(text)).hits[:3]:
+            found = explain(learnt, SearchRequest(text), hit.product_id)
+            (part,) = (item for item in found.contributions if item.stage == "learnt")
+            shares = dict(part.details)
+            assert set(shares) <= {"fused", "wording", "neighbours"}
+            assert sum(shares.values()) == pytest.approx(part.score, abs=1e-4)
+            fused = sum(hit.parts[stage].contribution for stage in ("bm25", "dense:text") if stage in hit.parts)
+            assert shares["fused"] == pytest.approx(3.0 * fused, abs=1e-5)
+            assert "fused" in found.in_words()

@@ -1,0 +1,58 @@
+"""What each feature adds to the score of a learnt combination, worked out again from the hits of a ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from aisle.engine import SearchEngine
+from aisle.query.constraint import Constraint
+from aisle.ranking.features import NAMES, Asked, rank_features
+from aisle.ranking.fusion import Scored
+from aisle.stages import WORDS
+from aisle.types import Hit, Part, SearchRequest, Stage
+
+STAGE = "learnt"
+REST = "the rest"
+_BEFORE = ("bm25", "dense:", "asked:", "compatible", "category", "identifier")
+"""Beginnings of the names of stages that a learnt combination looks at."""
+_SAME = 1e-3
+
+
+def learnt_by_feature(
+    engine: SearchEngine, asked: SearchRequest, constraints: Sequence[Constraint], hits: Sequence[Hit], product_id: str
+) -> dict[Stage, Mapping[str, float]]:
+    """The features' shares of one product's raw score, the largest first; they add up to it.
+
+    Args:
+        engine: That the hits came from.
+        asked: The request as the engine searched it.
+        constraints: The demands that the engine read.
+        hits: The whole ranking: a feature says how a product compares with the others.
+        product_id: One of them.
+
+    Returns:
+        Nothing where there is no learnt combination, or where its score cannot be repeated, since some of what it
+        compared was cut from the ranking.
+    """
+    learnt = engine.stages.learnt
+    hit = next((hit for hit in hits if hit.product_id == product_id and STAGE in hit.parts), None)
+    if learnt is None or hit is None:
+        return {}
+    before = sorted((_before(hit.product_id, hit.parts) for hit in hits), key=lambda item: (-item[1], item[0]))
+    _, vector = engine.asked(asked)
+    table = rank_features(
+        engine.index, Asked(asked, vector, constraints), before[: learnt.depth], WORDS, learnt.rating, learnt.reads
+    )
+    if product_id not in table.ids:
+        return {}
+    row = learnt.contributions(table.values)[table.ids.index(product_id)]
+    if abs(float(row.sum()) - hit.parts[STAGE].score) > _SAME:
+        return {}
+    found = {name: float(value) for name, value in zip((*NAMES, REST), row, strict=True) if value}
+    return {STAGE: dict(sorted(found.items(), key=lambda item: -abs(item[1])))}
+
+
+def _before(product_id: str, parts: Mapping[Stage, Part]) -> Scored:
+    kept = {stage: part for stage, part in parts.items() if stage.startswith(_BEFORE)}
+    fused = sum(part.contribution for stage, part in kept.items() if stage != "identifier")
+    return product_id, fused, kept
