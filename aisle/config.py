@@ -171,7 +171,7 @@ class RankingSettings:
     demand_weight: _Weight = 0.1
     certain: float = Field(default=0.8, ge=0, le=1)
     compatibility: _Weight = 2.0
-    category: _Weight = 1.0
+    category: _Weight = 0.3
     learnt: str = ""
     model: str = ""
     calibration: str = ""
