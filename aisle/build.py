@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -32,12 +33,14 @@ from aisle.indexes.lance import LanceIndex
 from aisle.indexes.segment import SEGMENTER_VERSION
 from aisle.knowledge.compatibility import FILE as COMPATIBILITY
 from aisle.knowledge.compatibility import Compatibility
+from aisle.knowledge.learning import Seen
 from aisle.knowledge.taxonomy import FILE as TAXONOMY
-from aisle.knowledge.taxonomy import Taxonomy
+from aisle.knowledge.taxonomy import Taxonomy, count_category
 from aisle.language.normalise import NORMALISER_VERSION
 from aisle.language.script import ReadsScripts, readable
 from aisle.language.synonyms import read_synonyms
-from aisle.query.learn import learn
+from aisle.query.facts import CatalogueFacts
+from aisle.query.learn import Learner
 from aisle.ranking.calibration import Calibration
 from aisle.ranking.learnt import EMBEDDED, LearntRanking
 from aisle.rules import read_rules
@@ -251,12 +254,7 @@ class _Fill:
             before = index.version
             try:
                 self._bring_up_to_date(index, report, total)
-                report("learn", 0, 3)
-                facts = learn(_stored(index))
-                report("learn", 1, 3)
-                fits = Compatibility.learn(_stored(index))
-                report("learn", 2, 3)
-                tree = Taxonomy.learn(_stored(index))
+                facts, fits, tree = _taught(index, report)
             except Exception:
                 index.roll_back(before)  # half an update is none
                 raise
@@ -277,6 +275,21 @@ class _Fill:
         if not self.done:
             raise CatalogueError("there are no products to index", fix="see `aisle catalogue inspect FILE`")
         index.delete(sorted(set(index.ids()) - seen))  # what is gone from the catalogue
+
+
+def _taught(index: LanceIndex, report: Progress) -> tuple[CatalogueFacts, Compatibility, Taxonomy]:
+    """What the catalogue teaches of its own words, of devices and of categories; its products are read once."""
+    words, devices, paths = Learner(), Seen(), Counter[tuple[str, ...]]()
+    total = index.count()
+    for done, product in enumerate(_stored(index), start=1):
+        words.add(product)
+        devices.add(product)
+        count_category(paths, product)
+        if done % BATCH == 0:
+            report("learn", done, total)
+    found = words.facts(), Compatibility(devices.tables()), Taxonomy(paths)
+    report("learn", total, total)
+    return found
 
 
 def _stored(index: LanceIndex) -> Iterator[Product]:

@@ -93,3 +93,8 @@ class OptionalDependencyError(AisleError):
             f"{purpose} needs the package {package!r}, which is not installed",
             fix=f"pip install 'aisle[{extra}]' (in this repository: make {extra}-env)",
         )
+
+
+def first_line(error: Exception) -> str:
+    """What another library's error says, in one line; its kind where it says nothing."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

@@ -12,10 +12,10 @@ from typing import Any, TypeVar
 
 from aisle.build import FACTS
 from aisle.errors import ArtifactError
-from aisle.knowledge.added import add_part
+from aisle.knowledge.added import add_compatible, add_part, missing
 from aisle.knowledge.asked import Asked, asked_devices
 from aisle.knowledge.compatibility import FILE as COMPATIBILITY
-from aisle.knowledge.compatibility import Compatibility
+from aisle.knowledge.compatibility import Compatibility, Fit
 from aisle.knowledge.taxonomy import FILE as TAXONOMY
 from aisle.knowledge.taxonomy import WHOLE, Named, Taxonomy
 from aisle.language.lexicon import Lexicon
@@ -100,15 +100,15 @@ class Known:
         """What fits one of the devices asked for moves up, or is added if it passes the request's filter."""
         known = self.compatibility
         assert known is not None
-        certainties: dict[str, float] = {}
+        best: dict[str, Fit] = {}
         for one in devices:
             for fit in known.fitting(one.device) if one.device is not None else ():
-                certainties[fit.product_id] = max(certainties.get(fit.product_id, 0.0), fit.certainty * one.certainty)
-        there = {item[0] for item in scored}
-        new = [product_id for product_id in certainties if product_id not in there]
+                sure = replace(fit, certainty=fit.certainty * one.certainty)
+                if fit.product_id not in best or sure.certainty > best[fit.product_id].certainty:
+                    best[fit.product_id] = sure
+        new = missing(scored, tuple(best.values()))
         gone = set(new) - set(self._meets(request.filter or And(()), new))
-        kept = {product_id: certainty for product_id, certainty in certainties.items() if product_id not in gone}
-        return add_part(scored, "compatible", kept, weight)
+        return add_compatible(scored, [fit for fit in best.values() if fit.product_id not in gone], weight)
 
     def under(
         self, scored: list[Scored], request: SearchRequest, named: Named, vector: Array | None, weight: float

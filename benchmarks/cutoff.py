@@ -229,7 +229,7 @@ def icecat(index: Path, depth: int | None) -> tuple[Shop, dict[str, Any]]:
     found, spent = {}, []
     with SearchEngine.open(index) as engine:
         for query_id, text in texts.items():
-            scored = engine._find(SearchRequest(text), None).scored
+            scored = engine.ranked(SearchRequest(text))
             query = engine._understand(SearchRequest(text)).text
             start = time.process_time()
             looked, products, vectors = look_up(engine.index, scored, depth)
@@ -262,7 +262,7 @@ def elsewhere(index: Path, shop: Shop) -> dict[str, Any]:
     numbers: dict[str, Any] = {"thresholds": thresholds}
     with SearchEngine.open(index) as engine:
         for text in ELSEWHERE:
-            looked, products, vectors = look_up(engine.index, engine._find(SearchRequest(text), None).scored)
+            looked, products, vectors = look_up(engine.index, engine.ranked(SearchRequest(text)))
             vector = engine.encoder.encode([text], "query")[0]
             chance = calibration.relevant(candidate_features(text, vector, looked, products, vectors, wording))
             passed = {kind: int((chance >= threshold).sum()) for kind, threshold in thresholds.items()}

@@ -28,6 +28,7 @@ LAYERS = {
     "knowledge": 2.5,
     "rules": 3.5,
     "shelf": 4,
+    "pages": 1,
     "provenance": 2,
     "known": 4.2,
     "retrieve": 4.5,

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import click
 
-from aisle.cli.options import json_option, model_option, recipe_option
+from aisle.cli.options import json_option, judgments_option, model_option, recipe_of, recipe_option
 from aisle.cli.output import print_json, print_table, progress_bar
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--judgments", required=True, type=click.Path(path_type=Path), help="CSV, TSV or TREC file, or a BEIR folder."
-)
+@judgments_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the calibration.")
 @click.option("--relevant", default=1.0, show_default=True, help="From this grade on a product is relevant.")
 @click.option(
@@ -45,25 +43,21 @@ def calibrate(
     Example: aisle calibrate shop --judgments samples/icecat/ratings.csv --out calibration
     """
     from aisle.artifacts import read_manifest
-    from aisle.build import stored_recipe
     from aisle.calibrate import calibrate as run
-    from aisle.config import DiversitySettings, Recipe
-    from aisle.engine import SearchEngine, check_index
+    from aisle.config import DiversitySettings
+    from aisle.engine import SearchEngine
     from aisle.errors import ArtifactError
     from aisle.judgments import read_judgments
     from aisle.ranking.calibration import FORMAT, KIND
     from aisle.training.calibrate import CalibrationSettings
 
-    check_index(folder)
+    recipe = recipe_of(folder, recipe_file, model)
     if out.is_file():
         raise ArtifactError(f"{str(out)!r} is a file", allowed="a new folder, or an older calibration")
     if out.is_dir() and any(out.iterdir()):
         read_manifest(out, KIND, FORMAT)  # another calibration may be replaced, nothing else
-    recipe = stored_recipe(folder)
-    if recipe_file is not None:
-        recipe = Recipe.load(recipe_file, base=recipe)
     bare = replace(recipe.ranking, calibration="", rules="", diversity=DiversitySettings())
-    recipe = replace(recipe, ranking=replace(bare, model=model if model is not None else bare.model))
+    recipe = replace(recipe, ranking=bare)
     known = list(read_judgments(judgments))
     with SearchEngine.open(folder, recipe) as engine, progress_bar() as progress:
         made = run(engine, known, CalibrationSettings(relevant_grade=relevant), progress)

@@ -14,7 +14,7 @@ import click
 from aisle.artifacts import MANIFEST
 from aisle.cli.evaluation_tables import print_comparison, print_modes, print_run
 from aisle.cli.metric_options import MetricsCommand
-from aisle.cli.options import json_option, model_option, recipe_option
+from aisle.cli.options import json_option, judgments_option, model_option, recipe_option
 from aisle.cli.output import print_json
 from aisle.errors import ArtifactError
 
@@ -23,9 +23,6 @@ if TYPE_CHECKING:
 
 DEFAULT_METRICS = ("nDCG@10", "MRR@10", "R@100", "judged@10")
 
-judgments_option = click.option(
-    "--judgments", required=True, type=click.Path(path_type=Path), help="CSV, TSV or TREC file, or a BEIR folder."
-)
 report_option = click.option("--report", type=click.Path(path_type=Path), help="Also write a page with plots (HTML).")
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import click
 
-from aisle.cli.options import json_option, mode_option, model_option, recipe_option
+from aisle.cli.options import filter_of, json_option, mode_option, model_option, recipe_option
 from aisle.cli.output import print_json
 from aisle.cli.search import open_engine
-from aisle.types import And, SearchRequest
+from aisle.types import SearchRequest
 
 
 @click.command()
@@ -35,13 +35,12 @@ def explain(context: click.Context, /, folder: Path, query: str, product_id: str
     Example: aisle explain shop "wireless mouse" 2704878 --html why.html
     """
     from aisle.explain import explain as explain_product
-    from aisle.filters import parse_filter, parse_sort
+    from aisle.filters import parse_sort
 
     given = context.params
-    parts = tuple(parse_filter(text) for text in given["filters"])
     request = SearchRequest(
         text=query,
-        filter=parts[0] if len(parts) == 1 else And(parts) if parts else None,
+        filter=filter_of(given["filters"]),
         sort=parse_sort(given["sort"]) if given["sort"] else (),
         mode=given["mode"],
     )

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from aisle.cli.options import json_option, mode_option, model_option, recipe_option
+from aisle.cli.options import json_option, judgments_option, mode_option, model_option, recipe_option
 from aisle.cli.output import print_json, print_table
 from aisle.types import Mode
 
@@ -17,9 +17,7 @@ DEPTH = 1_000
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--judgments", required=True, type=click.Path(path_type=Path), help="CSV, TSV or TREC file, or a BEIR folder."
-)
+@judgments_option
 @mode_option
 @recipe_option
 @model_option

@@ -7,15 +7,13 @@ from pathlib import Path
 
 import click
 
-from aisle.cli.options import json_option, recipe_option
+from aisle.cli.options import json_option, judgments_option, recipe_of, recipe_option
 from aisle.cli.output import print_json, print_table
 
 
 @click.command()
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option(
-    "--judgments", required=True, type=click.Path(path_type=Path), help="CSV, TSV or TREC file, or a BEIR folder."
-)
+@judgments_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the learnt combination.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="A setting of docs/learnt_ranking.md.")
 @click.option("--force", is_flag=True, help="Promote whatever the gate says; the folder records it.")
@@ -36,17 +34,15 @@ def learn(
 
     Example: aisle learn shop --judgments samples/icecat/ratings.csv --out combination
     """
-    from aisle.build import stored_recipe
-    from aisle.config import DiversitySettings, Recipe, with_changes
-    from aisle.engine import SearchEngine, check_index
+    from aisle.config import DiversitySettings, with_changes
+    from aisle.engine import SearchEngine
     from aisle.judgments import read_judgments
     from aisle.learn_ranking import learn_ranking
     from aisle.training.gate import format_verdict
     from aisle.training.ranking.recipe import RankingRecipe
 
-    check_index(folder)
+    recipe = recipe_of(folder, recipe_file)
     settings = RankingRecipe.from_dict(with_changes({}, changes), "--set")
-    recipe = Recipe.load(recipe_file, base=stored_recipe(folder)) if recipe_file else stored_recipe(folder)
     bare = replace(
         recipe.ranking, learnt="", model="", calibration="", rules="", diversity=DiversitySettings()
     )  # what comes after it

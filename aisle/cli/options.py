@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,7 @@ import click
 
 from aisle.config import Recipe
 from aisle.errors import JudgmentError, RecipeError
-from aisle.types import MODES
+from aisle.types import MODES, And, Filter
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 recipe_option = click.option(
@@ -17,6 +19,9 @@ recipe_option = click.option(
 )
 mode_option = click.option(
     "--mode", type=click.Choice(MODES), default="hybrid", show_default=True, help="Words, meaning, or both."
+)
+judgments_option = click.option(
+    "--judgments", required=True, type=click.Path(path_type=Path), help="CSV, TSV or TREC file, or a BEIR folder."
 )
 model_option = click.option(
     "--model", metavar="DIR|NAME", help="Re-rank with it: a trained model, a cross-encoder, or 'embedded'."
@@ -30,6 +35,35 @@ pair_column_option = click.option(
 price_unit_option = click.option(
     "--price-unit", type=click.Choice(["major", "minor"]), help="minor: prices are cents, 4995 is 49.95."
 )
+
+
+def filter_of(expressions: Sequence[str]) -> Filter | None:
+    """What all the --filter options ask for together.
+
+    Raises:
+        FilterError: One cannot be parsed.
+    """
+    from aisle.filters import parse_filter
+
+    parts = tuple(parse_filter(text) for text in expressions)
+    return parts[0] if len(parts) == 1 else And(parts) if parts else None
+
+
+def recipe_of(folder: Path, recipe_file: Path | None, model: str | None = None) -> Recipe:
+    """The recipe of an index, with what a file and --model change.
+
+    Raises:
+        ArtifactError: There is no finished index.
+        RecipeError: The file cannot be read, or a setting is wrong.
+    """
+    from aisle.build import stored_recipe
+    from aisle.engine import check_index
+
+    check_index(folder)
+    recipe = stored_recipe(folder)
+    if recipe_file is not None:
+        recipe = Recipe.load(recipe_file, base=recipe)
+    return recipe if model is None else replace(recipe, ranking=replace(recipe.ranking, model=model))
 
 
 def with_catalogue_options(recipe: Recipe, columns: tuple[str, ...], price_unit: str | None) -> Recipe:

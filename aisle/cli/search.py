@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from aisle.cli.options import json_option, mode_option, model_option, recipe_option
+from aisle.cli.options import filter_of, json_option, mode_option, model_option, recipe_of, recipe_option
 from aisle.cli.output import print_json, print_table, progress_bar
-from aisle.config import Recipe
-from aisle.types import And, Hit, Mode, Ranking, SearchRequest
+from aisle.types import Hit, Mode, Ranking, SearchRequest
 
 if TYPE_CHECKING:
     from aisle.engine import SearchEngine
@@ -22,16 +20,9 @@ if TYPE_CHECKING:
 @contextmanager
 def open_engine(folder: Path, recipe_file: Path | None = None, model: str | None = None) -> Iterator[SearchEngine]:
     """Open an index; a recipe file overrides the settings it names, the rest stay as they were indexed."""
-    from aisle.build import stored_recipe
-    from aisle.engine import SearchEngine, check_index
+    from aisle.engine import SearchEngine
 
-    check_index(folder)
-    recipe = stored_recipe(folder)
-    if recipe_file is not None:
-        recipe = Recipe.load(recipe_file, base=recipe)
-    if model is not None:
-        recipe = replace(recipe, ranking=replace(recipe.ranking, model=model))
-    with SearchEngine.open(folder, recipe) as engine:
+    with SearchEngine.open(folder, recipe_of(folder, recipe_file, model)) as engine:
         yield engine
 
 
@@ -56,13 +47,12 @@ def search(context: click.Context, /, folder: Path, query: str, **_: Any) -> Non
     Example: aisle search shop "something to listen to music while running" --filter "price<100"
     """
     from aisle.explain import NearWords, explain_page
-    from aisle.filters import parse_filter, parse_sort
+    from aisle.filters import parse_sort
 
     given = context.params
-    parts = tuple(parse_filter(text) for text in given["filters"])
     request = SearchRequest(
         text=query,
-        filter=parts[0] if len(parts) == 1 else And(parts) if parts else None,
+        filter=filter_of(given["filters"]),
         sort=parse_sort(given["sort"]) if given["sort"] else (),
         offset=given["offset"],
         k=given["k"],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from aisle.errors import ArtifactError, OptionalDependencyError
+from aisle.errors import ArtifactError, OptionalDependencyError, first_line
 
 if TYPE_CHECKING:
     from aisle.types import Array
@@ -41,9 +41,8 @@ class SentenceTransformerEncoder:
         try:
             self._model = SentenceTransformer(name)
         except Exception as error:  # a missing file, an unknown name, no network: each library has its own error
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ArtifactError(
-                f"cannot load the encoder {name!r}: {reason}",
+                f"cannot load the encoder {name!r}: {first_line(error)}",
                 allowed="'embedded', the folder of a model, or the name of one on the Hugging Face hub",
                 fix="check the name; a name needs network access the first time",
             ) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from aisle.evaluate.exposure import DEFINITIONS, ExposureReport
 from aisle.metrics import TREATMENT_MEANING
+from aisle.pages import page_environment
 
 MOST_GROUPS = 25
 
@@ -21,16 +22,7 @@ def exposure_page(report: ExposureReport, name: str, source: str) -> str:
         name: Of the run or mode.
         source: Where relevance comes from, such as the judgments' file.
     """
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = page_environment(Path(__file__).parent)
     environment.filters["share"] = lambda value: f"{100 * value:.1f}%"
     environment.filters["ratio"] = lambda value: "–" if value is None else f"{value:.2f}"
     kinds = [

@@ -36,7 +36,7 @@ def bars(groups: Sequence[str], systems: Sequence[str], intervals: Sequence[Sequ
     axes.set_ylabel("mean over queries")
     if len(systems) > 1:
         figure.legend(loc="outside upper left", ncols=min(6, len(systems)), frameon=False)
-    return _data_uri(figure)
+    return data_uri(figure)
 
 
 def differences(values: Sequence[float], label: str) -> str:
@@ -49,7 +49,7 @@ def differences(values: Sequence[float], label: str) -> str:
     axes.set_xlim(-0.5, max(len(ordered), 1) - 0.5)
     axes.set_xlabel("queries, the worst damage on the left")
     axes.set_ylabel(label)
-    return _data_uri(figure)
+    return data_uri(figure)
 
 
 def histogram(series: Sequence[Sequence[float]], systems: Sequence[str], label: str, low: float, high: float) -> str:
@@ -65,7 +65,7 @@ def histogram(series: Sequence[Sequence[float]], systems: Sequence[str], label: 
     axes.yaxis.get_major_locator().set_params(integer=True)
     if len(systems) > 1:
         figure.legend(loc="outside upper left", ncols=min(6, len(systems)), frameon=False)
-    return _data_uri(figure)
+    return data_uri(figure)
 
 
 def _figure(width: float = 6.0, height: float = 3.0) -> tuple[Any, Any]:
@@ -80,10 +80,16 @@ def _figure(width: float = 6.0, height: float = 3.0) -> tuple[Any, Any]:
     return figure, axes
 
 
-def _data_uri(figure: Any) -> str:
+def svg(figure: Any) -> bytes:
+    """A matplotlib figure as SVG; equal figures give equal bytes."""
     import matplotlib as mpl
 
     buffer = io.BytesIO()
     with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "aisle"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return buffer.getvalue()
+
+
+def data_uri(figure: Any) -> str:
+    """A matplotlib figure as SVG in a data URI."""
+    return "data:image/svg+xml;base64," + base64.b64encode(svg(figure)).decode("ascii")

@@ -15,6 +15,7 @@ from aisle.evaluate.evaluation import Evaluation
 from aisle.evaluate.plain import METHODS
 from aisle.evaluate.statistics import Interval
 from aisle.metrics import TREATMENT_MEANING, TREATMENTS, Metric, Treatment
+from aisle.pages import page_environment
 
 MOST_ROWS = 500
 HEADINGS: dict[Treatment, str] = {"wrong": "unjudged count as wrong", "removed": "judged products only"}
@@ -110,16 +111,7 @@ def _cell(evaluation: Evaluation, metric: Metric, treatment: Treatment) -> Any:
 
 
 def _render(charts: Sequence[Mapping[str, str]], **content: Any) -> str:
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = page_environment(Path(__file__).parent)
     environment.filters["number"] = _number
     environment.filters["signed"] = _signed
     environment.filters["share"] = lambda value: f"{100 * value:.0f}%"

@@ -23,6 +23,7 @@ from aisle.explain.sentences import (
 )
 from aisle.explain.stages import field_label, stage_label
 from aisle.explain.values import Language, Words
+from aisle.pages import page_environment
 
 if TYPE_CHECKING:
     from aisle.explain.explanation import Explanation
@@ -88,16 +89,7 @@ HEADINGS: Mapping[Language, Mapping[str, str]] = {
 
 def render_page(explanation: Explanation, language: Language) -> str:
     """The page."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
+    environment = page_environment(Path(__file__).parent)
     environment.filters["number"] = number
     words, against = explanation.words, explanation.counterfactual
     conditions = [change for change in against.changes if change.kind not in REASONS] if against else []

@@ -45,10 +45,10 @@ _DESCRIPTION_CHARACTERS = 300
 
 def learn(products: Iterable[Product]) -> Tables:
     """Tables of everything that the products say and imply; see this file's head."""
-    seen = _Seen()
+    seen = Seen()
     for product in products:
         seen.add(product)
-    return _tables(seen)
+    return seen.tables()
 
 
 def words_of(text: str) -> frozenset[str]:
@@ -60,8 +60,8 @@ def words_of(text: str) -> frozenset[str]:
 
 
 @dataclass
-class _Seen:
-    """What is kept of each product while passing."""
+class Seen:
+    """What is kept of each product while passing: `add` each, then `tables`."""
 
     ids: list[str] = field(default_factory=list)
     brands: list[str] = field(default_factory=list)
@@ -74,6 +74,7 @@ class _Seen:
     words_of_others: Counter[str] = field(default_factory=Counter)
 
     def add(self, product: Product) -> None:
+        """Take a clean product."""
         place = len(self.ids)
         self.ids.append(product.id)
         self.brands.append(fold(product.brand))
@@ -89,8 +90,12 @@ class _Seen:
         words = words_of(f"{product.title} {product.description[:_DESCRIPTION_CHARACTERS]}")
         (self.words_of_told if told else self.words_of_others).update(words)
 
+    def tables(self) -> Tables:
+        """What all of them say and imply."""
+        return _tables(self)
 
-def _tables(seen: _Seen) -> Tables:
+
+def _tables(seen: Seen) -> Tables:
     statements, attributes = seen.statements.found()
     place_of = {product_id: place for place, product_id in enumerate(seen.ids)}
     postings, fields, texts, series = _postings(statements, place_of, seen.brands)
@@ -176,13 +181,13 @@ def _series_words(postings: Mapping[str, Sequence[int]], series: Sequence[tuple[
     return Counter(word for place, word in {(place, word) for place, number in pairs for word in series[number]})
 
 
-def _device_titles(seen: _Seen, postings: Mapping[str, Sequence[int]], telling: set[int]) -> list[frozenset[str]]:
+def _device_titles(seen: Seen, postings: Mapping[str, Sequence[int]], telling: set[int]) -> list[frozenset[str]]:
     """The words of the titles of devices that are products here too and are for nothing themselves."""
     devices = {place for code, places in seen.identified.items() if code in postings for place in places}
     return [words_of(seen.titles[place]) for place in sorted(devices - telling) if place < len(seen.titles)]
 
 
-def _accessories(seen: _Seen, series: Mapping[str, int], devices: Sequence[frozenset[str]]) -> Iterator[str]:
+def _accessories(seen: Seen, series: Mapping[str, int], devices: Sequence[frozenset[str]]) -> Iterator[str]:
     """Words that products which are for devices have much more often than others, brands and series left out."""
     others = len(seen.ids) - seen.told
     of_devices = Counter(word for words in devices for word in words)
@@ -196,7 +201,7 @@ def _accessories(seen: _Seen, series: Mapping[str, int], devices: Sequence[froze
 
 
 def _named(
-    seen: _Seen,
+    seen: Seen,
     accessories: frozenset[str],
     postings: Mapping[str, Sequence[int]],
     listed: Mapping[int, frozenset[str]],
@@ -266,7 +271,7 @@ def _siblings(
 
 
 def _own(
-    seen: _Seen, accessories: frozenset[str], postings: Mapping[str, Sequence[int]]
+    seen: Seen, accessories: frozenset[str], postings: Mapping[str, Sequence[int]]
 ) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Of codes of devices that are products here too, the words for accessories in the titles of these."""
     for code, places in seen.identified.items():

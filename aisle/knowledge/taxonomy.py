@@ -68,8 +68,7 @@ class Taxonomy:
         """The tree of the products' own categories."""
         counts: Counter[Path] = Counter()
         for product in products:
-            if product.category and (product.category in counts or len(counts) < MAX_CATEGORIES):
-                counts[product.category] += 1
+            count_category(counts, product)
         return cls(counts, lexicon)
 
     def save(self, path: FilePath) -> None:
@@ -171,6 +170,12 @@ class Taxonomy:
                 if fold_name(other.because) == name:
                     found.setdefault(fold_name(other.name), []).extend(paths)
         return found
+
+
+def count_category(counts: Counter[Path], product: Product) -> None:
+    """Count a product under its path, if it has one and there are not too many paths already."""
+    if product.category and (product.category in counts or len(counts) < MAX_CATEGORIES):
+        counts[product.category] += 1
 
 
 def _first(names: Mapping[str, list[Path]], others: Mapping[str, list[Path]]) -> dict[str, list[Path]]:

@@ -64,6 +64,26 @@ class _Counts:
             self.sample[place : place + 1] = [replace(product, description=description, images=(), offers=())]
 
 
+class Learner:
+    """Learns what a catalogue's words mean, product by product: `add` each, then `facts`.
+
+    Args:
+        concepts: What tells colours; None takes the packaged lexicon.
+    """
+
+    def __init__(self, concepts: Concepts | None = None) -> None:
+        self._concepts = concepts or Concepts()
+        self._counts, self._chance = _Counts(), random.Random(SEED)
+
+    def add(self, product: Product) -> None:
+        """Take a clean product."""
+        self._counts.add(product, self._chance)
+
+    def facts(self) -> CatalogueFacts:
+        """What all of them teach."""
+        return _facts(self._counts, self._concepts)
+
+
 def learn(products: Iterable[Product], concepts: Concepts | None = None) -> CatalogueFacts:
     """Learn what a catalogue's words mean.
 
@@ -71,10 +91,13 @@ def learn(products: Iterable[Product], concepts: Concepts | None = None) -> Cata
         products: Clean products; read once.
         concepts: What tells colours; None takes the packaged lexicon.
     """
-    concepts = concepts or Concepts()
-    counts, chance = _Counts(), random.Random(SEED)
+    learner = Learner(concepts)
     for product in products:
-        counts.add(product, chance)
+        learner.add(product)
+    return learner.facts()
+
+
+def _facts(counts: _Counts, concepts: Concepts) -> CatalogueFacts:
     held = {name: holds(name, column, concepts) for name, column in counts.columns.items()}
     names = _names(counts, held)
     _join_same_colours(names["colour"], concepts)

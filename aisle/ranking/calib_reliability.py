@@ -5,15 +5,13 @@ Knows probabilities and what happened, nothing of where they come from.
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from aisle.errors import InputError
-from aisle.evaluate.plots import COLOURS
+from aisle.evaluate.plots import COLOURS, data_uri
 from aisle.ranking.calibration import Doubles
 
 
@@ -58,7 +56,6 @@ def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
 
 def reliability_plot(curves: Mapping[str, Sequence[ReliabilityBin]]) -> str:
     """What share is relevant against the probability, one line for each name, as SVG in a data URI."""
-    import matplotlib as mpl
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2, 4.0), layout="constrained")  # belongs to no window and no global state
@@ -74,7 +71,4 @@ def reliability_plot(curves: Mapping[str, Sequence[ReliabilityBin]]) -> str:
     axes.set_xlabel("probability of being relevant")
     axes.set_ylabel("share that is relevant")
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
-    buffer = io.BytesIO()
-    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "aisle"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return "data:image/svg+xml;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+    return data_uri(figure)

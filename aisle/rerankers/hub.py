@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aisle.errors import ArtifactError, OptionalDependencyError
+from aisle.errors import ArtifactError, OptionalDependencyError, first_line
 from aisle.rerankers.cosine import product_text
 from aisle.types import Array, Product
 
@@ -36,9 +36,8 @@ class CrossEncoderReranker:
         try:
             self._model = CrossEncoder(name)
         except Exception as error:  # a missing file, an unknown name, no network: each library has its own error
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             raise ArtifactError(
-                f"cannot load the re-ranker {name!r}: {reason}",
+                f"cannot load the re-ranker {name!r}: {first_line(error)}",
                 allowed="'embedded', a folder that aisle train wrote, or a cross-encoder by folder or by hub name",
                 fix="check the name; a name needs network access the first time",
             ) from None

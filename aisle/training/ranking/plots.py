@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
-from aisle.evaluate.plots import COLOURS
+from aisle.evaluate.plots import COLOURS, svg
 from aisle.training.ranking.importance import Dependence, Importance
 
 _MOST = 20
@@ -28,7 +27,7 @@ def importance_svg(rows: Sequence[Importance]) -> str:
         axes.barh(names, values, color=COLOURS[0])
         axes.axvline(0, color="#333", linewidth=0.8)
         axes.set_xlabel(label)
-    return _svg(figure)
+    return svg(figure).decode("utf-8")
 
 
 def dependence_svg(found: Dependence, meaning: str) -> str:
@@ -41,19 +40,10 @@ def dependence_svg(found: Dependence, meaning: str) -> str:
     axes.plot(found.values, found.scores, color=COLOURS[0], marker="o", markersize=2.5, linewidth=1.2)
     axes.set_title(f"{found.name}: {meaning}", fontsize=7, loc="left")
     axes.set_ylabel("score, from its mean")
-    return _svg(figure)
+    return svg(figure).decode("utf-8")
 
 
 def _plain(axes: Any, lines: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis=lines, color="#e3e6e8", linewidth=0.8)
     axes.set_axisbelow(True)
-
-
-def _svg(figure: Any) -> str:
-    import matplotlib as mpl
-
-    buffer = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "path", "svg.hashsalt": "aisle"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
