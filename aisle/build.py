@@ -19,7 +19,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -28,7 +28,7 @@ from pathlib import Path
 from aisle.artifacts import MANIFEST, Manifest, one_writer, read_manifest, recover, swap_in, write_manifest, write_text
 from aisle.catalogue.render import Renderer
 from aisle.config import RankingSettings, Recipe
-from aisle.errors import ArtifactError, CatalogueError, RecipeError
+from aisle.errors import ArtifactError, CatalogueError, FingerprintError, RecipeError
 from aisle.indexes.lance import LanceIndex
 from aisle.indexes.segment import SEGMENTER_VERSION
 from aisle.knowledge.compatibility import FILE as COMPATIBILITY
@@ -60,6 +60,41 @@ def fingerprint(encoder: Encoder, renderer: Renderer) -> dict[str, str]:
         "normaliser": NORMALISER_VERSION,
         "segmenter": SEGMENTER_VERSION,
     }
+
+
+def check_index(folder: Path) -> Manifest:
+    """The manifest of a finished index, cheaply read before anything is loaded.
+
+    Raises:
+        ArtifactError: The folder is not a finished index.
+    """
+    return read_manifest(folder, KIND, FORMAT)
+
+
+def check_made_with(folder: Path, encoder: Encoder, renderer: Renderer) -> None:
+    """See that an index can be searched and written with an encoder and a renderer.
+
+    Raises:
+        ArtifactError: The folder is not a finished index.
+        FingerprintError: The index was made by others.
+    """
+    manifest = read_manifest(folder, KIND, FORMAT)
+    for part, value in fingerprint(encoder, renderer).items():
+        found = manifest.fingerprint.get(part)
+        if found != value:
+            made_with = f"{part} {found}" if found else f"an older Aisle, without {part}"
+            raise FingerprintError(
+                f"the index {str(folder)!r} was made with {made_with}, this search would use {part} {value}",
+                fix="search without --recipe, or index the catalogue again with these settings",
+            )
+
+
+def index_identity(folder: Path) -> int | None:
+    """Which index this is, however often it is brought up to date; None where there is none."""
+    try:
+        return (folder / "lance").stat().st_ino
+    except OSError:
+        return None
 
 
 def stored_recipe(folder: Path) -> Recipe:
@@ -317,8 +352,25 @@ def _batches(products: Iterable[Product]) -> Iterator[list[Product]]:
 def _write(index: LanceIndex, batch: Sequence[Product], encoder: Encoder, renderer: Renderer) -> int:
     """Write what is new or changed; says how many of all these products the encoder cannot read."""
     texts = [renderer.text(product) for product in batch]
-    hashes = [renderer.hash(text) for text in texts]
     stored = index.stored([product.id for product in batch])
+    index.upsert(fresh_records(batch, texts, stored, encoder, renderer))
+    scripts = encoder.scripts if isinstance(encoder, ReadsScripts) else None
+    return sum(readable(text, scripts) < 0.5 for text in texts)
+
+
+def fresh_records(
+    batch: Sequence[Product], texts: Sequence[str], stored: Mapping[str, Record], encoder: Encoder, renderer: Renderer
+) -> list[Record]:
+    """What of these products is not stored so yet, ready to be written; only texts that changed are encoded.
+
+    Args:
+        batch: Products with distinct ids.
+        texts: Each as the renderer gives it.
+        stored: What the index has of them, by id.
+        encoder: That of the index.
+        renderer: That of the index.
+    """
+    hashes = [renderer.hash(text) for text in texts]
     vectors = {
         product.id: stored[product.id].vectors["text"]
         for product, text_hash in zip(batch, hashes, strict=True)
@@ -327,13 +379,10 @@ def _write(index: LanceIndex, batch: Sequence[Product], encoder: Encoder, render
     fresh = [i for i, product in enumerate(batch) if product.id not in vectors]
     for i, vector in zip(fresh, encoder.encode([texts[i] for i in fresh], "product"), strict=True):
         vectors[batch[i].id] = vector
-    records = [
+    return [
         Record(product, text_hash, {"text": vectors[product.id]})
         for product, text_hash in zip(batch, hashes, strict=True)
         if product.id not in stored
         or stored[product.id].product != product
         or stored[product.id].text_hash != text_hash
     ]
-    index.upsert(records)
-    scripts = encoder.scripts if isinstance(encoder, ReadsScripts) else None
-    return sum(readable(text, scripts) < 0.5 for text in texts)

@@ -156,8 +156,10 @@ class RankingSettings:
         compatibility: What a product that fits the device asked for counts, as a share of the best score; 0: nothing.
         category: What a product counts whose category the whole query names ("jackets", 夹克), as a share of the best
             score; 0: nothing.
-        learnt: Folder of a learnt combination (`aisle learn`), "embedded" for the packaged one, or nothing.
-        model: Re-ranker: a folder, "embedded" or the name of a Hugging Face cross-encoder, or nothing.
+        learnt: How the signals of hybrid search are weighed: "embedded" as two other shops' judgments taught, the folder
+            of a combination that this shop's own did (`aisle learn`), or nothing, which leaves the fusion's order.
+        model: Re-ranker: a folder, "embedded", the TOML file of a language model, the name of a Hugging Face
+            cross-encoder, or nothing.
         calibration: Folder that `aisle calibrate` made, or nothing.
         cut: With it, the share of a query's relevant products that may be cut on average; 0 cuts nothing.
         cut_guaranteed: Whether that holds for a new query like those judged, or is an estimate that cuts more.
@@ -172,7 +174,7 @@ class RankingSettings:
     certain: float = Field(default=0.8, ge=0, le=1)
     compatibility: _Weight = 2.0
     category: _Weight = 0.3
-    learnt: str = ""
+    learnt: str = "embedded"
     model: str = ""
     calibration: str = ""
     cut: float = Field(default=0.05, ge=0, lt=1)
@@ -254,7 +256,7 @@ class Recipe:
 
 _ADAPTER = TypeAdapter(Recipe)
 _NAMED = ("model", "learnt")
-"""What may be a name instead of a folder."""
+"""What may be a name instead of a folder or file."""
 _FILES = {"search": ("synonyms",), "ranking": ("rules", "calibration", "learnt", "model")}
 
 
@@ -326,14 +328,14 @@ def _merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
 
 
 def _beside(data: dict[str, Any], folder: Path) -> None:
-    """Make the files that a recipe names those beside it; a model's name that is no folder there stays a name."""
+    """Make the files that a recipe names those beside it; a model's name that is nothing there stays a name."""
     for section, names in _FILES.items():
         part = data.get(section)
         if not isinstance(part, dict):
             continue
         for name in names:
             given = part.get(name)
-            if isinstance(given, str) and given and (name not in _NAMED or (folder / given).is_dir()):
+            if isinstance(given, str) and given and (name not in _NAMED or (folder / given).exists()):
                 part[name] = str(folder / Path(given).expanduser())
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-from aisle.artifacts import Manifest, read_manifest, swap_in
-from aisle.build import FORMAT, KIND, build_index, fingerprint, stored_recipe
+from aisle.artifacts import swap_in
+from aisle.build import build_index, check_index, check_made_with, index_identity, stored_recipe
 from aisle.catalogue.render import Renderer
 from aisle.config import Recipe
 from aisle.encoders.load import load_encoder
@@ -85,8 +85,18 @@ class SearchEngine:
             expansion_weight=settings.expansion_weight,
             synonym_weight=settings.synonym_weight,
         )
-        self._folder = folder
-        self._made = _identity(folder) if folder is not None else None
+        self._lexicon, self._folder = lexicon, folder
+        self._made = index_identity(folder) if folder is not None else None
+
+    @property
+    def folder(self) -> Path | None:
+        """Where the index is; None where the engine was not made from a folder."""
+        return self._folder
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another index stands in the folder than the one that was opened."""
+        return self._folder is not None and index_identity(self._folder) != self._made
 
     @property
     def reranker(self) -> Reranker | None:
@@ -145,19 +155,10 @@ class SearchEngine:
             RecipeError: The synonyms or the rules that the recipe names cannot be read.
         """
         folder = Path(folder)
-        manifest = check_index(folder)
+        check_index(folder)
         recipe = recipe or stored_recipe(folder)
         encoder = encoder or load_encoder(recipe.encoder)
-        renderer = Renderer(recipe.render, encoder.count_tokens)
-        wanted = fingerprint(encoder, renderer)
-        for part, value in wanted.items():
-            found = manifest.fingerprint.get(part)
-            if found != value:
-                made_with = f"{part} {found}" if found else f"an older Aisle, without {part}"
-                raise FingerprintError(
-                    f"the index {str(folder)!r} was made with {made_with}, this search would use {part} {value}",
-                    fix="search without --recipe, or index the catalogue again with these settings",
-                )
+        check_made_with(folder, encoder, Renderer(recipe.render, encoder.count_tokens))
         return cls(LanceIndex.open(folder / "lance", recipe.index), encoder, recipe, reranker, lexicon, folder)
 
     def save(self, folder: Path | str) -> None:
@@ -175,6 +176,10 @@ class SearchEngine:
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(self._folder, part)
         swap_in(part, folder)
+
+    def with_recipe(self, recipe: Recipe) -> Self:
+        """The same index searched with other settings; one of the two is to be closed."""
+        return type(self)(self.index, self.encoder, recipe, None, self._lexicon, self._folder)
 
     def close(self) -> None:
         """Close the index."""
@@ -285,7 +290,7 @@ class SearchEngine:
     ) -> _Found:
         """All candidates in their final order; what is not given is understood and encoded here."""
         check_request(request)
-        if self._folder is not None and _identity(self._folder) != self._made:
+        if self.replaced:
             raise FingerprintError(
                 f"the index {str(self._folder)!r} was replaced since it was opened",
                 fix="open it again: the new one may be of another encoder or renderer",
@@ -297,7 +302,7 @@ class SearchEngine:
         acting = reading.active
         degraded = [] if len(request.text) <= MAX_QUERY_CHARS else [f"query cut at {MAX_QUERY_CHARS} characters"]
         if acting.refused is not None:
-            return _Found([], 0, tuple(degraded), (), clock, reading)
+            return _Found([], 0, tuple(degraded), (), clock, reading, Shelf(self.index))
         text = reading.text
         unread = self._unread(text) if text and request.mode != "bm25" else None
         if unread:
@@ -329,12 +334,12 @@ class SearchEngine:
             scored, dropped = arranged.scored, arranged.dropped
             degraded += arranged.left_out
             if request.sort:
-                worth = [item for item in scored if worth_sorting(item[2], settings.rerank_depth)]
-                by_id = {item[0]: item for item in worth}
+                by_id = {item[0]: item for item in scored if worth_sorting(item[2], settings.rerank_depth)}
                 ordered = order_by(list(context.shelf.products(by_id).values()), request.sort)
                 scored = [by_id[product.id] for product in ordered]
         scored = self.stages.finish(scored, context)
-        return _Found(scored, len(scored) if text else total, tuple(degraded), tuple(told_of), clock, reading, dropped)
+        total = len(scored) if text else total
+        return _Found(scored, total, tuple(degraded), tuple(told_of), clock, reading, context.shelf, dropped)
 
     def _ranking(self, request: SearchRequest, found: _Found) -> Ranking:
         hits = self._hits(found, request)
@@ -352,35 +357,15 @@ class SearchEngine:
             refused=acting.refused.reason if acting.refused is not None else None,
         )
 
-    def _products(self, ids: Sequence[str]) -> list[Product]:
-        return [product for product in self.index.get(ids) if product is not None]
-
     def _hits(self, found: _Found, request: SearchRequest) -> tuple[Hit, ...]:
         page = found.scored[request.offset : request.offset + request.k]
-        products = {product.id: product for product in self._products([item[0] for item in page])}
+        products = found.shelf.page([item[0] for item in page])
         places = {item[0]: place for place, item in enumerate(page, start=request.offset + 1)}
         return tuple(
             Hit(places[product_id], products[product_id], score, parts)
             for product_id, score, parts in self.stages.safe(page, products, found.reading)
             if product_id in products  # not deleted by another process since it was found
         )
-
-
-def check_index(folder: Path) -> Manifest:
-    """The manifest of a finished index, cheaply read before anything is loaded.
-
-    Raises:
-        ArtifactError: The folder is not a finished index.
-    """
-    return read_manifest(folder, KIND, FORMAT)
-
-
-def _identity(folder: Path) -> int | None:
-    """Which folder this is, however often it is brought up to date; None where there is none."""
-    try:
-        return (folder / "lance").stat().st_ino
-    except OSError:
-        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -391,4 +376,5 @@ class _Found:
     rewrites: tuple[str, ...]
     clock: Clock
     reading: Reading
+    shelf: Shelf
     cut: int = 0

@@ -13,6 +13,9 @@
     ├── ArtifactError              a folder on disk is missing, incomplete or of another kind
     │   └── FingerprintError       made by another encoder, renderer or normaliser
     ├── IndexLockedError           another process is writing
+    ├── AccessError                a key, a token or an address to listen on is refused
+    ├── LlmError                   a language model gave no usable answer
+    │   └── BudgetError            the next request could exceed the budget
     └── OptionalDependencyError    a package that the base install leaves out
 
 An error prints as at most three lines: what was received, what is allowed, what to do next.
@@ -83,6 +86,32 @@ class FingerprintError(ArtifactError):
 
 class IndexLockedError(AisleError):
     """Another process holds the write lock of an index."""
+
+
+class LlmError(AisleError):
+    """A language model gave no usable answer.
+
+    Args:
+        received: What happened, with the offending value.
+        kind: What it is counted as: "timeout", "connection", "status 429", "not JSON", "wrong shape", "empty",
+            "truncated", "unclear", "too long", "deadline", "budget".
+        fix: What to do next.
+    """
+
+    def __init__(self, received: str, kind: str, *, fix: str | None = None) -> None:
+        super().__init__(received, fix=fix)
+        self.kind = kind
+
+
+class BudgetError(LlmError):
+    """The next request could exceed the budget, so it was not made."""
+
+    def __init__(self, received: str) -> None:
+        super().__init__(received, "budget", fix="raise the limit in [llm.budget]; what was answered is kept")
+
+
+class AccessError(AisleError):
+    """A key, a token or an address to listen on is refused."""
 
 
 class OptionalDependencyError(AisleError):

@@ -19,6 +19,7 @@ from aisle.provenance import made_with
 from aisle.ranking.feature_values import RatingPrior, prior_of
 from aisle.ranking.features import Asked, Words, rank_features
 from aisle.ranking.fusion import Scored
+from aisle.ranking.learnt import EMBEDDED
 from aisle.rerankers.head import wording
 from aisle.training.ranking.build import Note, TrainedRanking, train_ranking
 from aisle.training.ranking.data import QueryTable
@@ -88,6 +89,7 @@ def gather(
         InputError: The engine has a stage that comes after learnt ranking, or a query has no text.
     """
     _refuse_later_stages(engine)
+    engine = _as_fused(engine)
     graded: dict[str, dict[str, float]] = {}
     texts: dict[str, str] = {}
     for judgment in judgments:
@@ -125,12 +127,17 @@ def _searched(engine: SearchEngine, text: str, depth: int, reranker: Reranker | 
     return Asked(clean, vector, constraints, rerank=rerank), scored
 
 
+def _as_fused(engine: SearchEngine) -> SearchEngine:
+    """The engine without the packaged combination, which stands in only until there are judgments."""
+    return engine.with_recipe(replace(engine.recipe, ranking=replace(engine.recipe.ranking, learnt="")))
+
+
 def _refuse_later_stages(engine: SearchEngine) -> None:
     """What comes after learnt ranking would move the candidates and their scores."""
     settings = engine.recipe.ranking
     later = {
         "a re-ranker": engine.reranker is not None,
-        "learnt": bool(settings.learnt),
+        "learnt": settings.learnt not in ("", EMBEDDED),
         "calibration": bool(settings.calibration),
         "rules": bool(settings.rules),
         "diversity": settings.diversity.active,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from hashlib import blake2b
 from pathlib import Path
 
 from aisle.artifacts import MANIFEST
@@ -37,10 +38,12 @@ def ranked_with(recipe: Recipe, given: bool = False) -> dict[str, str]:
 
 
 def _identity(name: str) -> str:
-    """What a folder of ours was made of; another folder's place; a name."""
+    """What a folder of ours was made of; what is in a file; another folder's place; a name."""
     folder = Path(name).expanduser()
     if name and (folder / MANIFEST).is_file():
         return " ".join(map(str, json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["fingerprint"].values()))
+    if name and folder.is_file():  # the settings of a language model
+        return blake2b(folder.read_bytes(), digest_size=16).hexdigest()
     return str(folder.resolve()) if name and folder.is_dir() else name or "none"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from aisle.types import Array, Index, Product, Record
 
@@ -17,9 +17,21 @@ class Shelf:
         self._index = index
         self._records: dict[str, Record | None] = {}
 
+    def records(self, ids: Iterable[str]) -> Mapping[str, Record]:
+        """Products with their vectors, by id, as `products`."""
+        return self._found(ids)
+
     def products(self, ids: Iterable[str]) -> dict[str, Product]:
         """By id, in the order asked for; what another process has deleted since is absent."""
         return {product_id: record.product for product_id, record in self._found(ids).items()}
+
+    def page(self, ids: Sequence[str]) -> dict[str, Product]:
+        """As `products`, for those that are only shown: of what is not there yet, vectors are not fetched."""
+        fresh = [product_id for product_id in ids if product_id not in self._records]
+        shown = dict(zip(fresh, self._index.get(fresh), strict=True)) if fresh else {}
+        known = ((product_id, self._records.get(product_id)) for product_id in ids)
+        shown |= {product_id: record.product for product_id, record in known if record is not None}
+        return {product_id: product for product_id in ids if (product := shown.get(product_id)) is not None}
 
     def vectors(self, ids: Iterable[str]) -> dict[str, Array]:
         """The vectors of their texts, ``(dim,)`` of length 1, by id."""

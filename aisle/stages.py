@@ -31,7 +31,7 @@ from aisle.query.parse import Asked as Demands
 from aisle.query.parse import read_demands
 from aisle.query.relax import Step, relaxations
 from aisle.ranking.calibration import Calibration, Doubles
-from aisle.ranking.cascade import rerank
+from aisle.ranking.cascade import STEP, rerank
 from aisle.ranking.clock import Clock
 from aisle.ranking.cut_features import candidate_features
 from aisle.ranking.cutoff import cut
@@ -44,6 +44,7 @@ from aisle.ranking.learnt import EMBEDDED, LearntRanking, for_everybody
 from aisle.rerankers.cached import CachedReranker
 from aisle.rerankers.head import wording
 from aisle.rerankers.load import load_reranker
+from aisle.rerankers.slow import SlowReranker
 from aisle.rules import (
     Active,
     RuleSet,
@@ -158,7 +159,8 @@ class Stages:
         given = reranker
         if reranker is None and settings.model:
             reranker = load_reranker(settings.model)
-        self.reranker = CachedReranker(reranker) if reranker is not None else None
+        remembers = reranker is None or isinstance(reranker, SlowReranker)
+        self.reranker = reranker if reranker is None or remembers else CachedReranker(reranker)
         self._written = read_rules(Path(settings.rules)) if settings.rules else RuleSet()
         self.rules: RuleSet | None = fit(self._written, index) if settings.rules else None
         self._fitted = time.monotonic()
@@ -207,6 +209,13 @@ class Stages:
         more = tuple(replace(found, weight=weight * found.weight) for found in named_too)
         return Reading(searched, acting, demands, wanted, named, more, steps)
 
+    def set_rules(self, rules: RuleSet) -> None:
+        """Rules that act from the next search on, instead of those that the recipe names."""
+        fitted = fit(rules, self.index)
+        _ = fitted.conditions, fitted.refusals  # made now, not in the next search
+        self._written, self._fitted = rules, time.monotonic()
+        self.rules = fitted
+
     def _fitted_rules(self) -> RuleSet | None:
         """The rules, fitted anew once a minute where they ask for fields that no product had: one may have by now."""
         if self.rules is not None and self.rules.absent and time.monotonic() - self._fitted > REFIT_S:
@@ -235,18 +244,20 @@ class Stages:
             there = shelf.products(item[0] for item in scored)
             scored = boost(scored, there, wanted.constraints, self.settings.demand_weight, wanted.unwanted)
             clock.lap("demands")
-        if self.learnt is not None:
+        ordered = self._cuts or not request.sort
+        if self.learnt is not None and request.mode == "hybrid" and scored and ordered:
             if clock.spent:
                 left_out.append(f"learnt: the deadline of {clock.deadline_ms:g} ms was spent")
             else:
                 scored = self._combined(self.learnt, scored, context)
                 clock.lap("learnt")
-        if self.reranker is not None and (self._cuts or not request.sort):
+        if self.reranker is not None and ordered:
             search = self.recipe.search
             page = request.offset + request.k
+            together = isinstance(self.reranker, SlowReranker) and self.reranker.together
             reranked = rerank(
-                scored, lambda ids: self._scores(reading.text, ids, shelf), search.rerank_depth, page,
-                search.rerank_slack, clock,
+                scored, lambda ids: self._scores(reading.text, ids, shelf, clock), search.rerank_depth, page,
+                search.rerank_slack, clock, search.rerank_depth if together else STEP,
             )  # fmt: skip
             scored = reranked.scored
             left_out += [reranked.left_out] if reranked.left_out else []
@@ -310,16 +321,21 @@ class Stages:
         demands = context.reading.demands.constraints if context.reading.demands is not None else ()
         head = scored[: learnt.depth]
         asked = FeaturesAsked(context.request, context.vector, demands)
-        table = rank_features(self.index, asked, head, WORDS, learnt.rating, learnt.reads)
+        records = context.shelf.records(item[0] for item in head)
+        table = rank_features(self.index, asked, head, WORDS, learnt.rating, learnt.reads, records)
         scores = dict(zip(table.ids, learnt.score(table.values), strict=True))
         there = [item for item in head if item[0] in scores]
         return reorder([*there, *scored[learnt.depth :]], "learnt", [float(scores[item[0]]) for item in there])
 
-    def _scores(self, text: str, ids: Sequence[str], shelf: Shelf) -> list[float | None]:
+    def _scores(self, text: str, ids: Sequence[str], shelf: Shelf, clock: Clock) -> list[float | None]:
         """None for a product that another process has deleted since."""
         assert self.reranker is not None
         there = list(shelf.products(ids).values())
-        found = dict(zip((product.id for product in there), self.reranker.score(text, there), strict=True))
+        if isinstance(self.reranker, SlowReranker):
+            scores = self.reranker.score_within(text, there, clock.left_ms / 1000)
+        else:
+            scores = self.reranker.score(text, there)
+        found = dict(zip((product.id for product in there), scores, strict=True))
         return [float(found[product_id]) if product_id in found else None for product_id in ids]
 
     def _identified(self, request: SearchRequest, reading: Reading) -> list[str]:

@@ -23,7 +23,7 @@ from bilingual_measures import products_of, read_shop
 from record import record
 
 from aisle.catalogue.clean import clean
-from aisle.config import CatalogueSettings
+from aisle.config import CatalogueSettings, Recipe
 from aisle.engine import SearchEngine
 from aisle.evaluate import evaluate
 from aisle.judgments import align, read_judgments, run_name
@@ -92,6 +92,10 @@ def chinese(folder: Path) -> tuple[str, list[Product], list[Judgment]]:
     return "multicpr_mini", products_of(shop), judgments
 
 
+FUSED = Recipe.from_dict({"ranking": {"learnt": ""}})
+"""The order of the fusion itself, without the combination that comes after it."""
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
@@ -101,7 +105,10 @@ def main() -> None:
     here = arguments.data / "multicpr_mini"
     for name, products, judgments in [*shops(arguments.data), *([chinese(here)] if here.exists() else [])]:
         metric = MRR if name == here.name else NDCG
-        with tempfile.TemporaryDirectory() as folder, SearchEngine.build(products, Path(folder) / "shop") as engine:
+        with (
+            tempfile.TemporaryDirectory() as folder,
+            SearchEngine.build(products, Path(folder) / "shop", FUSED) as engine,
+        ):
             base = engine.recipe
             numbers[name] = {"products": len(products), "queries": len({judgment.query for judgment in judgments})}
             for kind, rrf_k, dense in RANKS + SCORES:

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from aisle.config import Recipe
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
 from aisle.learn_ranking import gather, learn_ranking, shop_rating
@@ -39,8 +40,9 @@ def judgments(engine):
 def test_the_tables_are_the_engines_own_ranking(engine, judgments):
     tables = list(gather(engine, judgments, 30))
     assert [table.query for table in tables] == list(QUERIES)
+    fused = engine.with_recipe(Recipe.from_dict({"ranking": {"learnt": ""}}))
     for table in tables:
-        hits = engine.search(SearchRequest(table.query, k=30)).hits
+        hits = fused.search(SearchRequest(table.query, k=30)).hits
         assert table.product_ids == tuple(hit.product_id for hit in hits)
         fused = [hit.score - (hit.parts["identifier"].contribution if "identifier" in hit.parts else 0) for hit in hits]
         assert table.fused == pytest.approx(fused, rel=1e-5)

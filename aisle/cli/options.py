@@ -24,7 +24,9 @@ judgments_option = click.option(
     "--judgments", required=True, type=click.Path(path_type=Path), help="CSV, TSV or TREC file, or a BEIR folder."
 )
 model_option = click.option(
-    "--model", metavar="DIR|NAME", help="Re-rank with it: a trained model, a cross-encoder, or 'embedded'."
+    "--model",
+    metavar="DIR|FILE|NAME",
+    help="Re-rank with it: a trained model, a cross-encoder, a language model's TOML file, or 'embedded'.",
 )
 column_option = click.option(
     "--column", "columns", multiple=True, metavar="FIELD=NAME", help="Which column holds a product field; repeatable."
@@ -56,8 +58,7 @@ def recipe_of(folder: Path, recipe_file: Path | None, model: str | None = None) 
         ArtifactError: There is no finished index.
         RecipeError: The file cannot be read, or a setting is wrong.
     """
-    from aisle.build import stored_recipe
-    from aisle.engine import check_index
+    from aisle.build import check_index, stored_recipe
 
     check_index(folder)
     recipe = stored_recipe(folder)

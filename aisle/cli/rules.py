@@ -29,8 +29,7 @@ def check(context: click.Context, folder: Path, rules_file: Path, as_json: bool)
 
     Example: aisle rules check shop rules.toml
     """
-    from aisle.build import stored_recipe
-    from aisle.engine import check_index
+    from aisle.build import check_index, stored_recipe
     from aisle.indexes.lance import LanceIndex
     from aisle.rules import COLUMNS, finding_rows, read_rules
     from aisle.rules import check as check_rules

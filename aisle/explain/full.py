@@ -19,6 +19,7 @@ from aisle.explain.details import bm25_by_field, bm25_by_word
 from aisle.explain.explanation import Explanation
 from aisle.explain.hit import Details, explain_hit, filter_constraints
 from aisle.explain.learnt import learnt_by_feature
+from aisle.explain.linear import FusionScale, terms_gain
 from aisle.explain.near import NearWords
 from aisle.explain.occlude import occlude, ranked, spellings
 from aisle.explain.reading import EncoderReader, Reader, RerankerReader
@@ -26,6 +27,7 @@ from aisle.explain.stages import is_bm25
 from aisle.explain.title_word import Trial, word_changes
 from aisle.explain.values import Counterfactual, Effect, Words
 from aisle.query.constraint import Constraint, verdict
+from aisle.rerankers.slow import SlowReranker
 from aisle.types import Hit, Product, Ranking, SearchRequest
 
 DENSE, RERANK = "dense:text", "rerank"
@@ -116,9 +118,13 @@ def explain_page(
 
 
 def _reader(engine: SearchEngine, product: Product, hit: Hit | None) -> Reader:
-    """The model whose score decided: the re-ranker where it has read the product, else the encoder."""
-    if engine.reranker is not None and (hit is None or decider(hit) == RERANK):
-        return RerankerReader(engine.reranker, product)
+    """The model whose score decided: the re-ranker where it has read the product, else the encoder.
+
+    A language model is not asked dozens of times for an explanation: the encoder's words stand in for its own.
+    """
+    reranker = None if isinstance(engine.reranker, SlowReranker) else engine.reranker
+    if reranker is not None and (hit is None or decider(hit) == RERANK):
+        return RerankerReader(reranker, product)
     return EncoderReader(engine.encoder, Renderer(engine.recipe.render, engine.encoder.count_tokens))
 
 
@@ -161,13 +167,19 @@ def _against(
     if asked.sort or not asked.text:
         fields = tuple(sort.field for sort in asked.sort) or ("id",)
         return Counterfactual(above.product_id, above.product.title, gap, (), fields)
-    fusion = Fusion.of(ranking.hits, engine.recipe.search)
-    found = changes(own, above, ranking.hits, fusion, constraints)
+    fusion, learnt, hits = Fusion.of(ranking.hits, engine.recipe.search), engine.stages.learnt, list(ranking.hits)
+    scale = FusionScale.of(learnt, own, above)
+    gain = terms_gain(engine, learnt, asked, hits, own) if scale is not None and learnt is not None else None
+    if scale is not None:
+        own, above, *hits = map(scale.hit, (own, above, *hits))
+    found = changes(own, above, hits, fusion, constraints)
     stage = None if reader is None else RERANK if reader.model == "reranker" else DENSE
     barred = any(change.kind in ("identifier", "unread") for change in found)
-    if reader is not None and not barred and decider(own) in (None, stage):
+    tried = scale is None or gain is not None
+    if reader is not None and not barred and tried and decider(own) in (None, stage):
         weights = engine.recipe.index.field_weights
         title: Mapping[str, float] = bm25_by_field(engine.index, asked, [own.product_id], weights)[own.product_id]
-        trial = Trial(asked, ranking.hits, fusion, reader, stage, engine.index, weights, title.get("title", 0.0))
+        trial = Trial(asked, hits, fusion, reader, stage, engine.index, weights, title.get("title", 0.0), gain)
         found += word_changes(trial, own, above)
+    found = found if scale is None else scale.back(found)
     return Counterfactual(above.product_id, above.product.title, gap, tuple(found))

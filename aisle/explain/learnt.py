@@ -38,10 +38,10 @@ def learnt_by_feature(
     hit = next((hit for hit in hits if hit.product_id == product_id and STAGE in hit.parts), None)
     if learnt is None or hit is None:
         return {}
-    before = sorted((_before(hit.product_id, hit.parts) for hit in hits), key=lambda item: (-item[1], item[0]))
+    order = sorted((before(hit.product_id, hit.parts) for hit in hits), key=lambda item: (-item[1], item[0]))
     _, vector = engine.asked(asked)
     table = rank_features(
-        engine.index, Asked(asked, vector, constraints), before[: learnt.depth], WORDS, learnt.rating, learnt.reads
+        engine.index, Asked(asked, vector, constraints), order[: learnt.depth], WORDS, learnt.rating, learnt.reads
     )
     if product_id not in table.ids:
         return {}
@@ -52,7 +52,8 @@ def learnt_by_feature(
     return {STAGE: dict(sorted(found.items(), key=lambda item: -abs(item[1])))}
 
 
-def _before(product_id: str, parts: Mapping[Stage, Part]) -> Scored:
+def before(product_id: str, parts: Mapping[Stage, Part]) -> Scored:
+    """A candidate as a learnt combination found it: the stages that it looks at, and their sum."""
     kept = {stage: part for stage, part in parts.items() if stage.startswith(_BEFORE)}
     fused = sum(part.contribution for stage, part in kept.items() if stage != "identifier")
     return product_id, fused, kept

@@ -15,6 +15,7 @@ STAGES: Mapping[str, Text] = {
     "bm25": {"en": "matching words", "zh": "关键词匹配"},
     "dense:text": {"en": "meaning of the text", "zh": "语义相近"},
     "dense:image": {"en": "likeness of the picture", "zh": "图片相似"},
+    "learnt": {"en": "the learnt combination", "zh": "学得的权重"},
     "rerank": {"en": "the re-ranking model", "zh": "重排模型"},
     "identifier": {"en": "an identifier that the query names", "zh": "型号或编码与搜索词一致"},
     "browse": {"en": "the order of browsing", "zh": "浏览顺序"},

@@ -6,7 +6,7 @@ from a product whose title has it, since only a new index could tell. Knows an e
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aisle.explain.change import Fusion, decider
@@ -16,7 +16,7 @@ from aisle.explain.stages import is_bm25
 from aisle.explain.values import Change
 from aisle.indexes.segment import product_tokens
 from aisle.ranking.word_statistics import K1, B
-from aisle.types import Hit, Index, SearchRequest, Stage
+from aisle.types import Hit, Index, Product, SearchRequest, Stage
 
 MOST = 6
 """Words of a query that are tried."""
@@ -35,6 +35,7 @@ class Trial:
         stage: "dense:text", or the stage of the re-ranker; None where no model takes part.
         index: For what a word in the title is worth to BM25.
         field_weights: The title's among them.
+        gain: What a changed product adds beside its raw scores; None: nothing.
         title_bm25: What the title already gives, weighted: in a longer title its words count a little less.
     """
 
@@ -46,6 +47,7 @@ class Trial:
     index: Index
     field_weights: Mapping[str, float]
     title_bm25: float = 0.0
+    gain: Callable[[Product], float] | None = None
 
 
 def word_changes(trial: Trial, own: Hit, above: Hit) -> list[Change]:
@@ -64,6 +66,8 @@ def word_changes(trial: Trial, own: Hit, above: Hit) -> list[Change]:
             lost = trial.title_bm25 * _diluted(trial.hits, own)
             added[stage] = (part.score if part else 0.0) + gain - lost
         mine, other = _then(trial, own, above, added)
+        if trial.gain is not None:
+            mine += trial.gain(_with_word(own, word))
         if mine > other:
             found.append(Change("word", name=word, now=own.score, needed=mine, against=other, estimated=gain > 0))
     return sorted(found, key=lambda change: -change.needed)
@@ -89,9 +93,12 @@ def _raw(trial: Trial, own: Hit, words: Sequence[str]) -> dict[str, float]:
         return {}
     pairs = []
     for word in words:
-        product = replace(own.product, title=f"{own.product.title} {word}")
-        pairs.append((trial.request.text, trial.reader.fields(product)))
+        pairs.append((trial.request.text, trial.reader.fields(_with_word(own, word))))
     return dict(zip(words, map(float, trial.reader.scores(pairs)), strict=True))
+
+
+def _with_word(own: Hit, word: str) -> Product:
+    return replace(own.product, title=f"{own.product.title} {word}")
 
 
 def _bm25_gain(trial: Trial, own: Hit, word: str) -> float:

@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from aisle.config import IndexSettings
+from aisle.indexes.kept import Kept
 from aisle.indexes.schema import text_column
 from aisle.indexes.segment import CHARACTER_WEIGHT, query_characters, query_tokens
 from aisle.indexes.sql import one_of
 from aisle.indexes.vocabulary import Vocabulary
 from aisle.types import SearchRequest
 
+MAX_TOGETHER = 10_000
+"""Names of which it is remembered whether a product has them: other names of things come again and again."""
 SCORE_DECIMALS = 4
 """Sums of float32 differ in the last digits with the order of adding; rounding makes equal texts tie exactly."""
 
@@ -48,6 +51,7 @@ class WordSearch:
         self.table = table
         self.vocabulary = vocabulary
         self.settings = settings
+        self._together: Kept[tuple[str, ...], bool] = Kept(MAX_TOGETHER)
 
     def clauses(self, request: SearchRequest) -> Clauses:
         """What to look for: the query's words, its other names, and the characters inside its Chinese words."""
@@ -115,8 +119,13 @@ class WordSearch:
 
     def has_together(self, tokens: Sequence[str]) -> bool:
         """Whether some product has all these tokens in one field."""
-        query = _query(Clauses((Clause(tuple(tokens), every=True),)), dict.fromkeys(self.settings.field_weights, 1.0))
-        return bool(self._run(query, None, 1).num_rows)
+        version, clause = int(self.table.version), Clause(tuple(tokens), every=True)
+        known = self._together.among(version, [clause.tokens])
+        if not known:
+            query = _query(Clauses((clause,)), dict.fromkeys(self.settings.field_weights, 1.0))
+            known = {clause.tokens: bool(self._run(query, None, 1).num_rows)}
+            self._together.keep(version, known)
+        return known[clause.tokens]
 
     def _run(self, query: Any, where: str | None, limit: int) -> Any:
         search = self.table.search(query, query_type="fts").select(["id", "_score"]).limit(limit)

@@ -9,7 +9,7 @@ import numpy as np
 
 from aisle.errors import RequestError
 from aisle.indexes.bm25 import Ranked
-from aisle.indexes.schema import VECTOR
+from aisle.indexes.schema import VECTOR, vectors_of
 from aisle.indexes.sql import one_of
 from aisle.types import Array
 
@@ -64,15 +64,9 @@ def cosines(table: Any, name: str, vector: Array, ids: Sequence[str]) -> dict[st
     query = check_vector(table, name, vector)
     column = VECTOR + name
     found = table.search().where(one_of("id", ids)).select(["id", column]).limit(len(ids)).to_arrow()
-    stored = found[column].combine_chunks()
-    matrix = stored.flatten().to_numpy().reshape(-1, len(query)) if stored.null_count == 0 else _filled(stored)
-    return dict(zip(found["id"].to_pylist(), (matrix @ query).tolist(), strict=True))
-
-
-def _filled(vectors: Any) -> Array:
-    """Vectors with zeros where there is none."""
-    length = vectors.type.list_size
-    return np.array([part if part is not None else [0.0] * length for part in vectors.to_pylist()], np.float32)
+    none = np.zeros(len(query), np.float32)
+    matrix = np.array([none if row is None else row for row in vectors_of(found[column])], np.float32)
+    return dict(zip(found["id"].to_pylist(), (matrix.reshape(-1, len(query)) @ query).tolist(), strict=True))
 
 
 def check_vector(table: Any, name: str, vector: Array) -> Array:

@@ -14,8 +14,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
-import numpy as np
-
 from aisle.config import IndexSettings
 from aisle.errors import ArtifactError
 from aisle.filters.fields import NUMBER_FIELDS, resolve
@@ -26,6 +24,7 @@ from aisle.indexes.chinese_words import ChineseWords
 from aisle.indexes.connection import TABLE, connect, open_table
 from aisle.indexes.dense import MIN_INDEXED, PARTITION_ROWS, cosines, nearest
 from aisle.indexes.facets import count_values, fields_of, without_field
+from aisle.indexes.kept import Kept
 from aisle.indexes.lock import WriterLock
 from aisle.indexes.schema import (
     TEXT,
@@ -37,6 +36,7 @@ from aisle.indexes.schema import (
     table_schema,
     text_column,
     texts_of,
+    vectors_of,
 )
 from aisle.indexes.segment import READY_MADE
 from aisle.indexes.sql import both, has_any, one_of, where
@@ -51,7 +51,7 @@ LOCK, WORDS, CHINESE_WORDS = "writer.lock", "words.txt", "chinese.txt"
 KEEP_VERSIONS = timedelta(minutes=10)
 """Files that no version newer than this needs are removed: far longer than any read takes."""
 
-MAX_TOTALS = 256
+MAX_TOTALS, MAX_RECORDS = 256, 5_000
 CHUNK = 2_000
 """Ids per condition."""
 
@@ -69,7 +69,9 @@ class LanceIndex:
         self._writing = threading.Lock()
         self._background: threading.Thread | None = None
         self._failure: Exception | None = None
-        self._totals: dict[tuple[int, str | None], int] = {}
+        self._totals: Kept[str | None, int] = Kept(MAX_TOTALS)
+        self._records: Kept[str, Record] = Kept(MAX_RECORDS)
+        self._vector_columns = {f.name[len(VECTOR) :]: f.name for f in table.schema if f.name.startswith(VECTOR)}
         self._seen_attributes: set[str] = set()
 
     @classmethod
@@ -189,7 +191,7 @@ class LanceIndex:
 
         with self._write():
             count = self._table.count_rows()
-            for column in (VECTOR + name for name in self._vector_names()):
+            for column in self._vector_columns.values():
                 if count >= MIN_INDEXED and self._outgrown(column):
                     partitions = max(1, count // PARTITION_ROWS)
                     config = IvfFlat(distance_type="dot", num_partitions=partitions)
@@ -285,19 +287,18 @@ class LanceIndex:
 
     def stored(self, ids: Sequence[str]) -> Mapping[str, Record]:
         """What is stored under these ids, with text hash and vectors; unknown ids are absent."""
-        columns = {name: VECTOR + name for name in self._vector_names()}
-        return {
-            row["id"]: Record(
-                product_of(row["product"]),
-                row["text_hash"],
-                {
-                    name: np.array(row[column], np.float32)
-                    for name, column in columns.items()
-                    if row[column] is not None
-                },
-            )
-            for row in self._found(ids, ["id", "product", "text_hash", *columns.values()])
-        }
+        version, wanted = self.version, list(dict.fromkeys(ids))
+        known = self._records.among(version, wanted)
+        fresh = {}
+        for part in _chunks([product_id for product_id in wanted if product_id not in known]):
+            found = self._scan(one_of("id", part), ["id", "product", "text_hash", *self._vector_columns.values()])
+            vectors = {name: vectors_of(found[column]) for name, column in self._vector_columns.items()}
+            texts = (found[name].to_pylist() for name in ("id", "product", "text_hash"))
+            for row, (product_id, product, text_hash) in enumerate(zip(*texts, strict=True)):
+                own = {name: vector for name, rows in vectors.items() if (vector := rows[row]) is not None}
+                fresh[product_id] = Record(product_of(product), text_hash, own)
+        self._records.keep(version, fresh)
+        return {product_id: found for product_id in wanted if (found := known.get(product_id) or fresh.get(product_id))}
 
     def features(self, ids: Sequence[str], request: SearchRequest, vectors: Mapping[str, Array]) -> pa.Table:
         """One row per id, in order: "product_id", "bm25:FIELD" per text field, "dense:NAME" per vector (cosine).
@@ -358,14 +359,12 @@ class LanceIndex:
 
     def _total(self, condition: str | None) -> int:
         """How many rows meet a condition; remembered until the table changes, since stages and pages ask again."""
-        key = (self._table.version, condition)
-        total = self._totals.get(key)
-        if total is None:
-            total = int(self._table.count_rows(condition))
-            if len(self._totals) >= MAX_TOTALS:
-                self._totals.clear()
-            self._totals[key] = total
-        return total
+        version = self.version
+        known = self._totals.among(version, [condition])
+        if condition not in known:
+            known = {condition: int(self._table.count_rows(condition))}
+            self._totals.keep(version, known)
+        return known[condition]
 
     def _condition(self, filter: Filter | None) -> str | None:
         if filter is None:
@@ -391,9 +390,6 @@ class LanceIndex:
     def _scan(self, condition: str | None, columns: list[str]) -> Any:
         search = self._table.search().select(columns)
         return (search.where(condition) if condition else search).to_arrow()
-
-    def _vector_names(self) -> list[str]:
-        return [name[len(VECTOR) :] for name in self._table.schema.names if name.startswith(VECTOR)]
 
 
 def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:

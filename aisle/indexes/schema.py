@@ -145,6 +145,17 @@ def product_of(text: str) -> Product:
     return product_from_dict(json.loads(text))
 
 
+def vectors_of(column: pa.ChunkedArray) -> list[Array | None]:
+    """The vectors of a column, ``(dim,)`` float32 and not to be written to, a row each; None where there is none."""
+    lists = column.combine_chunks()
+    whole = iter(np.array(lists.flatten().to_numpy(), np.float32).reshape(-1, lists.type.list_size))
+    found = [next(whole).copy() if there else None for there in lists.is_valid().to_pylist()]
+    for vector in found:
+        if vector is not None:
+            vector.flags.writeable = False
+    return found
+
+
 def attribute_token(name: str, value: Scalar | None = None) -> str:
     """The token that a row has when it has the attribute, or the attribute with this value."""
     return f"@{name}{SEPARATOR}{'' if value is None else value_key(value)}"

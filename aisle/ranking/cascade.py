@@ -37,6 +37,7 @@ def rerank(
     k: int,
     slack: float,
     clock: Clock,
+    step: int = STEP,
 ) -> Reranked:
     """Order the first ``depth`` products by a re-ranker.
 
@@ -47,6 +48,7 @@ def rerank(
         k: Places that the page shows; with ``slack`` it may end early (`may_stop`).
         slack: 0 always reads to the full depth.
         clock: Once its deadline is spent, or would be by one more step, no more are read.
+        step: Products between two looks at the clock; ``depth`` where a score depends on the other products.
     """
     head = list(scored[:depth])
     before = [item[1] for item in head]
@@ -59,7 +61,7 @@ def rerank(
             left_out = f"the deadline of {clock.deadline_ms:g} ms was spent"
             break
         began = clock.left_ms
-        part = head[done : done + STEP]
+        part = head[done : done + step]
         try:
             scores = score([item[0] for item in part])
         except Exception as error:

@@ -19,7 +19,7 @@ from aisle.ranking import feature_values as values
 from aisle.ranking.feature_values import RatingPrior, ShopperContext
 from aisle.ranking.fusion import Scored
 from aisle.ranking.pool_bm25 import Segmenter
-from aisle.types import Array, Index, Product, SearchRequest
+from aisle.types import Array, Index, Product, Record, SearchRequest
 
 Sign = Literal[-1, 0, 1]
 Doubles = NDArray[np.float64]
@@ -83,7 +83,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("price:band", "shopper", 1, "0 inside the shopper's price band, below by how far outside, in e-folds"),
     Feature("query:words", "query", 0, "how many words the query has"),
 )
-_INDEXED = ("bm25:", "cosine", "image")
+INDEXED = ("bm25:", "cosine", "image")
 """Beginnings of the names of features that the index computes."""
 NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
 
@@ -148,6 +148,7 @@ def rank_features(
     words: Words,
     rating: RatingPrior | None = None,
     reads: Collection[str] = NAMES,
+    records: Mapping[str, Record] | None = None,
 ) -> FeatureTable:
     """The features of the first products of a fused ranking.
 
@@ -159,15 +160,16 @@ def rank_features(
         words: How text is read.
         rating: What a product with few ratings is taken to be; None takes ratings as they are.
         reads: The features that are read; others may be left unknown, which saves their cost.
+        records: What was fetched of the products already, by id; None fetches them.
 
     Returns:
         A row for each of them that is still in the index.
     """
-    records = index.stored([item[0] for item in scored])
+    records = index.stored([item[0] for item in scored]) if records is None else records
     there = [item for item in scored if item[0] in records]  # not one that another process has deleted since
     products = tuple(records[item[0]].product for item in there)
     columns: dict[str, Doubles] = {}
-    if any(name.startswith(_INDEXED) for name in reads):
+    if any(name.startswith(INDEXED) for name in reads):
         named = {} if asked.vector is None else {TEXT: asked.vector}
         table = index.features([item[0] for item in there], asked.request, named)
         columns = {name: _numbers(table[name]) for name in table.column_names if name != "product_id"}

@@ -32,6 +32,7 @@ def fuse(
     Returns:
         Best first, ties by id.
     """
+    scores: dict[str, float] = {}
     parts: dict[str, dict[str, Part]] = {}
     alone = len(lists) == 1
     for stage, items in lists.items():
@@ -44,12 +45,18 @@ def fuse(
             if alone:
                 contribution = score
             elif rrf_k is None:
-                contribution = weight * max(score, 0.0) / best if best > 0 else 0.0
+                contribution = weight * score / best if score > 0 and best > 0 else 0.0
             else:
                 contribution = weight / (rrf_k + rank)
-            parts.setdefault(product_id, {})[stage] = Part(score, rank, contribution)
-    scored = [(product_id, sum(p.contribution for p in found.values()), found) for product_id, found in parts.items()]
-    return sorted(scored, key=lambda item: (-item[1], item[0]))
+            part = Part(score, rank, contribution)
+            if product_id in parts:
+                parts[product_id][stage] = part
+                scores[product_id] += contribution
+            else:
+                parts[product_id] = {stage: part}
+                scores[product_id] = contribution
+    order = sorted(scores, key=lambda product_id: (-scores[product_id], product_id))
+    return [(product_id, scores[product_id], parts[product_id]) for product_id in order]
 
 
 def lift(scored: Sequence[Scored], stage: str, chosen: Sequence[str]) -> list[Scored]:

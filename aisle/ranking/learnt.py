@@ -180,7 +180,7 @@ def for_everybody() -> LearntRanking:
     A linear part fitted to CrowdFlower and Home Depot together; docs/learnt_ranking.md has what it does on Icecat, of
     which it saw nothing.
     """
-    return LearntRanking({FUSED: Term(3.0), "wording": Term(3.2), "neighbours": Term(1.9)})
+    return LearntRanking({FUSED: Term(3.0), "wording": Term(3.2), "neighbours": Term(1.9)}, depth=50)
 
 
 def fusion_alone() -> LearntRanking:

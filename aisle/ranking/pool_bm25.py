@@ -88,6 +88,15 @@ class PoolBm25:
             scores[part] = found + np.where(found > 0, self._segment.CHARACTER_WEIGHT * inside, 0.0)
         return scores
 
+    def against_all(self, queries: Sequence[str]) -> Array:
+        """Score each query against every text: ``(queries, texts)`` float32."""
+        words = self._matrix([self._segment.query_tokens(query) for query in queries])
+        characters = self._matrix([self._segment.query_characters(query) for query in queries])
+        found = (words @ self._weights.T).toarray()
+        inside = (characters @ self._weights.T).toarray()
+        scores = found + np.where(found > 0, self._segment.CHARACTER_WEIGHT * inside, 0.0)
+        return np.asarray(scores[:, self._places], np.float32)
+
     def _matrix(self, tokens: Iterable[Sequence[str]]) -> Any:
         """How often each known token comes in each text, ``(texts, tokens)``."""
         columns, ends = [], [0]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -225,6 +225,7 @@ def wording(query: str, texts: Sequence[str]) -> Array:
     return np.array([sum(shares) / len(shares) if asked else 0.0 for shares in found], np.float32)
 
 
+@lru_cache(maxsize=4_096)  # the same products come again and again
 def _plain(text: str) -> str:
     """Words in lower case between single blanks, with one before and after; none beside Chinese and Japanese."""
     words = _WORD.findall(normalise(text).casefold())

@@ -9,14 +9,16 @@ from aisle.artifacts import MANIFEST, read_kind, read_manifest
 from aisle.encoders import embedded, onnx
 from aisle.encoders.load import EMBEDDED
 from aisle.errors import ArtifactError
-from aisle.rerankers import combination, head
+from aisle.rerankers import combination, cross_encoder, head
 from aisle.rerankers.cosine import CosineReranker
 from aisle.rerankers.head import FORMAT, KIND
+from aisle.rerankers.slow import is_spec
 from aisle.types import Reranker
 
 LOADERS: Mapping[str, Callable[[Path], Reranker]] = {
     head.ARCHITECTURE: head.HeadReranker,
     combination.ARCHITECTURE: combination.CombinationReranker,
+    cross_encoder.ARCHITECTURE: cross_encoder.OnnxCrossEncoder,
 }
 """Architecture named in the manifest to the function that loads it."""
 
@@ -26,6 +28,7 @@ def load_reranker(spec: str | Path) -> Reranker:
 
     ========================================  =============================================
     ``embedded``                              the cosines of the encoder inside the package
+    a TOML file, a folder with ``llm.toml``   a language model (docs/llm.md)
     a folder with a ``manifest.json``         what `aisle train` made; of an encoder, its cosines
     another folder                            a Hugging Face cross-encoder
     any other name                            a cross-encoder of the Hugging Face hub, downloaded
@@ -33,11 +36,16 @@ def load_reranker(spec: str | Path) -> Reranker:
 
     Raises:
         ArtifactError: There is no such model, it is no re-ranker, or its architecture is unknown here.
+        RecipeError: The file of a language model has a wrong setting.
         OptionalDependencyError: The model needs aisle[train].
     """
     if spec == EMBEDDED:
         return CosineReranker(embedded.FOLDER)
     name, folder = str(spec), Path(spec).expanduser()
+    if is_spec(folder):
+        from aisle.rerankers.llm.load import load_llm
+
+        return load_llm(folder)
     if (folder / MANIFEST).is_file():
         return _of_ours(folder)
     if folder.is_dir() and not (folder / "config.json").is_file():

@@ -9,8 +9,10 @@ from aisle.config import Recipe
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
 from aisle.explain import NearWords, explain, explain_page
+from aisle.explain.linear import FusionScale
 from aisle.explain.title_word import lacking_words
 from aisle.filters import parse_filter, parse_sort
+from aisle.ranking.learnt import for_everybody
 from aisle.types import SearchRequest
 from tests.explain.shop import PRODUCTS, TitleLength
 
@@ -68,9 +70,9 @@ def title_of(product_id):
     ("query", "product_id", "enough"),
     [
         ("black headphones", "h2", ("black",)),
-        ("laser mouse", "m1", ("laser",)),
+        ("laser mouse", "m2", ("laser",)),
         ("wireless keyboard", "m1", ("keyboard",)),
-        ("hama keyboard", "z1", ()),  # "keyboard" is tried, and is not
+        ("laser mouse", "m1", ()),  # "laser" is tried, and is not
     ],
 )
 def test_a_word_is_promised_if_an_index_with_that_title_keeps_the_promise(
@@ -80,7 +82,7 @@ def test_a_word_is_promised_if_an_index_with_that_title_keeps_the_promise(
     promised = tuple(change.name for change in against.changes if change.kind == "word")
     assert promised == enough
     assert place(engine, query, against.above_id) < place(engine, query, product_id)
-    for word in promised or query.split()[-1:]:
+    for word in promised or lacking_words(query, title_of(product_id)):
         with changed_shop(tmp_path / word, encoder, product_id, title=f"{title_of(product_id)} {word}") as other:
             passes = place(other, query, product_id) < place(other, query, against.above_id)
             assert passes == (word in promised)
@@ -91,24 +93,46 @@ def test_a_word_that_is_part_of_another_in_the_title_is_not_lacking():
     assert lacking_words("无线鼠标", "无线鼠标 静音") == []
 
 
-def test_a_demand_is_promised_and_an_index_with_a_product_that_meets_it_keeps_the_promise(encoder, tmp_path):
-    recipe = Recipe.from_dict({"ranking": {"demands": "boost"}})
+@pytest.mark.parametrize(
+    ("learnt", "text", "product_id", "brand", "times"),
+    [("", "logi mouse", "m3", "Logi", 1.0), ("embedded", "hama mouse", "m2", "Hama", 3.0)],
+)
+def test_a_demand_is_promised_and_an_index_with_a_product_that_meets_it_keeps_the_promise(
+    encoder, tmp_path, learnt, text, product_id, brand, times
+):
+    recipe = Recipe.from_dict({"ranking": {"demands": "boost", "learnt": learnt}})
     with SearchEngine.build(PRODUCTS, tmp_path / "shop", recipe, encoder=encoder) as shop:
-        found = explain(shop, SearchRequest("logi mouse"), "m3")
-        assert [(v.constraint.text, v.status, v.found) for v in found.verdicts] == [
-            ("logi", "contradicted", (("brand", "Hama"),))
-        ]
+        found = explain(shop, SearchRequest(text), product_id)
+        (wanted,) = found.verdicts
+        assert (wanted.constraint.kind, wanted.status) == ("brand", "contradicted")
         (demand,) = [change for change in found.counterfactual.changes if change.kind == "demand"]
         above = found.counterfactual.above_id
-        assert place(shop, "logi mouse", above) < place(shop, "logi mouse", "m3")
+        assert place(shop, text, above) < place(shop, text, product_id)
         best = max(
             sum(part.contribution for stage, part in hit.parts.items() if stage in ("bm25", "dense:text"))
-            for hit in shop.search(SearchRequest("logi mouse")).hits
+            for hit in shop.search(SearchRequest(text)).hits
         )
-        worth = 0.1 * found.verdicts[0].constraint.certainty * best  # taken away now, and added then
-        assert demand.needed - demand.now == pytest.approx(2 * worth, abs=1e-6)
-    with changed_shop(tmp_path / "met", encoder, "m3", recipe, brand="Logi") as other:
-        assert place(other, "logi mouse", "m3") < place(other, "logi mouse", above)
+        worth = 0.1 * wanted.constraint.certainty * best  # taken away now, and added then
+        assert demand.needed - demand.now == pytest.approx(times * 2 * worth, abs=1e-6)
+    with changed_shop(tmp_path / "met", encoder, product_id, recipe, brand=brand) as other:
+        assert place(other, text, product_id) < place(other, text, above)
+
+
+def test_under_trees_a_word_is_not_promised(engine):
+    hits = engine.search(SearchRequest("black headphones")).hits
+    linear = for_everybody()
+    assert FusionScale.of(linear, hits[1], hits[0]).weight == linear.terms["fused"].weight
+    assert FusionScale.of(dataclasses.replace(linear, trees="tree", columns=("fused",)), hits[1], hits[0]) is None
+    assert FusionScale.of(None, hits[1], hits[0]) is None
+
+
+def test_on_the_scale_of_the_fusion_scores_are_still_sums_of_parts(engine):
+    hits = engine.search(SearchRequest("black headphones")).hits
+    scale = FusionScale.of(for_everybody(), hits[1], hits[0])
+    for hit in hits:
+        found = scale.hit(hit)
+        assert sum(part.contribution for part in found.parts.values()) == pytest.approx(hit.score / 3.0)
+        assert found.parts["dense:text"] == hit.parts["dense:text"]
 
 
 def test_who_is_filtered_out_is_told_by_what(engine):

@@ -1,0 +1,42 @@
+"""Answers kept for as long as a table is at one version: bounded, and shared by threads. Knows no table."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import Generic, TypeVar
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Kept(Generic[K, V]):
+    """Key to value at one version; a newer version empties it, and the oldest entries make room.
+
+    Args:
+        most: So many entries are kept.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self._version = -1
+        self._entries: dict[K, V] = {}
+        self._lock = threading.Lock()
+
+    def among(self, version: int, keys: Iterable[K]) -> dict[K, V]:
+        """What is kept of these keys."""
+        with self._lock:
+            if version != self._version:
+                self._version, self._entries = version, {}
+            return {key: self._entries[key] for key in keys if key in self._entries}
+
+    def keep(self, version: int, entries: Mapping[K, V]) -> None:
+        """Keep what was found since ``among`` was asked; nothing, if another version came in between."""
+        with self._lock:
+            if version != self._version:
+                return
+            self._entries |= entries
+            over = len(self._entries) - self.most
+            for key in list(islice(self._entries, max(0, over))):
+                del self._entries[key]

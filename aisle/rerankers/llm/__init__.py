@@ -1,0 +1,1 @@
+"""Language models as re-rankers: pointwise, graded, pairwise, listwise. ``load.py`` opens the one that a file names."""
