@@ -13,6 +13,7 @@ LAYERS = {
     "config": 1,
     "artifacts": 1,
     "metrics": 1,
+    "llm": 1,
     "filters": 1,
     "language": 1,
     "catalogue": 2,
@@ -29,7 +30,9 @@ LAYERS = {
     "rules": 3.5,
     "shelf": 4,
     "pages": 1,
+    "privacy": 1,
     "provenance": 2,
+    "compress": 4.2,  # trains what it made smaller
     "known": 4.2,
     "retrieve": 4.5,
     "stages": 4.5,
@@ -37,6 +40,7 @@ LAYERS = {
     "explain": 5.5,
     "calibrate": 6,
     "learn_ranking": 6,
+    "serve": 6.5,
     "cli": 7,
 }
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")

@@ -11,16 +11,24 @@ import click
 
 from aisle.cli.calibrate import calibrate
 from aisle.cli.catalogue import catalogue
+from aisle.cli.distil import distil
 from aisle.cli.evaluate import compare, evaluate
+from aisle.cli.events import audit, events
 from aisle.cli.explain import explain
+from aisle.cli.export import export
 from aisle.cli.exposure import exposure
 from aisle.cli.index import index
+from aisle.cli.keys import keys
 from aisle.cli.learn import learn
+from aisle.cli.llm import llm
 from aisle.cli.rank import rank
 from aisle.cli.rules import rules
+from aisle.cli.runs import runs
 from aisle.cli.search import run as run_queries
 from aisle.cli.search import search
+from aisle.cli.serve import serve
 from aisle.cli.train import train
+from aisle.cli.tune import tune
 from aisle.errors import AisleError
 
 
@@ -34,16 +42,25 @@ for command in (
     catalogue,
     index,
     search,
+    serve,
     run_queries,
     explain,
     rank,
     evaluate,
     compare,
     train,
+    export,
+    tune,
+    runs,
+    distil,
     learn,
     calibrate,
+    llm,
     rules,
     exposure,
+    keys,
+    events,
+    audit,
 ):
     cli.add_command(command)
 

@@ -18,6 +18,7 @@ from aisle.cli.options import json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.encoders.load import EMBEDDED
 from aisle.errors import ArtifactError, JudgmentError
+from aisle.rerankers.slow import SlowReranker, is_spec
 from aisle.types import Array, Encoder, Product, Progress, Reranker
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ Scorer = Callable[["PairSet", Progress], Array]
 """Pairs to ``(n,)``, higher is better."""
 
 BM25 = "bm25"
-_ALLOWED = f"{BM25}, {EMBEDDED}, or the folder of an Aisle encoder or re-ranker"
+_ALLOWED = f"{BM25}, {EMBEDDED}, the folder of an Aisle encoder or re-ranker, or the TOML file of a language model"
 _TYPED = 10
 """A gain table is a command that one would type up to so many grades and so high a level."""
 
@@ -42,7 +43,10 @@ _TYPED = 10
     help="Table or JSON Lines with query, title and, best, id; repeatable.",
 )
 @click.option(
-    "--model", required=True, metavar="DIR|embedded|bm25", help="Folder of an encoder or re-ranker, or a name."
+    "--model",
+    required=True,
+    metavar="DIR|FILE|embedded|bm25",
+    help="Folder of an encoder or re-ranker, the TOML file of a language model, or a name.",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="TREC run to write.")
 @pair_column_option
@@ -61,9 +65,11 @@ def rank(files: tuple[Path, ...], model: str, out: Path, columns: tuple[str, ...
     sets = [read_pairs(file, named) for file in files]
     _check_together(sets)
     pairs = PairSet(tuple(pair for found in sets for pair in found), None, ", ".join(map(str, files)))
-    scorer = _scorer(model)
+    reranker = _reranker(model)
+    scorer = _scorer(model) if reranker is None else _by_reranker(reranker)
     with progress_bar() as progress:
         scores = scorer(pairs, progress)
+    cost = reranker.client.cost() if isinstance(reranker, SlowReranker) else None
     run = _run(pairs, scores)
     write_run(out, run, tag=Path(model).name)
     graded = sum(pair.grade is not None for pair in pairs)
@@ -71,10 +77,12 @@ def rank(files: tuple[Path, ...], model: str, out: Path, columns: tuple[str, ...
     notes = [_how_to_evaluate(file, named, found, out) for file, found in alike]
     if as_json:
         head = {"run": str(out), "model": model, "pairs_files": [str(file) for file in files]}
-        print_json(head | {"queries": len(run), "pairs": len(pairs), "graded": graded, "to_evaluate": notes})
+        counts = {"queries": len(run), "pairs": len(pairs), "graded": graded, "to_evaluate": notes}
+        print_json(head | counts | ({"cost": cost.to_dict()} if cost else {}))
         return
-    counts = [["queries", f"{len(run):,}"], ["pairs", f"{len(pairs):,}"], ["graded", f"{graded:,}"]]
-    print_table(f"Wrote {out}", ["", "count"], counts, [f"to evaluate: {note}" for note in notes])
+    rows = [["queries", f"{len(run):,}"], ["pairs", f"{len(pairs):,}"], ["graded", f"{graded:,}"]]
+    rows += cost.rows() if cost else []
+    print_table(f"Wrote {out}", ["", "count"], rows, [f"to evaluate: {note}" for note in notes])
 
 
 # --- pairs -------------------------------------------------------------------------------------------------
@@ -125,8 +133,18 @@ def _run(pairs: PairSet, scores: Array) -> dict[str, list[tuple[str, float]]]:
 # --- models ------------------------------------------------------------------------------------------------
 
 
+def _reranker(model: str) -> Reranker | None:
+    """The re-ranker under this name; None where it is something else."""
+    from aisle.rerankers.load import load_reranker
+
+    folder = Path(model).expanduser()
+    if model in (BM25, EMBEDDED) or not (is_spec(folder) or read_kind(folder) == "reranker"):
+        return None
+    return load_reranker(folder)
+
+
 def _scorer(model: str) -> Scorer:
-    """What scores pairs under this name.
+    """What scores pairs under the name of an encoder.
 
     Raises:
         ArtifactError: It names no model, or one that cannot be loaded.
@@ -138,10 +156,6 @@ def _scorer(model: str) -> Scorer:
         from aisle.encoders.load import load_encoder
 
         return _by_encoder(load_encoder(model))
-    if kind == "reranker":
-        from aisle.rerankers.load import load_reranker
-
-        return _by_reranker(load_reranker(Path(model).expanduser()))
     what = f"{model!r} is of kind {kind!r}" if kind else f"{model!r} is no model: no folder with {MANIFEST}"
     raise ArtifactError(what, allowed=_ALLOWED, fix="check --model")
 

@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 @click.option("--pairs", "pair_files", multiple=True, type=click.Path(path_type=Path), help="query, title, relevance.")
 @click.option("--catalogue", type=click.Path(path_type=Path), help="Catalogue file that the judgments are of.")
 @click.option("--judgments", type=click.Path(path_type=Path), help="Graded products of that catalogue.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the model.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the model.")
 @click.option("--recipe", metavar="NAME|FILE", help="A packaged training recipe or a TOML file; docs/training.md.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting, such as fit.epochs=3.")
+@click.option("--estimate", is_flag=True, help="Only say how long it will take and how much memory; a few seconds.")
+@click.option("--track", metavar="NAMES", help="tensorboard, wandb, mlflow with commas, none, or auto (fit.track).")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted training of the same data and settings.")
 @click.option(
     "--must-pass", type=click.Path(path_type=Path), help="Table of query, better, worse: texts whose order is certain."
@@ -35,9 +37,11 @@ def train(
     pair_files: tuple[Path, ...],
     catalogue: Path | None,
     judgments: Path | None,
-    out: Path,
+    out: Path | None,
     recipe: str | None,
     changes: tuple[str, ...],
+    estimate: bool,
+    track: str | None,
     resume: bool,
     must_pass: Path | None,
     force: bool,
@@ -52,12 +56,22 @@ def train(
 
     Example: aisle train --catalogue samples/icecat/products.jsonl.gz --judgments samples/icecat/ratings.csv --out model
     """
+    from aisle.training.relevance.build import estimate_training
     from aisle.training.relevance.build import train as run
     from aisle.training.relevance.must_pass import read_must_pass
     from aisle.training.relevance.recipe import load_recipe
 
-    loaded = load_recipe(recipe, changes)
-    sets = _sets(pair_files, catalogue, judgments, named_columns(columns), loaded.description)
+    loaded = load_recipe(recipe, [*changes, *([f"fit.track={track}"] if track else [])])
+    sets = pair_sets(pair_files, catalogue, judgments, named_columns(columns), loaded.description)
+    if estimate:
+        thought = estimate_training(sets[0], sets[1:], loaded)
+        if as_json:
+            print_json(thought)
+        else:
+            click.echo(thought["told"])
+        return
+    if out is None:
+        raise RecipeError("--out is missing", allowed="the folder of the model, or --estimate alone")
     with progress_bar() as progress:
 
         def report(step: int, steps: int, losses: Mapping[str, float]) -> None:
@@ -83,13 +97,18 @@ def train(
         _print(trained)
 
 
-def _sets(
+def pair_sets(
     files: tuple[Path, ...],
     catalogue: Path | None,
     judgments: Path | None,
     columns: Mapping[str, str],
     description: bool,
 ) -> list[PairSet]:
+    """The pairs of a catalogue's judgments and of files, in this order.
+
+    Raises:
+        RecipeError: None is named, or one of a catalogue and its judgments is missing.
+    """
     from aisle.judgments.pairs import read_pairs
 
     if (catalogue is None) != (judgments is None):

@@ -265,7 +265,8 @@ def test_without_all_grades_there_is_no_note(work):
 def test_no_such_model(work, model):
     with pytest.raises(ArtifactError, match=r"is no model: no folder with manifest\.json") as caught:
         call(rank, "--pairs", "pairs.csv", "--model", model, "--out", "o")
-    assert caught.value.allowed == "bm25, embedded, or the folder of an Aisle encoder or re-ranker"
+    allowed = "bm25, embedded, the folder of an Aisle encoder or re-ranker, or the TOML file of a language model"
+    assert caught.value.allowed == allowed
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from aisle.artifacts import Manifest
-from aisle.encoders.export import BertShape, WordsPart, write_encoder
+from aisle.encoders.export import WordsPart, read_shape, write_encoder
 from aisle.encoders.tokenise import ENGLISH_FILE, HAN_FILE, BilingualTokenizer
 from aisle.errors import ArtifactError
 from aisle.training.bilingual.model import WORDS_SHARE, Student
@@ -88,5 +88,5 @@ def export(
     tokenizers = {ENGLISH_FILE: english_json, HAN_FILE: vocabulary.tokenizer_json()}
     more = {"han_offset": student.offset, "scripts": list(SCRIPTS), **details}
     return write_encoder(
-        weights(student), BertShape.read(source), tokenizers, out, more, words_part(student, english_json)
+        weights(student), read_shape(source), tokenizers, out, more, words_part(student, english_json)
     )

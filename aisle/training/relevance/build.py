@@ -10,14 +10,15 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from aisle.artifacts import MANIFEST, one_writer, read_kind, swap_in, write_text
 from aisle.encoders import onnx
-from aisle.errors import ArtifactError, JudgmentError, OptionalDependencyError
+from aisle.errors import ArtifactError, JudgmentError, OptionalDependencyError, RecipeError
 from aisle.judgments.pairs import PairSet
 from aisle.rerankers import head
 from aisle.rerankers.load import load_reranker
@@ -27,6 +28,8 @@ from aisle.training.relevance.card import card
 from aisle.training.relevance.data import MIN_QUERIES, fingerprint
 from aisle.training.relevance.head_route import HeadRoute
 from aisle.training.relevance.recipe import TrainingRecipe
+from aisle.training.tracking import AUTO, NONE, Tracker, tracking
+from aisle.training.tracking import FOLDER as TRACKING
 from aisle.types import Product, Reranker
 
 FEW_PAIRS = 1000
@@ -35,12 +38,13 @@ FEW_PAIRS = 1000
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What a training came to."""
+    """What a training came to; ``took``: what it was thought to take, and what it took, in time and memory."""
 
     folder: Path
     verdict: Verdict
     candidate: Candidate
     seconds: float
+    took: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -51,6 +55,7 @@ class Trained:
             "queries": dict(self.candidate.queries),
             "training": dict(self.candidate.training),
             "verdict": self.verdict.to_dict(),
+            **({"took": dict(self.took)} if self.took else {}),
         }
 
 
@@ -97,7 +102,11 @@ def train(
     with one_writer(out):
         data = fingerprint([pairs, *more])
         work = _workplace(out, data, recipe, resume)
-        candidate = _make(model, pairs, more, recipe, work, report, note)
+        settings = {"data_sha256": data, "recipe": recipe.to_dict()}
+        spec = NONE if model == "head" and recipe.fit.track == AUTO else recipe.fit.track
+        with tracking(spec, work / TRACKING, out.name, settings) as trackers:
+            job = _Job(model, pairs, more, recipe, work)
+            candidate, took = _make(job, report, note, trackers)
         found = candidate.evidence
         verdict = judge(
             found.current,
@@ -111,8 +120,10 @@ def train(
             force=force,
             seed=recipe.seed,
         )
-        trained = Trained(out, verdict, candidate, time.monotonic() - start)
+        trained = Trained(out, verdict, candidate, time.monotonic() - start, took)
         _finish(trained, recipe, data, [pairs, *more])
+        if (work / TRACKING).exists():
+            (work / TRACKING).rename(candidate.folder / TRACKING)
         swap_in(candidate.folder, out)
         shutil.rmtree(work)
     return trained
@@ -126,20 +137,76 @@ def _model(pairs: PairSet, recipe: TrainingRecipe) -> str:
     return "head" if few else "combination"
 
 
-def _make(
-    model: str,
-    pairs: PairSet,
-    more: Sequence[PairSet],
-    recipe: TrainingRecipe,
-    work: Path,
-    report: Report,
-    note: Note,
-) -> Candidate:
-    if model == "head":
-        return HeadRoute(recipe, work, note).make(pairs)
-    from aisle.training.relevance.encoder_route import EncoderRoute
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be made of what, and where."""
 
-    return EncoderRoute(recipe, more, work, report, note).make(pairs, model == "combination")
+    model: str
+    pairs: PairSet
+    more: Sequence[PairSet]
+    recipe: TrainingRecipe
+    work: Path
+
+
+def _make(job: _Job, report: Report, note: Note, trackers: Sequence[Tracker]) -> tuple[Candidate, Mapping[str, Any]]:
+    """Train; beside the candidate what that was thought to take and what it took."""
+    if job.model == "head":
+        return HeadRoute(job.recipe, job.work, note).make(job.pairs), {}
+    from aisle.training.relevance.compute import Compute
+    from aisle.training.relevance.encoder_route import Beside, EncoderRoute
+    from aisle.training.relevance.plan import estimate
+
+    if job.model == "cross-encoder":
+        from aisle.training.relevance.cross_route import CrossRoute
+
+        return CrossRoute(job.recipe, job.more, job.work, report, note, trackers).make(job.pairs), {}
+    combine = job.model in ("combination", "full")
+    route = EncoderRoute(job.recipe, job.more, job.work, report, note, trackers)
+    if job.model == "full":
+        from aisle.training.relevance.cross_route import CrossRoute
+
+        cross = CrossRoute(job.recipe, job.more, job.work / "cross", report, note, trackers)
+        scored, _, folder = cross.scored(job.pairs)
+        return route.make(job.pairs, combine, Beside(folder, scored.score)), {}
+    thought = estimate(route, job.pairs, combine)
+    note(f"estimate: {thought.told()}")
+    start = time.monotonic()
+    candidate = route.make(job.pairs, combine)
+    took = {"seconds": time.monotonic() - start, "memory": Compute.of(job.recipe.fit).peak_bytes()}
+    return candidate, {"estimate": thought.to_dict(), "measured": took}
+
+
+def estimate_training(pairs: PairSet, more: Sequence[PairSet], recipe: TrainingRecipe) -> Mapping[str, Any]:
+    """What a training would take, from a few of its steps; nothing is kept.
+
+    Args:
+        pairs: As for `train`.
+        more: As for `train`.
+        recipe: As for `train`.
+
+    Returns:
+        "seconds", "memory" in bytes, "steps", "parts", "device", "utilisation", and "told", all in a line. A head has
+        "told" alone.
+
+    Raises:
+        JudgmentError: Too few queries.
+        OptionalDependencyError: PyTorch is missing.
+        RecipeError: What is made has a cross-encoder in it.
+    """
+    model = _model(pairs, recipe)
+    if model == "head":
+        return {"model": model, "told": "a task head takes seconds and less than 1 GiB"}
+    if model not in ("encoder", "combination"):
+        raise RecipeError(f"no estimate of model={model}", allowed="head, encoder or combination")
+    _refuse_without_torch()
+    _refuse_few(pairs)
+    from aisle.training.relevance.encoder_route import EncoderRoute
+    from aisle.training.relevance.plan import estimate
+
+    with TemporaryDirectory() as work:
+        route = EncoderRoute(recipe, more, Path(work), lambda *_: None, lambda _: None)
+        found = estimate(route, pairs, model == "combination")
+    return {"model": model, **found.to_dict(), "told": found.told()}
 
 
 def check_orders(model: Reranker, wanted: Sequence[tuple[str, str, str]]) -> list[MustPass]:

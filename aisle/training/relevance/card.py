@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _WHAT = {
     "encoder": "A sentence encoder for product search",
     "combination": "A sentence encoder for product search with the words' signals beside it",
+    "cross-encoder": "A cross-encoder for product search: query and text are read together",
     "head": "A task head for product search over the vectors of an encoder",
 }
 
@@ -68,4 +69,7 @@ def told(training: Mapping[str, Any]) -> list[str]:
     if "weights" in training:
         weights = ", ".join(f"{name} {value:.3f}" for name, value in training["weights"].items())
         lines.append(f"weights of the signals: {weights}")
+    for name, row in training.get("alone", {}).items():
+        found = row["difference"]
+        lines.append(f"{name} alone: {found['mean']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}] nDCG@10")
     return lines

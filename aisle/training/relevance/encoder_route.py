@@ -1,14 +1,10 @@
-"""Training an encoder on judged pairs, alone or with the words' signals beside it. Needs aisle[train].
-
-The encoder that is judged never learnt from the queries it is judged by: with few queries each is held out once in a
-round of trainings, with many a share of them is.
-"""
+"""Training an encoder on judged pairs, alone or with the words' signals beside it. Needs aisle[train]."""
 
 from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +14,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from aisle.artifacts import MANIFEST, Manifest, write_manifest
-from aisle.encoders.export import write_encoder
 from aisle.encoders.load import EMBEDDED
 from aisle.encoders.onnx import OnnxEncoder
 from aisle.encoders.weights import read_weights
@@ -28,6 +23,7 @@ from aisle.judgments.pairs import PairSet, pair_text
 from aisle.ranking.word_statistics import WordStatistics
 from aisle.rerankers.combination import (
     ARCHITECTURE,
+    CROSS,
     ENCODER,
     FILE,
     SIGNALS,
@@ -37,35 +33,35 @@ from aisle.rerankers.combination import (
     word_signals,
 )
 from aisle.rerankers.head import FORMAT, KIND
-from aisle.training.combine import fit_weights
 from aisle.training.gate import Check
+from aisle.training.relevance.adapters import write_tuned
 from aisle.training.relevance.candidate import Candidate, Note, Report
-from aisle.training.relevance.data import FOLDS, cosines, lesson, shares, turns, without_queries_of
-from aisle.training.relevance.evidence import evidence
+from aisle.training.relevance.data import cosines, lesson, without_queries_of
+from aisle.training.relevance.evidence import against, evidence
 from aisle.training.relevance.fit import Fit, Outcome
 from aisle.training.relevance.model import TunedEncoder
 from aisle.training.relevance.recipe import FitSettings, TrainingRecipe
-from aisle.types import Array, Product
+from aisle.training.relevance.rounds import rounds, weigh
+from aisle.training.tracking import Tracker, tracked
+from aisle.types import Array, Product, Reranker
 
-FEW_QUERIES = 400
-"""Below so many queries a share of them proves nothing: every query is held out once instead."""
-_TIMED = 200
+TIMED = 200
+"""Queries whose encoding is timed."""
 RERANKED = 50
 """Texts whose re-ranking is timed: as many as a search re-ranks."""
 Doubles = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class _Scored:
-    """Pairs with the cosines of encoders that did not learn from them.
+class Beside:
+    """A cross-encoder's folder, and its scores of the pairs that are held out, in the order of `rounds`."""
 
-    Rows of one ``turn`` were held out together; those that are ``judged`` show whether the model is better.
-    """
+    folder: Path
+    score: Array
 
-    pairs: PairSet
-    cosine: Array
-    turn: NDArray[np.int64]
-    judged: NDArray[np.bool_]
+
+def _folder(beside: Beside | None) -> dict[str, Path]:
+    return {} if beside is None else {CROSS: beside.folder}
 
 
 class EncoderRoute:
@@ -77,30 +73,47 @@ class EncoderRoute:
         work: A folder for checkpoints.
         report: Told of each step.
         note: Told, in words, of what is happening.
+        trackers: Told of each step of each training.
 
     Raises:
         ArtifactError: The recipe's base is no Aisle encoder.
     """
 
-    def __init__(self, recipe: TrainingRecipe, more: Sequence[PairSet], work: Path, report: Report, note: Note) -> None:
+    def __init__(
+        self,
+        recipe: TrainingRecipe,
+        more: Sequence[PairSet],
+        work: Path,
+        report: Report,
+        note: Note,
+        trackers: Sequence[Tracker] = (),
+    ) -> None:
         self.recipe, self.more, self.work, self.report, self.note = recipe, more, work, report, note
+        self.trackers = trackers
         self.base = base_folder(recipe.base)
         self.weights = read_weights(self.base)
         self.before = OnnxEncoder(self.base)
         self._start: dict[str, Tensor] | None = None
 
-    def make(self, pairs: PairSet, combine: bool) -> Candidate:
+    def make(self, pairs: PairSet, combine: bool, beside: Beside | None = None) -> Candidate:
         """Train, and gather what the gate needs.
 
         Args:
             pairs: Of the shop, with grades.
             combine: Whether the words' signals are weighed beside the cosine.
+            beside: A cross-encoder whose scores are weighed, too.
         """
         self._learn_from_more(pairs)
-        few = len(pairs.by_query()) < FEW_QUERIES
-        scored, outcome, part = self._in_turns(pairs) if few else self._by_share(pairs)
+        scored, outcome, part = rounds(pairs, self.recipe, self, self.note)
         statistics = WordStatistics.of([pair_text(pair, self.recipe.description) for pair in pairs], segment)
-        scores, weights = self._combined(scored, statistics) if combine else (scored.cosine, None)
+        scores, weights = scored.score, None
+        if combine:
+            signals = np.column_stack([scored.score.astype(np.float64), self.words(scored.pairs, statistics)])
+            names: tuple[str, ...] = SIGNALS
+            if beside is not None:
+                signals, names = np.column_stack([signals, beside.score]), (*SIGNALS, CROSS)
+            scores, kept = weigh(scored, signals)
+            weights = {name: float(value) for name, value in zip(names, kept, strict=True)}
         held = scored.pairs.subset(np.flatnonzero(scored.judged).tolist())
         now = cosines(self.before.encode, held, self.recipe.description)
         slowdown = self._slowdown(OnnxEncoder(part), pairs)  # before its folder moves into that of a combination
@@ -108,8 +121,11 @@ class EncoderRoute:
         training: dict[str, Any] = {"validation": outcome.to_dict()}
         folder = part
         if weights is not None:
-            folder = self._write_combination(part, weights, statistics)
+            folder = self._write_combination({ENCODER: part} | _folder(beside), weights, statistics)
             training["weights"] = weights
+            if beside is not None:
+                alone = {"cosine": scored.score[scored.judged], "cross": beside.score[scored.judged]}
+                training["alone"] = {name: against(held, now, score) for name, score in alone.items()}
             checks = (rerank_time(CombinationReranker(folder), pairs, self.recipe.max_rerank_ms),)
         return Candidate(
             folder,
@@ -133,45 +149,24 @@ class EncoderRoute:
         model, _ = self._fit(kept, kept[0].subset([]), "more", settings)
         self._start = {name: value.detach().clone() for name, value in model.trained().items()}
 
-    def _in_turns(self, pairs: PairSet) -> tuple[_Scored, Outcome, Path]:
-        """Every query held out once (cross-validation by query), and a last training on all of them."""
-        cosine = np.zeros(len(pairs), np.float32)
-        turn = np.zeros(len(pairs), np.int64)
-        for number, rows in enumerate(turns(pairs, self.recipe.seed)):
-            held, rest = (pairs.subset(np.flatnonzero(part).tolist()) for part in (rows, ~rows))
-            self.note(f"training {number + 1} of {FOLDS + 1}: {len(held.by_query())} queries held out")
-            _, part = self._train_on(rest, f"turn{number + 1}")
-            cosine[rows] = cosines(OnnxEncoder(part).encode, held, self.recipe.description)
-            turn[rows] = number
-        self.note(f"training {FOLDS + 1} of {FOLDS + 1}: on all queries")
-        outcome, part = self._train_on(pairs, "model")
-        return _Scored(pairs, cosine, turn, np.ones(len(pairs), bool)), outcome, part
+    def train(
+        self, sets: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings
+    ) -> tuple[Path, Outcome]:
+        """Train an encoder and write its folder."""
+        model, outcome = self._fit(sets, validation, name, settings)
+        folder = self.work / name / "folder"
+        write_tuned(model, self.weights, folder)
+        return folder, outcome
 
-    def _by_share(self, pairs: PairSet) -> tuple[_Scored, Outcome, Path]:
-        """One training; queries that it did not see say how to weigh signals (turn 0) and judge it (turn 1)."""
-        divided = shares(pairs, self.recipe.validation, self.recipe.held_out, self.recipe.seed)
-        model, outcome = self._fit([divided.train], divided.validation, "model", self.recipe.fit)
-        part = self._write(model, self.work / "model" / "folder")
-        unseen = {pair.query_id: 0 for pair in divided.validation} | {pair.query_id: 1 for pair in divided.held_out}
-        found = pairs.subset([row for row, pair in enumerate(pairs) if pair.query_id in unseen])
-        turn = np.array([unseen[pair.query_id] for pair in found])
-        cosine = cosines(OnnxEncoder(part).encode, found, self.recipe.description)
-        return _Scored(found, cosine, turn, turn == 1), outcome, part
-
-    def _train_on(self, pairs: PairSet, name: str) -> tuple[Outcome, Path]:
-        """On all of the pairs, but for those that choose where the recipe has them choose."""
-        train, validation = pairs, pairs.subset([])
-        if self.recipe.fit.choose:
-            # Turns are drawn by the seed: what is left has none of its first draws, so another one divides it.
-            divided = shares(pairs, self.recipe.validation, 0.0, self.recipe.seed + 1)
-            train, validation = divided.train, divided.validation
-        model, outcome = self._fit([train], validation, name, self.recipe.fit)
-        return outcome, self._write(model, self.work / name / "folder")
+    def score(self, folder: Path, pairs: PairSet) -> Array:
+        """The cosines of an encoder's folder."""
+        return cosines(OnnxEncoder(folder).encode, pairs, self.recipe.description)
 
     def _fit(
         self, train: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings
     ) -> tuple[TunedEncoder, Outcome]:
-        model = TunedEncoder(self.weights, settings.dropout)
+        settings = replace(settings, rate=self.recipe.peft.learning_rate(settings.rate))
+        model = self.new_model(settings)
         if self._start is not None:
             model.load_state_dict(self._start, strict=False)
         folder = self.work / name
@@ -181,43 +176,36 @@ class EncoderRoute:
         done = run.resume()
         if done:
             self.note(f"going on after step {done:,}")
-        return model, run.run(self.report)
+        return model, run.run(tracked(self.report, self.trackers, name))
 
-    def _write(self, model: TunedEncoder, folder: Path) -> Path:
-        """The folder of the encoder, without what a finished model says of itself."""
-        old = self.weights.manifest.details
-        details = {name: old[name] for name in ("han_offset", "scripts", "licence") if name in old}
-        write_encoder(model.weights(), self.weights.shape, self.weights.tokenizers, folder, details, self.weights.words)
-        return folder
+    def trained(self, pairs: PairSet, name: str) -> TunedEncoder:
+        """An encoder trained on all of the pairs, in float."""
+        return self._fit([pairs], pairs.subset([]), name, self.recipe.fit)[0]
+
+    def new_model(self, settings: FitSettings) -> TunedEncoder:
+        """As a training begins."""
+        return TunedEncoder(self.weights, settings.dropout, self.recipe.peft, settings.seed)
 
     # --- combinations ----------------------------------------------------------------------------------------
 
-    def _combined(self, scored: _Scored, statistics: WordStatistics) -> tuple[Array, dict[str, float]]:
-        """The scores of all rows, each by weights that were fitted to other turns; and weights fitted to all rows."""
-        pairs, levels = scored.pairs, scored.pairs.levels()
-        signals = np.column_stack([scored.cosine.astype(np.float64), self._words(pairs, statistics)])
-        scores = np.zeros(len(pairs), np.float32)
-        for turn in np.unique(scored.turn):
-            others = scored.turn != turn
-            found = fit_weights(signals[others], levels[others], _groups(pairs, others))
-            scores[~others] = signals[~others] @ found
-        kept = fit_weights(signals, levels, list(pairs.by_query().values()))
-        return scores, {name: float(value) for name, value in zip(SIGNALS, kept, strict=True)}
-
-    def _words(self, pairs: PairSet, statistics: WordStatistics) -> Doubles:
+    def words(self, pairs: PairSet, statistics: WordStatistics) -> Doubles:
+        """The signals of the words for each pair, ``(n, signals)``."""
         found = np.zeros((len(pairs), len(SIGNALS) - 1))
         for rows in pairs.by_query().values():
             texts = [pair_text(pairs[row], self.recipe.description) for row in rows]
             found[rows] = word_signals(statistics, pairs[rows[0]].query, texts)
         return found
 
-    def _write_combination(self, part: Path, weights: dict[str, float], statistics: WordStatistics) -> Path:
+    def _write_combination(
+        self, parts: Mapping[str, Path], weights: dict[str, float], statistics: WordStatistics
+    ) -> Path:
         folder = self.work / "folder"
         folder.mkdir(exist_ok=True)
         (folder / MANIFEST).unlink(missing_ok=True)
-        if (folder / ENCODER).exists():  # a run that was stopped here
-            shutil.rmtree(folder / ENCODER)
-        part.rename(folder / ENCODER)
+        for name, part in parts.items():
+            if (folder / name).exists():  # a run that was stopped here
+                shutil.rmtree(folder / name)
+            part.rename(folder / name)
         combination = Combination(weights, statistics, self.recipe.description)
         combination.save(folder / FILE)
         write_manifest(folder, Manifest(KIND, FORMAT, fingerprint(folder), {"architecture": ARCHITECTURE}))
@@ -227,7 +215,7 @@ class EncoderRoute:
 
     def _slowdown(self, after: OnnxEncoder, pairs: PairSet) -> float:
         """Median time of one query after training over that before, measured in turns."""
-        asked = list(dict.fromkeys(pair.query for pair in pairs))[:_TIMED]
+        asked = list(dict.fromkeys(pair.query for pair in pairs))[:TIMED]
         times: dict[str, list[float]] = {"before": [], "after": []}
         for query in asked:
             for name, encoder in (("before", self.before), ("after", after)):
@@ -237,7 +225,7 @@ class EncoderRoute:
         return float(np.median(times["after"]) / np.median(times["before"]))
 
 
-def rerank_time(reranker: CombinationReranker, pairs: PairSet, most_ms: float) -> Check:
+def rerank_time(reranker: Reranker, pairs: PairSet, most_ms: float) -> Check:
     """Whether re-ranking as many texts as a search does stays within its budget: the median of five queries."""
     texts = [Product(str(row), pair.title, pair.description) for row, pair in enumerate(pairs[:RERANKED])]
     found = []
@@ -273,9 +261,3 @@ def base_folder(spec: str) -> Path:
             fix="check the path",
         )
     return folder
-
-
-def _groups(pairs: PairSet, chosen: NDArray[np.bool_]) -> list[list[int]]:
-    """For each query its places among the chosen rows."""
-    place = np.cumsum(chosen) - 1
-    return [[int(place[row]) for row in rows if chosen[row]] for rows in pairs.by_query().values()]

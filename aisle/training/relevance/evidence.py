@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from aisle.evaluate.pools import pool_ndcg
+from aisle.evaluate.statistics import paired_difference
 from aisle.judgments.pairs import PairSet, pair_text
 from aisle.types import Array
 
@@ -45,6 +47,21 @@ def evidence(held: PairSet, current: Array, candidate: Array, description: bool)
         [candidate[row].tolist() for row in rows],
         {"length of the text": [length[row].tolist() for row in rows]},
     )
+
+
+def against(held: PairSet, current: Array, candidate: Array) -> dict[str, Any]:
+    """How a score ``(n,)`` of the held-out pairs ranks beside the current one, as plain data."""
+    groups, levels = held.by_query(), held.levels()
+    before, after = pool_ndcg(groups, levels, current), pool_ndcg(groups, levels, candidate)
+    found = paired_difference([after[query] - before[query] for query in before])
+    return {
+        "queries": len(before),
+        "before": sum(before.values()) / max(1, len(before)),
+        "after": sum(after.values()) / max(1, len(before)),
+        "difference": {"mean": found.interval.mean, "low": found.interval.low, "high": found.interval.high},
+        "p": found.p,
+        "detectable": found.detectable,
+    }
 
 
 NONE = Evidence({}, {}, [], {"length of the text": []})

@@ -1,11 +1,12 @@
-"""Training an encoder on judged lists: a listwise loss within each query and negatives from the batch; resumable.
+"""Training an encoder or a cross-encoder on judged lists; resumable.
 
-Knows token ids, levels and a module that makes vectors of ids; no files but its own checkpoint, no catalogue, no
-search. A step's batch depends on the seed and the step alone, so a resumed run is the unbroken one.
+Knows token ids, levels, a module with weights and how that is studied; no files but its own checkpoint, no catalogue,
+no search. A step's batch depends on the seed and the step alone, so a resumed run is the unbroken one.
 """
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -17,17 +18,19 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aisle.evaluate.pools import mean_ndcg
+from aisle.training.relevance.accumulate import cached_backward, parts_of
 from aisle.training.relevance.candidate import Report
+from aisle.training.relevance.compute import Compute
+from aisle.training.relevance.cross_model import CrossModel
 from aisle.training.relevance.data import Lesson
 from aisle.training.relevance.lists import Chunk, epoch
-from aisle.training.relevance.losses import cosent, in_batch, late_interaction, listwise, pairwise, pointwise
 from aisle.training.relevance.model import Ids, TunedEncoder, seed_everything
+from aisle.training.relevance.objective import Objective
 from aisle.training.relevance.recipe import FitSettings
+from aisle.training.relevance.study import CrossStudy, EncoderStudy, Study, items
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
-_LOSSES = {"listwise": listwise, "pairwise": pairwise, "cosent": cosent}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,26 @@ class Fit:
         folder: Where the checkpoint and the log are.
     """
 
-    def __init__(self, model: TunedEncoder, task: Lesson, settings: FitSettings, folder: Path) -> None:
+    def __init__(self, model: TunedEncoder | CrossModel, task: Lesson, settings: FitSettings, folder: Path) -> None:
         self.model, self.task, self.settings, self.folder = model, task, settings, folder
+        gc.collect()  # an earlier run's optimiser and schedule hold one another, and with them all of its weights
+        self.compute = Compute.of(settings)
         seed_everything(settings.seed, settings.threads)
+        model.place(self.compute)
+        if settings.checkpointing:
+            model.bert.activation_checkpointing_enable({"use_reentrant": False})
+        self.objective = Objective(settings, task.train)
+        self.study: Study = (
+            CrossStudy(model, task, self.objective, self.compute)
+            if isinstance(model, CrossModel)
+            else EncoderStudy(model, task, self.objective, self.compute)
+        )
         self._first = {name: value.detach().clone() for name, value in model.trained().items()}
         self._optimiser = torch.optim.AdamW(model.groups(settings.rate, settings.decay, settings.layer_decay))
-        self._epoch_steps = len(self._batches(0))
+        self._scaler = self.compute.scaler()
+        self._epoch_steps = len(self.batches(0))
         self._steps = self._epoch_steps * settings.epochs
+        model.adaptation.plan(self._steps, settings.choose)
         self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
         self._telling = any(len(set(levels)) > 1 for levels in task.validation.levels)
         self._choosing = settings.choose and self._telling
@@ -76,7 +92,8 @@ class Fit:
             return (step + 1) / warm
         return max(0.0, 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self._steps - warm))))
 
-    def _batches(self, number: int) -> list[list[Chunk]]:
+    def batches(self, number: int) -> list[list[Chunk]]:
+        """The lists of each step of an epoch."""
         settings = self.settings
         chunks = epoch(self.task.train, settings.per_query, f"{settings.seed}:{number}")
         return [chunks[start : start + settings.queries] for start in range(0, len(chunks), settings.queries)]
@@ -85,15 +102,19 @@ class Fit:
         """Go on from the checkpoint in the folder, if there is one; returns the steps done."""
         path = self.folder / CHECKPOINT
         if path.exists():
-            found = torch.load(path, weights_only=True)
+            found = torch.load(path, weights_only=True, map_location=self.compute.device)
             self.model.load_state_dict(found["model"], strict=False)
             self._optimiser.load_state_dict(found["optimiser"])
             self._schedule.load_state_dict(found["schedule"])
             self._done, self._scores = found["done"], found["scores"]
             self._best, self._mean = found["best"], found["mean"]
+            self.model.adaptation.restore(found["peft"])
+            if self._scaler is not None:
+                self._scaler.load_state_dict(found["scaler"])
         return self._done
 
-    def _save(self) -> None:
+    def save(self) -> None:
+        """Write the checkpoint in place of the one before."""
         part = self.folder / f".{CHECKPOINT}.part"
         state = {
             "model": self.model.trained(),
@@ -103,6 +124,8 @@ class Fit:
             "scores": self._scores,
             "best": self._best,
             "mean": self._mean,
+            "peft": self.model.adaptation.state(),
+            "scaler": self._scaler.state_dict() if self._scaler is not None else {},
         }
         torch.save(state, part)
         part.replace(self.folder / CHECKPOINT)
@@ -120,21 +143,21 @@ class Fit:
         while self._done < self._steps and not self._stopped():
             number, at = divmod(self._done, self._epoch_steps)
             if number != drawn:
-                drawn, batches = number, self._batches(number)
+                drawn, batches = number, self.batches(number)
             self.model.train()
-            losses = self._step(batches[at], self._done)
+            losses = self.step(batches[at], self._done)
             self._done += 1
             ended = self._done % self._epoch_steps == 0
             if ended:
                 score = self._end_epoch()
                 if self._telling:
                     losses["validation"] = score
-                self._save()
+                self.save()
                 with (self.folder / LOG).open("a", encoding="utf-8") as log:
                     rounded = {name: round(value, 5) for name, value in losses.items()}
                     log.write(json.dumps({"step": self._done, **rounded}) + "\n")
             elif self._done % settings.save_every == 0:
-                self._save()
+                self.save()
             report(self._done, self._steps, losses)
         return self._keep_best_mixture() if self._choosing else self._keep_last()
 
@@ -158,6 +181,7 @@ class Fit:
         with torch.no_grad():
             for name, value in self.model.trained().items():
                 value.copy_(weights[name])
+        self.model.adaptation.hold()
 
     def _keep_last(self) -> Outcome:
         if self._mean:
@@ -181,103 +205,74 @@ class Fit:
 
     def validate(self) -> float:
         """Mean nDCG@10 within the judged lists of validation; 0 where none has texts of different levels."""
-        task = self.task
-        if not self._telling:
-            return 0.0
-        wanted = sorted({text for row in task.validation.texts for text in row})
-        place = {text: at for at, text in enumerate(wanted)}
-        texts = self.model.vectors([task.texts[i] for i in wanted])
-        queries = self.model.vectors([task.queries[i] for i in task.validation_queries])
-        scores: list[float] = []
-        levels: list[float] = []
-        groups: dict[str, Sequence[int]] = {}
-        for number, (row, graded) in enumerate(zip(task.validation.texts, task.validation.levels, strict=True)):
-            groups[str(number)] = range(len(scores), len(scores) + len(row))
-            scores += [float(queries[number] @ texts[place[text]]) for text in row]
-            levels += graded
-        return float(mean_ndcg(groups, np.array(levels), np.array(scores)))
+        return self.study.validate() if self._telling else 0.0
 
-    def _step(self, chunks: Sequence[Chunk], step: int) -> dict[str, float]:
-        settings, task = self.settings, self.task
+    def step(self, chunks: Sequence[Chunk], step: int) -> dict[str, float]:
+        """Move the weights once; returns the losses."""
+        settings = self.settings
         torch.manual_seed(settings.seed * 1_000_003 + step)
-        flat = [text for chunk in chunks for text in chunk.texts]
-        number = {text: at for at, text in enumerate(dict.fromkeys(flat))}
-        ids = [task.queries[task.train_queries[chunk.query]] for chunk in chunks]
-        ids += [task.texts[text] for text in number]
-        losses = self._losses(ids, chunks, number)
-        loss = torch.stack(list(losses.values())).sum()
         self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        losses = self._backward(chunks)
+        if (penalty := self.model.adaptation.penalty()) is not None:
+            self._back(penalty)
+            losses["orthogonal"] = float(penalty.detach())
         trained = list(self.model.trained().values())
         if settings.adversarial > 0:
-            self._perturbed(ids, chunks, number, settings.adversarial)
+            self._perturbed(chunks, settings.adversarial)
+        if self._scaler is not None:
+            self._scaler.unscale_(self._optimiser)
         torch.nn.utils.clip_grad_norm_(trained, 1.0)
-        self._optimiser.step()
-        self._schedule.step()
+        self._move()
+        self.model.adaptation.after_step(step + 1)
         if settings.average > 0:
             self._average()
-        return {name: float(value.detach()) for name, value in losses.items()}
-
-    def _losses(self, ids: Sequence[Ids], chunks: Sequence[Chunk], number: Mapping[int, int]) -> dict[str, Tensor]:
-        settings = self.settings
-        first = self._first_vectors(ids) if settings.keep > 0 else None  # before the weights are needed for gradients
-        asked = len(chunks)
-        tokens: Tensor | None = None
-        with torch.autocast("cpu", torch.bfloat16):
-            if settings.late > 0:
-                vectors, tokens = self.model.with_tokens(ids)
-            else:
-                vectors = self.model.by_length(ids)
-        losses = self._ranking_losses(vectors[:asked] @ vectors[asked:].T, chunks, number)
-        if tokens is not None:
-            late = self._ranking_losses(late_interaction(tokens[:asked], tokens[asked:]), chunks, number)
-            losses["late"] = settings.late * torch.stack(list(late.values())).sum()
-        if first is not None:
-            losses["keep"] = settings.keep * (1 - (vectors * first).sum(1)).mean()
         return losses
 
-    def _ranking_losses(
-        self, similarity: Tensor, chunks: Sequence[Chunk], number: Mapping[int, int]
-    ) -> dict[str, Tensor]:
-        """Of ``similarity``, ``(chunks, distinct texts)``: within each list, and against the texts of the others."""
-        settings = self.settings
-        every = similarity * settings.scale
-        width = max(len(chunk.texts) for chunk in chunks)
-        place = torch.zeros(len(chunks), width, dtype=torch.long)
-        level = torch.zeros(len(chunks), width)
-        mask = torch.zeros(len(chunks), width, dtype=torch.bool)
-        for row, chunk in enumerate(chunks):
-            place[row, : len(chunk.texts)] = torch.tensor([number[found] for found in chunk.texts])
-            level[row, : len(chunk.texts)] = torch.tensor(chunk.levels)
-            mask[row, : len(chunk.texts)] = True
-        scores = every.gather(1, place)
-        if settings.loss == "pointwise":
-            losses = {"pointwise": pointwise(scores - settings.scale / 2, level, mask, self.task.train.top)}
+    def _move(self) -> None:
+        """The optimiser's step and the rate's; neither, where a gradient of fp16 has overflown."""
+        if self._scaler is None:
+            self._optimiser.step()
         else:
-            losses = {settings.loss: _LOSSES[settings.loss](scores, level, mask)}
-        if settings.in_batch > 0:
-            losses["in_batch"] = settings.in_batch * self._in_batch(every, chunks, number)
-        return losses
+            scale = self._scaler.get_scale()
+            self._scaler.step(self._optimiser)
+            self._scaler.update()
+            if self._scaler.get_scale() < scale:
+                return
+        self._schedule.step()
 
-    def _in_batch(self, every: Tensor, chunks: Sequence[Chunk], number: Mapping[int, int]) -> Tensor:
-        ignored = torch.zeros_like(every, dtype=torch.bool)
-        wanted = []
-        for row, chunk in enumerate(chunks):
-            known = self.task.train.judged(chunk.query)
-            ignored[row, [at for text, at in number.items() if text in known]] = True
-            best = max(range(len(chunk.texts)), key=lambda i: chunk.levels[i])
-            good = chunk.levels[best] >= self.settings.positive * self.task.train.top
-            wanted.append(number[chunk.texts[best]] if good else -1)
-        return in_batch(every, torch.tensor(wanted), ignored)
-
-    def _first_vectors(self, ids: Sequence[Ids]) -> Tensor:
-        held = {name: value.detach().clone() for name, value in self.model.trained().items()}
-        self._use(self._first)
-        found = torch.from_numpy(self.model.vectors(ids))
-        self._use(held)
+    def _backward(self, chunks: Sequence[Chunk]) -> dict[str, float]:
+        """Adds the gradient of the step's losses, in as many parts as the settings say; returns the losses."""
+        parts = min(self.settings.accumulate, len(chunks))
+        if parts == 1 or not self.objective.separable:
+            return self._backward_of(chunks, self.settings.accumulate, 1.0)
+        found: dict[str, float] = {}
+        for part in range(parts):
+            some = chunks[part::parts]
+            share = self.objective.share(some, chunks)
+            for name, value in self._backward_of(some, 1, share).items():
+                found[name] = found.get(name, 0.0) + share * value
         return found
 
-    def _perturbed(self, ids: Sequence[Ids], chunks: Sequence[Chunk], number: Mapping[int, int], size: float) -> None:
+    def _backward_of(self, chunks: Sequence[Chunk], parts: int, share: float) -> dict[str, float]:
+        """Adds ``share`` of the gradient of the losses over some lists, all in memory at once or in parts."""
+        step = self.study.step(chunks)
+        found: Mapping[str, Tensor]
+        if parts > 1:
+            found = cached_backward(step.encode, parts_of(step.lengths, parts), step.losses, self._back)
+        else:
+            found = step.losses(step.encode(range(len(step.lengths))))
+            whole = torch.stack(list(found.values())).sum()
+            self._back(whole if share == 1 else share * whole)
+        return {name: float(value.detach()) for name, value in found.items()}
+
+    def _back(self, loss: Tensor) -> None:
+        (loss if self._scaler is None else self._scaler.scale(loss)).backward()
+
+    def items(self, chunks: Sequence[Chunk]) -> tuple[list[Ids], dict[int, int]]:
+        """What an encoder's step encodes, queries first, and the place of each text among the texts."""
+        return items(self.task, chunks)
+
+    def _perturbed(self, chunks: Sequence[Chunk], size: float) -> None:
         """Adds the gradient at weights moved up the loss (AWP: Wu et al. 2020), in proportion to their own length."""
         moved: list[tuple[Tensor, Tensor]] = []
         with torch.no_grad():
@@ -286,7 +281,7 @@ class Fit:
                     push = size * value.norm() * value.grad / value.grad.norm().clamp(min=1e-12)
                     value.add_(push)
                     moved.append((value, push))
-        torch.stack(list(self._losses(ids, chunks, number).values())).sum().backward()
+        self._backward(chunks)
         with torch.no_grad():
             for value, push in moved:
                 value.sub_(push)

@@ -12,9 +12,9 @@ from aisle.config import RenderSettings
 from aisle.encoders.load import load_encoder
 from aisle.judgments.pairs import PairSet, pair_text
 from aisle.rerankers.head import ARCHITECTURE, TaskHead, wording, write_head
-from aisle.training.head import HeadSettings, fit_head
+from aisle.training.head import fit_head
 from aisle.training.relevance.candidate import Candidate, Note
-from aisle.training.relevance.data import MIN_QUERIES, turns
+from aisle.training.relevance.data import MIN_QUERIES, shares, turns
 from aisle.training.relevance.evidence import NONE, evidence
 from aisle.training.relevance.recipe import TrainingRecipe
 from aisle.types import Array
@@ -41,33 +41,48 @@ class HeadRoute:
     def make(self, pairs: PairSet) -> Candidate:
         """Fit, and gather what the gate needs: each query is held out once, where there are enough of them."""
         self.note(f"encoding {len(pairs):,} pairs")
-        queries, texts, words = self._features(pairs)
+        queries, texts, words = self.features(pairs)
         cosine = np.einsum("ij,ij->i", queries, texts)
         count = len(pairs.by_query())
         found = NONE
+        judged = 0
         if count >= MIN_QUERIES:
-            scores = np.zeros(len(pairs), np.float32)
-            for held in turns(pairs, self.recipe.seed):
-                head = self._fit(pairs, np.flatnonzero(~held), queries, texts, words)
+            scores, rows = np.zeros(len(pairs), np.float32), np.zeros(len(pairs), bool)
+            for held in self._held_out(pairs):
+                head = self.fit(pairs, np.flatnonzero(~held), queries, texts, words)
                 scores[held] = head.score(queries[held], texts[held], words[held])
-            found = evidence(pairs, cosine, scores, self.recipe.description)
+                rows |= held
+            kept = pairs.subset(np.flatnonzero(rows).tolist())
+            found = evidence(kept, cosine[rows], scores[rows], self.recipe.description)
+            judged = len(kept.by_query())
         else:
             self.note(f"{count} queries are too few to hold any out: nothing can show whether the model is better")
-        head = self._fit(pairs, np.arange(len(pairs)), queries, texts, words)
+        head = self.fit(pairs, np.arange(len(pairs)), queries, texts, words)
         folder = self.work / "folder"
         fields = ("title", "description") if self.recipe.description else ("title",)
         render = RenderSettings(fields, _TOKENS)
         write_head(folder, head, self.recipe.base, self.encoder, render, {"description": self.recipe.description})
         training: dict[str, Any] = {"weights": {"cosine": 1.0, "wording": head.wording, "centred": head.centred}}
-        counts = {"all": count, "held out": count if found is not NONE else 0}
+        counts = {"all": count, "held out": judged}
         return Candidate(folder, ARCHITECTURE, found, queries=counts, training=training)
 
-    def _fit(self, pairs: PairSet, rows: NDArray[np.int64], queries: Array, texts: Array, words: Array) -> TaskHead:
+    def _held_out(self, pairs: PairSet) -> list[NDArray[np.bool_]]:
+        """Rows that are held out together: of every query in its turn, unless the recipe keeps a share for the gate."""
+        if self.recipe.judged_by != "share":
+            return turns(pairs, self.recipe.seed)
+        held = shares(pairs, self.recipe.validation, self.recipe.held_out, self.recipe.seed).held_out
+        asked = {pair.query_id for pair in held}
+        return [np.array([pair.query_id in asked for pair in pairs])]
+
+    def fit(self, pairs: PairSet, rows: NDArray[np.int64], queries: Array, texts: Array, words: Array) -> TaskHead:
+        """A head of some rows; the others are those of all pairs."""
         levels = pairs.levels()[rows].astype(np.float32)
         groups = [pairs[row].query_id for row in rows]
-        return fit_head(queries[rows], texts[rows], levels, groups, HeadSettings(), self.recipe.seed, words[rows])
+        return fit_head(
+            queries[rows], texts[rows], levels, groups, self.recipe.head.settings(), self.recipe.seed, words[rows]
+        )
 
-    def _features(self, pairs: PairSet) -> tuple[Array, Array, Array]:
+    def features(self, pairs: PairSet) -> tuple[Array, Array, Array]:
         """Vectors of each pair's query and text, ``(n, dim)`` each, and its wording ``(n,)``."""
         asked = list(dict.fromkeys(pair.query for pair in pairs))
         read = [pair_text(pair, self.recipe.description) for pair in pairs]

@@ -64,7 +64,7 @@ def in_batch(scores: Tensor, wanted: Tensor, ignored: Tensor) -> Tensor:
     if not there.any():
         return scores.sum() * 0.0
     ignored = ignored.clone()
-    rows = torch.arange(len(scores))[there]
+    rows = torch.arange(len(scores), device=scores.device)[there]
     ignored[rows, wanted[there]] = False
     return nn.functional.cross_entropy(scores.masked_fill(ignored, float("-inf"))[there], wanted[there])
 

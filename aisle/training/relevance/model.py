@@ -14,6 +14,9 @@ from torch import Tensor, nn
 
 from aisle.encoders.weights import EncoderWeights
 from aisle.training.batches import by_length
+from aisle.training.peft.adapt import Adaptation
+from aisle.training.peft.settings import PeftSettings
+from aisle.training.relevance.compute import CPU, Compute
 
 Ids = list[int]
 _WORD_ROWS = "embeddings.word_embeddings.weight"
@@ -25,9 +28,13 @@ class TunedEncoder(nn.Module):
     Args:
         base: What it begins as.
         dropout: Of the layers and of attention, while training.
+        peft: Which part of the layers moves; everything, where nothing is said.
+        seed: Of what such a part begins with at random.
     """
 
-    def __init__(self, base: EncoderWeights, dropout: float = 0.0) -> None:
+    def __init__(
+        self, base: EncoderWeights, dropout: float = 0.0, peft: PeftSettings | None = None, seed: int = 0
+    ) -> None:
         super().__init__()
         from transformers import BertConfig, BertModel
 
@@ -60,32 +67,53 @@ class TunedEncoder(nn.Module):
             ):
                 self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(value)), persistent=False)
             self.words_length = base.words.length
+        self.compute = CPU
         self.bert.embeddings.token_type_embeddings.weight.requires_grad_(False)  # one type only: positions hold it
+        self.adaptation = Adaptation(self.bert, peft or PeftSettings(), seed)
 
     def forward(self, texts: Sequence[Ids]) -> Tensor:
         """Encode id lists, special tokens included, into ``(n, dim)`` float32 rows of length 1."""
         return self._encode(texts)[0]
 
-    def with_tokens(self, texts: Sequence[Ids], budget: int = 2_048) -> tuple[Tensor, Tensor]:
-        """The vectors, and those of single tokens: ``(n, dim)`` and ``(n, longest, hidden)``, rows of length 1.
+    def place(self, compute: Compute) -> None:
+        """Move to a device; vectors are then computed there, in its precision."""
+        self.compute = compute
+        self.to(compute.device)
 
-        Where a text has no token, or a special one, the row is 0.
+    def outputs(self, texts: Sequence[Ids], longest: int = 0, budget: int = 2_048) -> Tensor:
+        """The vectors, ``(n, dim)``, and beside them, where ``longest`` is given, those of so many tokens of each text.
+
+        Where a text has no token, or a special one, its part is 0. `split` takes them apart.
         """
-        longest = max(map(len, texts))
+        if not longest:
+            return by_length(self, texts, budget)
 
         def encode(batch: Sequence[Sequence[int]]) -> Tensor:
             vectors, tokens = self._encode(batch)
             room = (0, 0, 0, longest - tokens.shape[1])
             return torch.cat([vectors, nn.functional.pad(tokens, room).flatten(1)], 1)
 
-        found = by_length(encode, texts, budget)
-        dim = found.shape[1] - longest * self.bert.config.hidden_size
-        return found[:, :dim], found[:, dim:].unflatten(1, (longest, -1))
+        return by_length(encode, texts, budget)
+
+    def split(self, outputs: Tensor, longest: int) -> tuple[Tensor, Tensor | None]:
+        """Vectors ``(n, dim)`` and tokens ``(n, longest, hidden)``, rows of length 1; None without tokens."""
+        if not longest:
+            return outputs, None
+        dim = outputs.shape[1] - longest * self.bert.config.hidden_size
+        return outputs[:, :dim], outputs[:, dim:].unflatten(1, (longest, -1))
+
+    def with_tokens(self, texts: Sequence[Ids], budget: int = 2_048) -> tuple[Tensor, Tensor]:
+        """The vectors, and those of single tokens: ``(n, dim)`` and ``(n, longest, hidden)``, rows of length 1."""
+        longest = max(map(len, texts))
+        vectors, tokens = self.split(self.outputs(texts, longest, budget), longest)
+        assert tokens is not None
+        return vectors, tokens
 
     def _encode(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
         longest = max(map(len, texts))
-        ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts])
-        mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts])
+        device = self.rows.device
+        ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=device)
+        mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts], device=device)
         inputs = self.rows[ids]
         hidden = self.bert(inputs_embeds=inputs, attention_mask=mask).last_hidden_state
         weight = mask.unsqueeze(-1).to(hidden.dtype)
@@ -93,8 +121,8 @@ class TunedEncoder(nn.Module):
         vector = nn.functional.normalize(mean.float(), dim=-1)
         if self.words:
             vector = nn.functional.normalize(vector + self._words_part(ids, mask, inputs), dim=-1)
-        inner = torch.tensor([[0, *[1] * (len(text) - 2), *[0] * (longest - len(text) + 1)] for text in texts])
-        tokens = nn.functional.normalize(hidden.float(), dim=-1) * inner.unsqueeze(-1)
+        inner = [[0, *[1] * (len(text) - 2), *[0] * (longest - len(text) + 1)] for text in texts]
+        tokens = nn.functional.normalize(hidden.float(), dim=-1) * torch.tensor(inner, device=device).unsqueeze(-1)
         return vector, tokens
 
     def _words_part(self, ids: Tensor, mask: Tensor, inputs: Tensor) -> Tensor:
@@ -113,8 +141,8 @@ class TunedEncoder(nn.Module):
         """Encode without gradients, ``(n, dim)`` float32."""
         training = self.training
         self.eval()
-        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-            found: np.ndarray = self.by_length(texts, 8_192).numpy()
+        with torch.no_grad(), self.compute.autocast():
+            found: np.ndarray = self.by_length(texts, 8_192).cpu().numpy()
         self.train(training)
         return found
 
@@ -134,8 +162,8 @@ class TunedEncoder(nn.Module):
 
     def weights(self) -> dict[str, np.ndarray]:
         """Under transformers' names, for `write_encoder`."""
-        found = {name: value.detach().float().numpy() for name, value in self.bert.state_dict().items()}
-        return found | {_WORD_ROWS: self.rows.numpy()}
+        found = {name: value.detach().float().cpu().numpy() for name, value in self.adaptation.weights().items()}
+        return found | {_WORD_ROWS: self.rows.cpu().numpy()}
 
 
 def seed_everything(seed: int, threads: int) -> None:

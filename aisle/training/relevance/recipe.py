@@ -14,10 +14,15 @@ from pydantic.dataclasses import dataclass
 from aisle.config import checked, with_changes
 from aisle.errors import RecipeError
 from aisle.training.gate import MAX_LATENCY_RATIO
+from aisle.training.head import HeadSettings
+from aisle.training.peft.settings import PeftSettings
 
 _STRICT = ConfigDict(extra="forbid")
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+FEW_QUERIES = 400
+"""Below so many queries a share of them proves nothing: every query is held out once instead."""
+_TRACKER = "(tensorboard|wandb|mlflow)"
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -51,6 +56,13 @@ class FitSettings:
         save_every: Steps between checkpoints within an epoch.
         seed: The same seed gives the same weights on one machine.
         threads: Of PyTorch.
+        device: "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU where there is one.
+        precision: Of matrix products. Weights and the optimiser are fp32 throughout.
+        accumulate: In how many parts a step goes through the model. The gradient is that of the whole step, in-batch
+            negatives and all; a part needs the memory of a part.
+        checkpointing: Whether a layer's activations are computed again on the way back instead of kept.
+        track: Where losses are written as they come: "auto" is TensorBoard where it is installed, "none" nowhere, else
+            names out of tensorboard, wandb and mlflow with commas between. Always into the model's folder alone.
     """
 
     epochs: int = Field(default=2, ge=1, le=1000)
@@ -76,6 +88,56 @@ class FitSettings:
     save_every: int = Field(default=200, ge=1)
     seed: int = 0
     threads: int = Field(default=2, ge=1)
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    precision: Literal["fp32", "bf16", "fp16"] = "bf16"
+    accumulate: int = Field(default=1, ge=1, le=4096)
+    checkpointing: bool = False
+    track: str = Field(default="auto", pattern=rf"^(auto|none|{_TRACKER}(,{_TRACKER})*)$")
+
+
+@dataclass(frozen=True, config=_STRICT)
+class HeadFit:
+    """How a task head is fitted; what each one is stands at `HeadSettings`."""
+
+    correction_spread: float = Field(default=HeadSettings.correction_spread, gt=0, le=100)
+    free_spreads: tuple[_Weight, ...] = HeadSettings.free_spreads
+    rank: int = Field(default=HeadSettings.rank, ge=1, le=1024)
+    query_spread: float = Field(default=HeadSettings.query_spread, ge=0, le=100)
+    queries_for_half: float = Field(default=HeadSettings.queries_for_half, ge=0, le=1e6)
+    choose_from: int = Field(default=HeadSettings.choose_from, ge=1)
+
+    def settings(self) -> HeadSettings:
+        """As `fit_head` takes them."""
+        return HeadSettings(**asdict(self))
+
+
+@dataclass(frozen=True, config=_STRICT)
+class CrossSettings:
+    """How a cross-encoder is trained, where that differs from an encoder; the rest stands in ``fit``.
+
+    Attributes:
+        readings: What of the last layer makes the score: the first token ("cls"), the mean of all ("mean"), the query's
+            mean times the text's ("match"), the nearest tokens of the text to the query's ("late").
+        epochs: Passes over the judgments.
+        more_epochs: Passes over further judgments, before those of the shop.
+        rate: Learning rate of the top layer.
+        loss: Within a query.
+        query_tokens: A query is cut at so many tokens.
+        max_tokens: Query and text together are cut at so many.
+    """
+
+    readings: tuple[Literal["cls", "mean", "match", "late"], ...] = ("late", "match", "mean")
+    epochs: int = Field(default=2, ge=1, le=1000)
+    more_epochs: int = Field(default=1, ge=1, le=1000)
+    rate: float = Field(default=1e-4, gt=0, le=1)
+    loss: Literal["listwise", "pairwise", "pointwise", "cosent"] = "pairwise"
+    query_tokens: int = Field(default=16, ge=1, le=512)
+    max_tokens: int = Field(default=48, ge=8, le=512)
+
+    def __post_init__(self) -> None:
+        """Refuse what could not be scored."""
+        if not self.readings or self.query_tokens + 4 > self.max_tokens:
+            raise ValueError("a reading or more, and max_tokens above query_tokens by 4 or more")
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -85,7 +147,8 @@ class TrainingRecipe:
     Attributes:
         name: Of the recipe.
         model: What is made: a "head" over frozen vectors, an "encoder", a "combination" of an encoder with the words'
-            signals, or, by the number of judgments, whichever of the first and the last suits ("auto").
+            signals, a "cross-encoder", the "full" combination with one beside the other signals, or, by the number of
+            judgments, whichever of the first and the third suits ("auto").
         base: The encoder that training begins with: "embedded" or an encoder folder.
         description: Whether the description is read beside the title.
         validation: Share of the queries that say when to stop.
@@ -94,11 +157,16 @@ class TrainingRecipe:
         more_epochs: Passes over further judgments, before those of the shop.
         max_latency_ratio: How many times as long one query may take as before.
         max_rerank_ms: How long a combination may take to re-rank 50 texts.
+        judged_by: By which queries the gate judges: each one in its turn ("turns"), those of the share that is held out
+            ("share"), or by their number ("auto"). `aisle tune` writes "share": it has seen the others.
         fit: How the encoder is trained.
+        peft: Which part of it is trained (docs/peft.md).
+        head: How a head is fitted.
+        cross: How a cross-encoder is trained.
     """
 
     name: str = "default"
-    model: Literal["auto", "head", "encoder", "combination"] = "auto"
+    model: Literal["auto", "head", "encoder", "combination", "cross-encoder", "full"] = "auto"
     base: str = "embedded"
     description: bool = False
     validation: float = Field(default=0.1, gt=0, lt=0.5)
@@ -107,7 +175,11 @@ class TrainingRecipe:
     max_latency_ratio: float = Field(default=MAX_LATENCY_RATIO, gt=0)
     max_rerank_ms: float = Field(default=500, gt=0)
     more_epochs: int = Field(default=2, ge=1, le=1000)
+    judged_by: Literal["auto", "turns", "share"] = "auto"
     fit: FitSettings = Field(default_factory=FitSettings)
+    peft: PeftSettings = Field(default_factory=PeftSettings)
+    head: HeadFit = Field(default_factory=HeadFit)
+    cross: CrossSettings = Field(default_factory=CrossSettings)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], source: str = "recipe") -> TrainingRecipe:
@@ -118,10 +190,17 @@ class TrainingRecipe:
         """
         return checked(_ADAPTER, data, source, lambda _: "the settings of docs/training.md")
 
+    def in_turns(self, queries: int) -> bool:
+        """Whether each of so many queries is held out once, by trainings in turn."""
+        return queries < FEW_QUERIES if self.judged_by == "auto" else self.judged_by == "turns"
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data; ``from_dict`` gives the same recipe back."""
         found = asdict(self)
         found["fit"]["mixtures"] = list(found["fit"]["mixtures"])
+        found["peft"]["targets"] = list(found["peft"]["targets"])
+        found["head"]["free_spreads"] = list(found["head"]["free_spreads"])
+        found["cross"]["readings"] = list(found["cross"]["readings"])
         return found
 
 
@@ -131,6 +210,8 @@ RECIPES: Mapping[str, Mapping[str, Any]] = {
     "head": {"name": "head", "model": "head"},
     "encoder": {"name": "encoder", "model": "encoder"},
     "combination": {"name": "combination", "model": "combination"},
+    "cross-encoder": {"name": "cross-encoder", "model": "cross-encoder"},
+    "full": {"name": "full", "model": "full"},
 }
 """The packaged recipes by name: what differs from the defaults."""
 

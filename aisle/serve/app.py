@@ -1,0 +1,156 @@
+"""The app: routers in one place, parts made before the first request and let go of after the last.
+
+Making one does nothing beyond it: no files, no threads, until it starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from aisle.engine import SearchEngine
+from aisle.errors import ArtifactError
+from aisle.indexes.lance import LanceIndex
+from aisle.serve.facts import FactsMiddleware, Observer
+from aisle.serve.faults import install_faults
+from aisle.serve.judgments import JudgmentFile
+from aisle.serve.metrics import Metrics
+from aisle.serve.parts import Parts
+from aisle.serve.pool import Pool
+from aisle.serve.routes import (
+    bulk,
+    embeddings,
+    events,
+    health,
+    judgments,
+    models,
+    products,
+    rerank,
+    rules,
+    search,
+    suggest,
+)
+from aisle.serve.rules import NAME, RulesFile
+from aisle.serve.searching import Searches
+from aisle.serve.security import Security, install
+from aisle.serve.settings import Settings
+from aisle.serve.writing.change import Writer
+from aisle.serve.writing.open import open_queue
+
+ROUTERS: tuple[tuple[str, APIRouter], ...] = (
+    ("/v1", search.router),
+    ("/v1", suggest.router),
+    ("/v1", bulk.router),
+    ("/v1", products.router),
+    ("/v1", judgments.router),
+    ("/v1", events.router),
+    ("/v1", rules.router),
+    ("/v1", models.router),
+    ("/v1", embeddings.router),
+    ("/v1", rerank.router),
+    ("/v2", rerank.router),
+    ("", health.router),
+)
+"""What is served, and where."""
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What an app is given from outside; each part may be left out.
+
+    Attributes:
+        writer: Makes changes; None: this process does, and no other may.
+        security: Who may do what, the audit log and the events; None: everybody may, and neither is kept.
+        reopen: Opens the index that stands in the folder now, for when it was replaced.
+        tables: Of the configuration file, for other parts.
+        suggestions: Whether to make some.
+    """
+
+    writer: Writer | None = None
+    security: Security | None = None
+    reopen: Callable[[], SearchEngine] | None = None
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    suggestions: bool = True
+
+
+def create_app(engine: SearchEngine, settings: Settings | None = None, outside: Outside | None = None) -> FastAPI:
+    """An app that answers for one catalogue. The engine stays the caller's to close.
+
+    Args:
+        engine: Opened from a folder.
+        settings: Of the service; None takes the defaults.
+        outside: What others provide; None: nothing.
+
+    Raises:
+        ArtifactError: The engine was not made from a folder.
+    """
+    settings, outside = settings or Settings(), outside or Outside()
+    folder = engine.folder
+    if folder is None or not isinstance(engine.index, LanceIndex):
+        raise ArtifactError("this engine has no folder to serve", fix="open one with SearchEngine.open")
+    observers: list[Observer] = []
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        parts = _parts(engine, folder, settings, outside, observers)
+        app.state.parts, app.state.searches, app.state.metrics = parts, Searches(parts), Metrics(parts)
+        observers.append(app.state.metrics)
+        beside = [asyncio.ensure_future(parts.follow())]
+        if outside.suggestions:
+            beside.append(asyncio.ensure_future(asyncio.to_thread(parts.make_suggestions)))
+        try:
+            yield
+        finally:
+            parts.ending = True
+            for task in beside:
+                task.cancel()
+            await asyncio.to_thread(parts.pool.close, settings.grace_s)
+            await parts.writer.close()
+
+    app = FastAPI(
+        title="Aisle",
+        description="Product search that understands what shoppers mean.",
+        version=version("aisle"),
+        lifespan=lifespan,
+    )
+    for prefix, router in ROUTERS:
+        app.include_router(router, prefix=prefix)
+    install_faults(app)
+    app.add_middleware(FactsMiddleware, observers=observers)
+    if outside.security is not None:
+        install(app, outside.security)  # last, so that it is outermost
+    return app
+
+
+def _parts(
+    engine: SearchEngine, folder: Path, settings: Settings, outside: Outside, observers: list[Observer]
+) -> Parts:
+    state = settings.state_folder(folder)
+    named = engine.recipe.ranking.rules
+    rules_file = RulesFile(Path(named) if named else state / NAME)
+    if named:
+        rules_file.seen = rules_file.read().version  # the engine has read them
+    else:
+        rules_file.follow(engine)
+    return Parts(
+        engine=engine,
+        settings=settings,
+        folder=folder,
+        state=state,
+        pool=Pool(settings.threads, settings.queue, settings.max_wait_ms / 1_000),
+        writer=outside.writer or open_queue(folder, engine.recipe, engine.encoder, settings),
+        judgments=JudgmentFile(state / "judgments.jsonl"),
+        rules=rules_file,
+        events=outside.security.events if outside.security is not None else None,
+        audit=outside.security.audit if outside.security is not None else None,
+        observers=observers,
+        tables=outside.tables,
+        reopen=outside.reopen,
+    )

@@ -1,0 +1,91 @@
+"""Judgments that people give through the service: a file of JSON lines that is only appended to.
+
+The last word of each judge on a query and a product counts. Knows no search.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from aisle.language.normalise import normalise
+from aisle.types import Judgment
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One person's grade of a product for a query, 0 to 3; ``at`` is in seconds since 1970."""
+
+    query: str
+    product_id: str
+    grade: float
+    judge: str = ""
+    at: float = 0.0
+
+
+class JudgmentFile:
+    """Judgments in a file; any number of processes append to it.
+
+    Args:
+        path: Made when the first judgment comes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def add(self, judged: Sequence[Judged]) -> None:
+        """Append judgments; returns when they are on the disk."""
+        lines = "".join(json.dumps(asdict(_stamped(one)), ensure_ascii=False) + "\n" for one in judged)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("ab") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if file.tell() and not _ends_line(self.path):
+                file.write(b"\n")  # a process was killed within a line
+            file.write(lines.encode(errors="replace"))
+            file.flush()
+            os.fsync(file.fileno())
+
+    def read(self) -> list[Judged]:
+        """The last word of each judge on each query and product, the latest last."""
+        try:
+            lines = self.path.read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        found: dict[tuple[str, str, str], Judged] = {}
+        for line in lines:
+            one = _read(line)
+            if one is not None:
+                key = (one.judge, normalise(one.query).casefold(), one.product_id)
+                found.pop(key, None)
+                found[key] = one
+        return list(found.values())
+
+
+def agreed(judged: Iterable[Judged]) -> list[Judgment]:
+    """One judgment for each query and product: the mean of its judges' grades."""
+    grades: dict[tuple[str, str], list[float]] = {}
+    for one in judged:
+        grades.setdefault((one.query, one.product_id), []).append(one.grade)
+    return [Judgment(query, query, product_id, sum(some) / len(some)) for (query, product_id), some in grades.items()]
+
+
+def _stamped(one: Judged) -> Judged:
+    return one if one.at else Judged(one.query, one.product_id, one.grade, one.judge, round(time.time(), 3))
+
+
+def _ends_line(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(-1, os.SEEK_END)
+        return file.read(1) == b"\n"
+
+
+def _read(line: str) -> Judged | None:
+    try:
+        return Judged(**json.loads(line))
+    except (ValueError, TypeError):  # half a line of a process that was killed: it was never acknowledged
+        return None

@@ -1,0 +1,148 @@
+"""What the requests of one worker share: the engine, the threads, the writer, and the files beside the index."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Protocol
+
+from fastapi import Depends, Request
+
+from aisle.engine import SearchEngine
+from aisle.indexes.lance import LanceIndex
+from aisle.serve.documents import EncoderReranker
+from aisle.serve.facts import Observer
+from aisle.serve.judgments import JudgmentFile
+from aisle.serve.pool import Pool
+from aisle.serve.rules import RulesFile
+from aisle.serve.security.audit import AuditLog
+from aisle.serve.security.event import Event
+from aisle.serve.settings import Settings
+from aisle.serve.suggest import Suggestions
+from aisle.serve.writing.change import Writer
+from aisle.types import Reranker
+
+LOG = logging.getLogger("aisle.serve")
+READ_AT_ONCE = 1_000
+LOOK_S = 1.0
+"""So often a worker looks whether the rules or the index changed."""
+
+
+class Events(Protocol):
+    """Where events of shoppers go; `aisle.serve.security` has one."""
+
+    async def add(self, events: Sequence[Event]) -> None:
+        """Mask and keep events; returns when they are on the disk.
+
+        Raises:
+            Fault: Too many are waiting, or they cannot be written.
+        """
+        ...
+
+
+@dataclass
+class Parts:
+    """What routes need. ``engine`` may be swapped for another: a request reads it once.
+
+    Attributes:
+        engine: Searches.
+        index: That of the engine, as what it is.
+        settings: Of the service.
+        folder: Of the index.
+        state: Folder of what is kept beside it.
+        pool: Threads for what would block.
+        writer: Makes changes.
+        judgments: What people said of products.
+        rules: The merchant's rules as a file.
+        suggestions: For autocomplete; None until they are made.
+        events: Where events go; None where nothing keeps them.
+        audit: Who changed what; None where nobody notes it.
+        observers: Told of each request.
+        tables: Of the configuration file, for other parts.
+        reopen: Opens the index that stands in the folder now.
+        ending: Whether no more requests should come.
+    """
+
+    engine: SearchEngine
+    settings: Settings
+    folder: Path
+    state: Path
+    pool: Pool
+    writer: Writer
+    judgments: JudgmentFile
+    rules: RulesFile
+    suggestions: Suggestions | None = None
+    events: Events | None = None
+    audit: AuditLog | None = None
+    observers: list[Observer] = field(default_factory=list)
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    reopen: Callable[[], SearchEngine] | None = None
+    ending: bool = False
+    started: float = field(default_factory=time.time)
+    _reranker: Reranker | None = None
+    _making: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def index(self) -> LanceIndex:
+        """The engine's index."""
+        index = self.engine.index
+        assert isinstance(index, LanceIndex)
+        return index
+
+    @property
+    def reranker(self) -> Reranker:
+        """What `/v1/rerank` asks: the recipe's re-ranker, else cosines by the index's encoder."""
+        if self.engine.reranker is not None:
+            return self.engine.reranker
+        with self._making:
+            if self._reranker is None:
+                self._reranker = EncoderReranker(self.engine.encoder)
+            return self._reranker
+
+    def swap(self, engine: SearchEngine) -> SearchEngine:
+        """Search with another engine from the next request on; gives back the one before, which may still be in use."""
+        before, self.engine, self._reranker = self.engine, engine, None
+        return before
+
+    def reopened(self) -> SearchEngine | None:
+        """The engine of the index that stands in the folder now, opened once; None where nothing can open it."""
+        stale = self.engine
+        with self._making:
+            if self.engine is stale and self.reopen is not None:
+                self.swap(self.reopen())
+            return self.engine if self.engine is not stale else None
+
+    def make_suggestions(self) -> None:
+        """Read the catalogue for autocomplete; seconds."""
+        index = self.index
+        ids = sorted(index.ids())
+        products = (
+            product
+            for at in range(0, len(ids), READ_AT_ONCE)
+            for product in index.get(ids[at : at + READ_AT_ONCE])
+            if product is not None
+        )
+        self.suggestions = Suggestions(products)
+
+    async def follow(self) -> None:
+        """Take over rules that another worker wrote, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_S)
+            try:
+                await asyncio.to_thread(self.rules.follow, self.engine)
+            except Exception:  # the rules before stay in force
+                LOG.exception("the rules cannot be read")
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the app that answers a request."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+Shop = Annotated[Parts, Depends(parts_of)]

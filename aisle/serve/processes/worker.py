@@ -1,0 +1,61 @@
+"""A worker: one process that answers, over an index that others read too, with the writer at the end of a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+
+from aisle.serve.app import Outside, create_app
+from aisle.serve.processes.plan import SOCKET, Plan
+from aisle.serve.writing.client import WriteClient
+
+BACKLOG = 1_024
+"""Connections that the system keeps until a worker has time."""
+
+
+def run_worker(plan: Plan, listening: socket.socket, ready: Callable[[], None]) -> None:
+    """Answer on a socket until told to end (SIGTERM), then finish what was begun.
+
+    Args:
+        plan: What to do.
+        listening: Shared with the other workers: whoever has time takes the next connection.
+        ready: Called once requests are answered.
+    """
+    import uvicorn
+
+    logging.basicConfig(level=logging.INFO, format=f"%(levelname)s worker {os.getpid()}: %(message)s")
+    settings = plan.config.settings
+    with plan.open() as engine:
+        client = WriteClient(plan.sockets / SOCKET, settings.grace_s, settings.write_queue)
+        outside = Outside(client, plan.security(), plan.open, plan.config.tables)
+        app = create_app(engine, settings, outside)
+        config = uvicorn.Config(
+            app,
+            lifespan="on",
+            log_config=None,
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            # one connection each time a worker looks: more would pile up in the first that does
+            backlog=1,
+            timeout_graceful_shutdown=int(settings.grace_s) or 1,
+        )
+        server = uvicorn.Server(config)
+
+        async def serve() -> None:
+            serving = asyncio.ensure_future(server.serve([listening]))
+            while not server.started and not serving.done():
+                await asyncio.sleep(0.01)
+            if server.started:
+                listening.listen(BACKLOG)  # uvicorn has told the system the backlog of above
+                ready()
+            await serving
+
+        try:
+            asyncio.run(serve())
+        finally:
+            if outside.security is not None:
+                outside.security.close()

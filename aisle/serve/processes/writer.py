@@ -1,0 +1,68 @@
+"""The writer: the one process that changes an index. Holds the lock, takes changes from all workers on a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable
+
+from aisle.build import check_made_with, index_identity
+from aisle.catalogue.render import Renderer
+from aisle.encoders.load import load_encoder
+from aisle.serve.processes.plan import SOCKET, Plan
+from aisle.serve.writing.open import open_queue
+from aisle.serve.writing.queue import WriteQueue
+from aisle.serve.writing.server import WriteServer
+
+LOOK_S = 0.5
+NICENESS = 5
+"""Searches go first where both want the processor."""
+REPLACED = 75
+"""Exit code: another index stands in the folder; the supervisor starts a writer for that one."""
+
+
+def run_writer(plan: Plan, ready: Callable[[], None]) -> int:
+    """Take changes until told to end (SIGTERM), then make what was taken.
+
+    Args:
+        plan: What to do.
+        ready: Called once changes are taken.
+
+    Returns:
+        The exit code.
+
+    Raises:
+        FingerprintError: The index was made by another encoder or renderer.
+        IndexLockedError: Another process is writing to this index.
+    """
+    logging.basicConfig(level=logging.INFO, format=f"%(levelname)s writer {os.getpid()}: %(message)s")
+    os.nice(NICENESS)
+    recipe = plan.recipe()
+    encoder = load_encoder(recipe.encoder)
+    check_made_with(plan.folder, encoder, Renderer(recipe.render, encoder.count_tokens))
+    queue = open_queue(plan.folder, recipe, encoder, plan.config.settings, lock=True)
+    return asyncio.run(_serve(plan, queue, ready))
+
+
+async def _serve(plan: Plan, queue: WriteQueue, ready: Callable[[], None]) -> int:
+    made = index_identity(plan.folder)
+    server = WriteServer(queue, plan.sockets / SOCKET)
+    await server.start()
+    end = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, end.set)
+    ready()
+    code = 0
+    while not end.is_set():
+        try:
+            await asyncio.wait_for(end.wait(), LOOK_S)
+        except TimeoutError:
+            if index_identity(plan.folder) != made:
+                code = REPLACED
+                break
+    await server.stop()
+    await queue.close()
+    return code

@@ -1,0 +1,111 @@
+"""Work in the pool on behalf of a request: given up when the client leaves, 429 when too much waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable, Sequence
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+from aisle.serve.facts import facts_of
+from aisle.serve.faults import Fault, busy
+from aisle.serve.parts import Parts
+from aisle.serve.pool import Busy, Closed, Done, Group
+from aisle.serve.writing.change import Change, Outcome, WriterGone
+
+R = TypeVar("R")
+A = TypeVar("A")
+CLIENT_LEFT = 499
+"""What no client sees and logs show: it hung up before there was an answer."""
+
+
+async def run_group(request: Request, shop: Parts, group: Group[R, A], asked: R, key: Hashable | None = None) -> A:
+    """Have the pool answer, see `aisle.serve.pool.Pool.run`; notes what waiting took.
+
+    Raises:
+        Fault: Too much is waiting, the service is ending, or the client left.
+    """
+    try:
+        done: Done[A] = await unless_gone(request, shop.pool.run(group, asked, key))
+    except Busy as error:
+        raise busy(error.retry_after) from None
+    except Closed:
+        raise ending() from None
+    facts = facts_of(request)
+    facts.queue_ms, facts.shared = done.waited_ms, done.shared
+    return done.answer
+
+
+async def run(request: Request, shop: Parts, work: Callable[[], A], key: Hashable | None = None) -> A:
+    """Have the pool call a function; see `run_group`."""
+    return await run_group(request, shop, _CALLS, work, key)
+
+
+def _call(works: Sequence[Callable[[], Any]]) -> Sequence[Any]:
+    return [work() for work in works]
+
+
+_CALLS: Group[Callable[[], Any], Any] = Group(_call)
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, A]) -> A:
+    """Wait for work, and stop it when the client hangs up. The request's body must have been read.
+
+    Raises:
+        Fault: The client left.
+    """
+    task = asyncio.ensure_future(work)
+    watch = asyncio.ensure_future(_left(request))
+    try:
+        await asyncio.wait({task, watch}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Fault(CLIENT_LEFT, "client_left", "the client left")
+        return task.result()
+    finally:
+        for one in (task, watch):
+            if not one.done():
+                one.cancel()
+
+
+async def _left(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def write(shop: Parts, changes: Sequence[Change]) -> list[Outcome]:
+    """Have changes made durable; goes on even if the client leaves.
+
+    Raises:
+        Fault: Too many are waiting, or there is no writer.
+    """
+    try:
+        return await shop.writer.apply(changes)
+    except Busy as error:
+        raise busy(error.retry_after) from None
+    except WriterGone as error:
+        fix = "make the change again: making it twice does no harm"
+        raise Fault(503, "not_written", f"not acknowledged: {error}", fix=fix, headers={"Retry-After": "2"}) from None
+
+
+async def note(request: Request, shop: Parts, action: str, target: str, after: object = None) -> None:
+    """Put a change that was made into the audit log, before it is acknowledged.
+
+    Raises:
+        Fault: The log cannot be written, so nobody is told that the change was made.
+    """
+    if shop.audit is None:
+        return
+    facts = facts_of(request)
+    principal = getattr(request.state, "principal", None)
+    facts.principal = principal.id if principal is not None else ""
+    try:
+        await asyncio.to_thread(shop.audit.write, facts.principal, action, target, facts.request_id, None, after)
+    except OSError as error:
+        fix = "make the change again: making it twice does no harm"
+        raise Fault(503, "not_noted", f"the audit log cannot be written: {error.strerror}", fix=fix) from None
+
+
+def ending() -> Fault:
+    """The service is being stopped."""
+    return Fault(503, "ending", "the service is ending", fix="ask again", headers={"Retry-After": "2"})

@@ -1,0 +1,163 @@
+"""`/v1/search`: one search, as JSON or in the address."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from aisle.filters import parse_sort
+from aisle.serve.access import needs
+from aisle.serve.facts import facts_of
+from aisle.serve.faults import MEDIA_TYPE, Fault
+from aisle.serve.json_filter import read_filter
+from aisle.serve.parts import Parts, Shop
+from aisle.serve.routes.running import run_group
+from aisle.serve.searching import Ask, Searches
+from aisle.types import Mode, SearchRequest, Shopper
+
+router = APIRouter(tags=["search"], dependencies=[needs("search")])
+MAX_QUERY = 10_000
+MAX_FACETS = 20
+_EXAMPLE: dict[str, Any] = {
+    "query": "wireless headphones",
+    "filter": "price < 100 AND brand IN (Sony, JBL)",
+    "facets": ["brand", "category"],
+    "k": 10,
+    "highlight": True,
+}
+_EXAMPLE_JSON: dict[str, Any] = {
+    "query": "无线耳机",
+    "filter": {"and": [{"field": "price", "op": "<", "value": 100}, {"field": "available", "op": "=", "value": True}]},
+    "sort": "price:desc",
+}
+_ANSWER: dict[str, Any] = {
+    "query": "wireless headphones",
+    "mode": "hybrid",
+    "total": 412,
+    "offset": 0,
+    "k": 1,
+    "hits": [{"rank": 1, "score": 0.93, "product": {"id": "1023", "title": "Sony WH-CH520", "price": 49.9}}],
+    "spelling": [],
+    "rewrites": [],
+    "cut": 0,
+    "no_good_result": False,
+    "redirect": None,
+    "refused": None,
+    "degraded": [],
+    "timings_ms": {"bm25": 4.1, "dense": 3.2},
+}
+
+
+class SearchBody(BaseModel):
+    """A search. A blank query lists everything that passes the filter."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [_EXAMPLE, _EXAMPLE_JSON]})
+
+    query: str = Field("", max_length=MAX_QUERY, description="What the shopper typed.")
+    filter: str | dict[str, Any] | None = Field(
+        None, description="In the filter language (docs/filters.md), or as JSON: and, or, not, {field, op, value}."
+    )
+    sort: str = Field("", max_length=500, description="FIELD[:desc],... instead of relevance.")
+    facets: list[str] = Field([], max_length=MAX_FACETS, description="Fields whose values are counted.")
+    k: int = Field(10, ge=0, description="Products on the page.")
+    offset: int = Field(0, ge=0, description="Products to pass over first.")
+    mode: Mode = Field("hybrid", description="Words, meaning, or both.")
+    fields: list[str] = Field([], max_length=50, description="Of each product; none: all.")
+    highlight: bool = Field(False, description="Say where title and description have the query's words.")
+    explain: bool = Field(False, description="Say beside every hit why it is there.")
+    deadline_ms: float | None = Field(
+        None, gt=0, le=600_000, description="Stages that can be left out are, once this is spent."
+    )
+    user: str = Field("", max_length=200, description="The shopper, for stages and experiments that ask for one.")
+
+
+Deadline = Annotated[float | None, Header(alias="X-Deadline-Ms", gt=0, le=600_000)]
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {"description": "The ranking.", "content": {MEDIA_TYPE: {"example": _ANSWER}}},
+    429: {"description": "Too much is waiting; see Retry-After."},
+}
+
+
+@router.post("/search", responses=_RESPONSES)
+async def search(request: Request, shop: Shop, body: SearchBody, x_deadline_ms: Deadline = None) -> Response:
+    """Search the catalogue."""
+    return await _search(request, shop, body, x_deadline_ms)
+
+
+@router.get("/search", responses=_RESPONSES)
+async def search_by_address(
+    request: Request,
+    shop: Shop,
+    q: Annotated[str, Query(max_length=MAX_QUERY, description="What the shopper typed.")] = "",
+    filter: Annotated[str, Query(max_length=MAX_QUERY, description="In the filter language.")] = "",
+    sort: Annotated[str, Query(max_length=500)] = "",
+    facets: Annotated[list[str], Query(max_length=MAX_FACETS)] = [],  # noqa: B006
+    k: Annotated[int, Query(ge=0)] = 10,
+    offset: Annotated[int, Query(ge=0)] = 0,
+    mode: Mode = "hybrid",
+    fields: Annotated[list[str], Query(max_length=50)] = [],  # noqa: B006
+    highlight: bool = False,
+    explain: bool = False,
+    deadline_ms: Annotated[float | None, Query(gt=0, le=600_000)] = None,
+    user: Annotated[str, Query(max_length=200)] = "",
+    x_deadline_ms: Deadline = None,
+) -> Response:
+    """The same in the address; facets and fields may be repeated."""
+    body = SearchBody(
+        query=q, filter=filter or None, sort=sort, facets=facets, k=k, offset=offset, mode=mode, fields=fields,
+        highlight=highlight, explain=explain, deadline_ms=deadline_ms, user=user,
+    )  # fmt: skip
+    return await _search(request, shop, body, x_deadline_ms)
+
+
+async def _search(request: Request, shop: Parts, body: SearchBody, header: float | None) -> Response:
+    ask = ask_of(shop, body, header)
+    searches: Searches = request.app.state.searches
+    found = await run_group(request, shop, searches.group, ask, key=ask)
+    facts = facts_of(request)
+    facts.of_ranking(found.ranking)
+    facts.index_version = found.index_version
+    return Response(found.body, media_type=MEDIA_TYPE)
+
+
+def ask_of(shop: Parts, body: SearchBody, header_deadline: float | None = None) -> Ask:
+    """What a body asks for.
+
+    Raises:
+        Fault: The page is larger or deeper than the service allows.
+        FilterError: The filter or the sort cannot be read.
+    """
+    check_page(shop, body.k, body.offset)
+    deadlines = [one for one in (body.deadline_ms, header_deadline, shop.settings.deadline_ms or None) if one]
+    wanted = SearchRequest(
+        text=body.query,
+        filter=read_filter(body.filter),
+        sort=parse_sort(body.sort) if body.sort.strip() else (),
+        offset=body.offset,
+        k=body.k,
+        mode=body.mode,
+        deadline_ms=min(deadlines) if deadlines else None,
+        shopper=Shopper(id=body.user or None),
+    )
+    return Ask(
+        wanted,
+        tuple(dict.fromkeys(body.facets)),
+        tuple(dict.fromkeys(body.fields)),
+        body.highlight,
+        body.explain,
+        time.monotonic(),
+    )
+
+
+def check_page(shop: Parts, k: int, offset: int) -> None:
+    """Refuse a page that costs too much.
+
+    Raises:
+        Fault: It is too large or too deep.
+    """
+    for name, value, most in (("k", k, shop.settings.max_k), ("offset", offset, shop.settings.max_offset)):
+        if value > most:
+            raise Fault(422, "invalid_request", f"{name} is {value}", allowed=f"0 to {most}", fix="narrow the search")

@@ -1,0 +1,1 @@
+"""One step of training on several processes; configurations of `accelerate` beside it."""

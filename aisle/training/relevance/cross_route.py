@@ -1,0 +1,148 @@
+"""Training a cross-encoder on judged pairs, from an encoder's layers or on from another one. Needs aisle[train]."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from aisle.artifacts import MANIFEST, read_kind, read_manifest
+from aisle.encoders.onnx import OnnxEncoder
+from aisle.encoders.weights import read_weights
+from aisle.judgments.pairs import PairSet, pair_text
+from aisle.rerankers.combination import CROSS
+from aisle.rerankers.cross_encoder import ARCHITECTURE, OnnxCrossEncoder
+from aisle.rerankers.cross_export import read_cross_encoder, write_cross_encoder
+from aisle.rerankers.head import FORMAT, KIND
+from aisle.training.relevance.adapters import keep_adapter
+from aisle.training.relevance.candidate import Candidate, Note, Report
+from aisle.training.relevance.cross_model import CrossModel, begin
+from aisle.training.relevance.data import cosines, lesson, without_queries_of
+from aisle.training.relevance.encoder_route import base_folder, rerank_time
+from aisle.training.relevance.evidence import evidence
+from aisle.training.relevance.fit import Fit, Outcome
+from aisle.training.relevance.recipe import FitSettings, TrainingRecipe
+from aisle.training.relevance.rounds import Scored, rounds
+from aisle.training.tracking import Tracker, tracked
+from aisle.types import Array
+
+
+class CrossRoute:
+    """One training with everything that its steps share.
+
+    Args:
+        recipe: How; its base is "embedded", the folder of an encoder, or that of a cross-encoder.
+        more: Further judgments to learn from, before those of the shop.
+        work: A folder for checkpoints.
+        report: Told of each step.
+        note: Told, in words, of what is happening.
+        trackers: Told of each step of each training.
+
+    Raises:
+        ArtifactError: The recipe's base is neither.
+    """
+
+    def __init__(
+        self,
+        recipe: TrainingRecipe,
+        more: Sequence[PairSet],
+        work: Path,
+        report: Report,
+        note: Note,
+        trackers: Sequence[Tracker] = (),
+    ) -> None:
+        self.more, self.work, self.report, self.note, self.trackers = more, work, report, note, trackers
+        cross = recipe.cross
+        settings = replace(
+            recipe.fit, rate=cross.rate, loss=cross.loss, epochs=cross.epochs, in_batch=0.0, keep=0.0, late=0.0
+        )
+        self.recipe = replace(recipe, fit=settings, more_epochs=cross.more_epochs)
+        self.base = _cross_folder(recipe.base) or base_folder(recipe.base)
+        if read_kind(self.base) == KIND:
+            self.weights = read_cross_encoder(self.base)
+            self._ids = OnnxCrossEncoder(self.base).tokenizer.ids
+        else:
+            weights = read_weights(self.base)
+            self._ids = OnnxEncoder(self.base).tokenizer(cross.max_tokens).ids
+            self.weights = begin(weights, cross.readings, settings.seed, cross.max_tokens, cross.query_tokens)
+        self.weights = replace(self.weights, details={**self.weights.details, "description": recipe.description})
+        self._start: dict[str, Tensor] | None = None
+
+    def make(self, pairs: PairSet) -> Candidate:
+        """Train, and gather what the gate needs.
+
+        Args:
+            pairs: Of the shop, with grades.
+        """
+        scored, outcome, folder = self.scored(pairs)
+        held = scored.pairs.subset(np.flatnonzero(scored.judged).tolist())
+        check = rerank_time(OnnxCrossEncoder(folder), pairs, self.recipe.max_rerank_ms)
+        return Candidate(
+            folder,
+            ARCHITECTURE,
+            evidence(held, self._before(held), scored.score[scored.judged], self.recipe.description),
+            None,
+            (check,),
+            {"all": len(pairs.by_query()), "held out": len(held.by_query())},
+            {"validation": outcome.to_dict()},
+        )
+
+    def scored(self, pairs: PairSet) -> tuple[Scored, Outcome, Path]:
+        """Train; the scores of pairs that were held out, how it went and the folder of what is kept."""
+        self.work.mkdir(exist_ok=True)
+        kept = [found for found in (without_queries_of(more, pairs) for more in self.more) if len(found)]
+        if kept:
+            self.note(f"learning from {sum(map(len, kept)):,} pairs of other files first")
+            settings = replace(self.recipe.fit, epochs=self.recipe.more_epochs, choose=False)
+            model, _ = self._fit(kept, kept[0].subset([]), "more", settings)
+            self._start = {name: value.detach().clone() for name, value in model.trained().items()}
+        return rounds(pairs, self.recipe, self, self.note)
+
+    def train(
+        self, sets: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings
+    ) -> tuple[Path, Outcome]:
+        """Train a cross-encoder and write its folder."""
+        model, outcome = self._fit(sets, validation, name, settings)
+        folder = self.work / name / "folder"
+        keep_adapter(model, self.recipe.peft, read_manifest(self.base, read_kind(self.base), 1).fingerprint, folder)
+        write_cross_encoder(model.weights(), folder)
+        return folder, outcome
+
+    def score(self, folder: Path, pairs: PairSet) -> Array:
+        """The scores of a cross-encoder's folder."""
+        texts = [pair_text(pair, self.recipe.description) for pair in pairs]
+        return OnnxCrossEncoder(folder).score_pairs([pair.query for pair in pairs], texts)
+
+    def _before(self, pairs: PairSet) -> Array:
+        """What ranked before: the cosines of the encoder, or the cross-encoder, that the training began with."""
+        if read_kind(self.base) == KIND:
+            return self.score(self.base, pairs)
+        return cosines(OnnxEncoder(self.base).encode, pairs, self.recipe.description)
+
+    def _fit(
+        self, train: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings
+    ) -> tuple[CrossModel, Outcome]:
+        settings = replace(settings, rate=self.recipe.peft.learning_rate(settings.rate))
+        model = CrossModel(self.weights, settings.dropout, self.recipe.peft, settings.seed)
+        if self._start is not None:
+            model.load_state_dict(self._start, strict=False)
+        folder = self.work / name
+        folder.mkdir(exist_ok=True)
+        run = Fit(model, lesson(train, validation, self.recipe.description, self._ids), settings, folder)
+        done = run.resume()
+        if done:
+            self.note(f"going on after step {done:,}")
+        return model, run.run(tracked(self.report, self.trackers, name))
+
+
+def _cross_folder(spec: str) -> Path | None:
+    """The folder of a cross-encoder, where the name is that of one, or of a combination with one."""
+    folder = Path(spec).expanduser()
+    if (folder / CROSS / MANIFEST).is_file():  # beside the other signals of a combination
+        folder = folder / CROSS
+    if not (folder / MANIFEST).is_file() or read_kind(folder) != KIND:
+        return None
+    return folder if read_manifest(folder, KIND, FORMAT).details.get("architecture") == ARCHITECTURE else None

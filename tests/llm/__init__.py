@@ -1,0 +1,1 @@
+"""Asking language models, against a real server and a real small model."""

@@ -1,0 +1,160 @@
+"""The service as it runs: several workers, one writer, kill -9 of either under load, an orderly end."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+
+from aisle.engine import SearchEngine
+
+AISLE = [sys.executable, "-c", "from aisle.cli.main import run; run()"]
+
+
+class Service:
+    """`aisle serve` on a free port."""
+
+    def __init__(self, folder, *args):
+        command = [*AISLE, "serve", str(folder), "--port", "0", "--workers", "2", *args]
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        line = self.process.stdout.readline()
+        assert "http://" in line, self.process.stderr.read()
+        self.address = line.split()[1]
+        self.client = httpx.Client(base_url=self.address, timeout=60)
+
+    def children(self):
+        """Process ids of the writer and the workers."""
+        found = set()
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                if parent == self.process.pid and "spawn_main" in (folder / "cmdline").read_text():
+                    found.add(int(folder.name))
+            except OSError:
+                continue
+        return found
+
+    def writer(self, folder):
+        return int((folder / "lance" / "writer.lock").read_text())
+
+    def end(self):
+        self.client.close()
+        self.process.send_signal(signal.SIGTERM)
+        _, errors = self.process.communicate(timeout=60)
+        return self.process.returncode, errors
+
+
+def until(true, seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if true():
+                return
+        except (httpx.HTTPError, ValueError, OSError):
+            pass
+        time.sleep(0.05)
+    raise AssertionError("it never came to be")
+
+
+def test_kills_under_load_lose_nothing_that_was_acknowledged(folder, encoder, tmp_path):
+    service = Service(folder)
+    assert service.client.get("/health/ready").json()["parts"]["writer"] == "ok"
+    acknowledged, searched, wrong, stop = set(), [], [], threading.Event()
+
+    def write(first):
+        with httpx.Client(base_url=service.address, timeout=30) as client:
+            number = first
+            while not stop.is_set():
+                try:
+                    response = client.put(f"/v1/products/k{number}", json={"title": f"Zorbulon {number}"})
+                except httpx.HTTPError:  # its worker was killed: not acknowledged
+                    continue
+                if response.status_code in (200, 201):
+                    acknowledged.add(f"k{number}")
+                    number += 2
+                elif response.status_code not in (429, 503):
+                    wrong.append(response.text)
+
+    def search():
+        with httpx.Client(base_url=service.address, timeout=30) as client:
+            while not stop.is_set():
+                try:
+                    response = client.get("/v1/search", params={"q": "usb cable", "k": 3})
+                except httpx.HTTPError:
+                    continue
+                if response.status_code == 200 and len(response.json()["hits"]) == 3:
+                    searched.append(time.monotonic())
+                elif response.status_code not in (429, 503):
+                    wrong.append(response.text)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in (0, 1)] + [threading.Thread(target=search)]
+    for thread in threads:
+        thread.start()
+    until(lambda: len(acknowledged) > 5)
+    before = service.writer(folder)
+    os.kill(before, signal.SIGKILL)
+    count = len(acknowledged)
+    until(lambda: service.writer(folder) != before and len(acknowledged) > count + 5)
+    worker = next(pid for pid in service.children() if pid != service.writer(folder))
+    os.kill(worker, signal.SIGKILL)
+    count, seen = len(acknowledged), len(searched)
+    until(lambda: len(service.children()) == 3 and worker not in service.children())
+    until(lambda: len(acknowledged) > count + 5 and len(searched) > seen + 5)
+    # a bulk import in the middle of which the writer is killed
+    body = "".join(json.dumps({"id": f"b{n}", "title": f"Bulk {n}"}) + "\n" for n in range(1_200))
+    killer = threading.Timer(0.5, lambda: os.kill(service.writer(folder), signal.SIGKILL))
+    killer.start()
+    told = [json.loads(line) for line in service.client.post("/v1/products:bulk", content=body).text.splitlines()]
+    killer.join()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    durable = told[-1].get("lines", told[-1].get("durable_to_line"))
+    code, errors = service.end()
+    assert code == 0
+    assert "Traceback" not in errors
+    with SearchEngine.open(folder, encoder=encoder) as engine:
+        there = set(engine.index.ids())
+    assert acknowledged <= there
+    assert {f"b{n}" for n in range(durable)} <= there
+    assert durable == 1_200, told[-1]
+
+
+def test_an_end_finishes_what_was_begun(folder, encoder):
+    service = Service(folder)
+    body = "".join(json.dumps({"id": f"b{n}", "title": f"Bulk {n}"}) + "\n" for n in range(600))
+    answers = []
+    thread = threading.Thread(target=lambda: answers.append(service.client.post("/v1/products:bulk", content=body)))
+    thread.start()
+    time.sleep(0.3)
+    service.process.send_signal(signal.SIGTERM)
+    thread.join()
+    assert json.loads(answers[0].text.splitlines()[-1]) == {"done": True, "lines": 600}
+    service.client.close()
+    _, errors = service.process.communicate(timeout=60)
+    assert service.process.returncode == 0
+    assert "Traceback" not in errors
+    with SearchEngine.open(folder, encoder=encoder) as engine:
+        assert engine.index.count() == 840
+
+
+@pytest.mark.parametrize(
+    ("args", "said"),
+    [
+        (["--host", "0.0.0.0"], "there are no keys"),
+        (["--port", "70000"], "port"),
+        (["--model", "./none"], "no such re-ranker"),
+    ],
+)
+def test_what_cannot_be_served_is_told_in_a_few_lines(folder, args, said):
+    done = subprocess.run([*AISLE, "serve", str(folder), *args], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,225 @@
+"""Searching over HTTP: the same answers as the engine's, every option, every error in one shape."""
+
+import pytest
+
+from aisle.filters import parse_filter
+from aisle.types import SearchRequest
+
+ERROR = {"code", "message", "allowed", "fix", "request_id"}
+
+
+def engine_of(client):
+    return client.app.state.parts.engine
+
+
+def ids(answer):
+    return [hit["product"]["id"] for hit in answer["hits"]]
+
+
+def test_an_app_does_nothing_before_it_starts(built, encoder, tmp_path):
+    import threading
+
+    from aisle.engine import SearchEngine
+    from aisle.serve.app import create_app
+    from aisle.serve.settings import Settings
+
+    before = {thread.name for thread in threading.enumerate()}
+    with SearchEngine.open(built, encoder=encoder) as engine:
+        app = create_app(engine, Settings(state=str(tmp_path / "state")))
+        assert not hasattr(app.state, "parts")
+        assert not (tmp_path / "state").exists()
+        assert {thread.name for thread in threading.enumerate()} == before
+
+
+@pytest.mark.parametrize("mode", ["bm25", "dense", "hybrid"])
+def test_the_ranking_is_the_engines(reading, mode):
+    answer = reading.get("/v1/search", params={"q": "hp laser printer", "mode": mode, "k": 5}).json()
+    ranking = engine_of(reading).search(SearchRequest("hp laser printer", mode=mode, k=5))
+    assert ids(answer) == [hit.product_id for hit in ranking.hits]
+    assert [hit["score"] for hit in answer["hits"]] == [round(hit.score, 6) for hit in ranking.hits]
+    assert answer["total"] == ranking.total
+
+
+def test_post_and_get_answer_alike(reading):
+    asked = {"sort": "price:desc", "k": 4, "offset": 2, "highlight": True, "facets": ["brand"]}
+    got = reading.get("/v1/search", params={"q": "cable", "filter": "price > 5", **asked}).json()
+    posted = reading.post("/v1/search", json={"query": "cable", "filter": "price > 5", **asked}).json()
+    for answer in (got, posted):
+        answer.pop("timings_ms")
+    assert got == posted
+    prices = [hit["product"]["price"] for hit in got["hits"]]
+    assert prices == sorted(prices, reverse=True)
+    assert min(prices) > 5
+
+
+def test_a_filter_as_json_is_the_filter_as_text(reading):
+    given = {
+        "and": [
+            {"field": "price", "op": ">=", "value": 20},
+            {"or": [{"field": "brand", "op": "in", "value": ["HP", "Canon"]}, {"field": "stock", "op": "exists"}]},
+            {"not": {"field": "brand", "op": "=", "value": "Dell"}},
+        ]
+    }
+    text = "price >= 20 AND (brand IN (HP, Canon) OR EXISTS stock) AND NOT brand = Dell"
+    answer = reading.post("/v1/search", json={"query": "", "filter": given, "k": 200}).json()
+    assert answer == answer | {"total": engine_of(reading).index.count(parse_filter(text))}
+    assert 0 < answer["total"] < 240
+
+
+def test_facets_count_what_is_ranked(reading):
+    answer = reading.post("/v1/search", json={"query": "", "facets": ["brand"], "k": 0}).json()
+    brands = [product.brand for product in engine_of(reading).index.get(list(engine_of(reading).index.ids()))]
+    for value in answer["facets"]["brand"]:
+        assert value["count"] == brands.count(value["value"])
+
+
+def test_pages_fit_together(reading):
+    whole = reading.get("/v1/search", params={"q": "monitor", "k": 20}).json()
+    parts = [reading.get("/v1/search", params={"q": "monitor", "k": 5, "offset": at}).json() for at in (0, 5, 10, 15)]
+    assert [one for part in parts for one in ids(part)] == ids(whole)
+
+
+def test_highlights_are_where_the_words_are(reading):
+    hits = reading.get("/v1/search", params={"q": "laser printer", "highlight": True}).json()["hits"]
+    marked = [hit["highlight"]["title"] for hit in hits if "title" in hit["highlight"]]
+    assert marked
+    for one in marked:
+        for start, end in one["ranges"]:
+            assert one["text"][start:end].lower() in ("laser", "printer")
+
+
+def test_a_misspelt_word_is_told(reading):
+    answer = reading.get("/v1/search", params={"q": "blutooth"}).json()
+    assert answer["spelling"] == [{"word": "blutooth", "searched_for": ["bluetooth"]}]
+    assert reading.get("/v1/search", params={"q": "bluetooth"}).json()["spelling"] == []
+
+
+def test_an_explanation_adds_up(reading):
+    hit = reading.post("/v1/search", json={"query": "usb cable", "explain": True, "k": 1}).json()["hits"][0]
+    assert sum(part["contribution"] for part in hit["parts"].values()) == pytest.approx(hit["score"], abs=1e-5)
+    assert hit["explanation"]["product_id"] == hit["product"]["id"]
+    assert hit["explanation"]["in_words"]
+
+
+def test_fields_are_those_asked_for(reading):
+    hit = reading.get("/v1/search", params={"q": "cable", "k": 1, "fields": ["title", "price"]}).json()["hits"][0]
+    assert set(hit["product"]) <= {"id", "title", "price"}
+
+
+@pytest.mark.parametrize("how", ["header", "body"])
+def test_a_spent_deadline_degrades_and_says_so(reading, how):
+    asked = {"query": "cable", "facets": ["brand"]} | ({"deadline_ms": 0.001} if how == "body" else {})
+    headers = {"X-Deadline-Ms": "0.001"} if how == "header" else {}
+    answer = reading.post("/v1/search", json=asked, headers=headers).json()
+    assert any(reason.startswith("dense: the deadline") for reason in answer["degraded"])
+    assert any(reason.startswith("facets: the deadline") for reason in answer["degraded"])
+    assert answer["hits"]
+    assert "facets" not in answer
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "code", "said"),
+    [
+        ({"query": "x", "filter": "price <"}, 400, "filter_error", "the text ends"),
+        ({"query": "x", "filter": "nonsense_attribute = 1"}, 400, "filter_error", "no product has an attribute"),
+        ({"query": "x", "filter": {"field": "price", "op": "~"}}, 400, "filter_error", "op is '~'"),
+        ({"query": "x", "filter": {"and": []}}, 400, "filter_error", "'and' is []"),
+        ({"query": "x", "sort": "price:up"}, 400, "filter_error", "asc or desc"),
+        ({"query": "x", "k": -1}, 422, "invalid_request", "k: "),
+        ({"query": "x", "k": 201}, 422, "invalid_request", "k is 201"),
+        ({"query": "x", "mode": "magic"}, 422, "invalid_request", "mode: "),
+        ({"query": "x", "facets": ["nothing_has_this"]}, 400, "filter_error", "no product has an attribute"),
+        ({"quary": "x"}, 422, "invalid_request", "quary: "),
+        ({"query": "x", "deadline_ms": 0}, 422, "invalid_request", "deadline_ms: "),
+    ],
+)
+def test_what_cannot_be_asked_is_told(reading, asked, status, code, said):
+    response = reading.post("/v1/search", json=asked)
+    error = response.json()["error"]
+    assert (response.status_code, error["code"]) == (status, code)
+    assert said in error["message"]
+    assert set(error) == ERROR
+    assert error["request_id"] == response.headers["x-request-id"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [("GET", "/v1/nothing", 404, "not_found"), ("DELETE", "/v1/search", 405, "method_not_allowed")],
+)
+def test_other_paths_answer_in_the_same_shape(reading, method, path, status, code):
+    response = reading.request(method, path)
+    assert response.status_code == status
+    assert response.json()["error"]["code"] == code
+    assert set(response.json()["error"]) == ERROR
+
+
+def test_a_body_that_is_no_json_is_told(reading):
+    response = reading.post("/v1/search", content=b'{"query": ', headers={"content-type": "application/json"})
+    assert response.status_code == 422
+    assert set(response.json()["error"]) == ERROR
+
+
+def test_half_a_surrogate_pair_is_refused(reading):
+    body, headers = b'{"query": "usb \\ud83d hub"}', {"content-type": "application/json"}
+    response = reading.post("/v1/search", content=body, headers=headers)
+    assert response.status_code == 422
+    assert set(response.json()["error"]) == ERROR
+
+
+def test_a_bug_is_answered_without_a_traceback(engine, tmp_path, monkeypatch):
+    from fastapi.testclient import TestClient
+
+    from aisle.serve.app import create_app
+    from aisle.serve.settings import Settings
+
+    app = create_app(engine, Settings(state=str(tmp_path)))
+    monkeypatch.setattr(engine, "search", lambda request: 1 / 0)
+    with TestClient(app, raise_server_exceptions=False) as client:
+        response = client.get("/v1/search", params={"q": "x"})
+    assert response.status_code == 500
+    assert response.json()["error"]["code"] == "internal_error"
+    assert "ZeroDivision" not in response.text
+
+
+def test_autocomplete_goes_on_from_what_was_typed(reading):
+    answer = reading.get("/v1/autocomplete", params={"q": "hp las", "k": 5}).json()
+    assert answer["complete"]
+    assert answer["suggestions"]
+    for one in answer["suggestions"]:
+        words = one["text"].lower().split()
+        assert "hp" in words
+        assert any(word.startswith("las") for word in words)
+    assert reading.get("/v1/autocomplete", params={"q": "  "}).json()["suggestions"] == []
+
+
+def test_openapi_has_an_example_for_every_body(reading):
+    described = reading.get("/openapi.json").json()
+    bodies = [
+        operation["requestBody"]["content"]
+        for path in described["paths"].values()
+        for operation in path.values()
+        if "requestBody" in operation
+    ]
+    assert len(bodies) >= 9
+    for content in bodies:
+        for media in content.values():
+            name = media["schema"].get("$ref", "").rpartition("/")[2]
+            assert "example" in media or described["components"]["schemas"][name].get("examples"), media
+
+
+def test_facts_of_a_request_reach_the_observers_once(client):
+    seen = []
+    client.app.state.parts.observers.append(seen.append)
+    client.get("/v1/search", params={"q": "qqqqq", "mode": "bm25"})
+    client.get("/v1/products/none")
+    assert [(facts.route, facts.status) for facts in seen] == [
+        ("/v1/search", 200),
+        ("/v1/products/{product_id:path}", 404),
+    ]
+    assert seen[0].zero
+    assert seen[0].total_ms >= sum(seen[0].stages.values())
+    assert seen[0].index_version > 0
+    text = client.get("/metrics").text
+    assert 'aisle_requests_total{method="GET",route="/v1/search",status="200"} 1.0' in text
+    assert "aisle_searches_zero_total 1.0" in text
+    assert "aisle_index_products 240.0" in text
