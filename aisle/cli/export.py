@@ -34,13 +34,21 @@ LEARN = "learn"
     "--precision", type=click.Choice(["int8", "static", "float32"]), help="static: 8 bits, ranges found on the texts."
 )
 @click.option("--layers", type=click.IntRange(min=1), help="Keep so many layers, trained to do what all did.")
-@click.option("--which", type=click.Choice(["first", "last", "spread"]), default="spread", show_default=True)
+@click.option(
+    "--which",
+    type=click.Choice(["first", "last", "spread"]),
+    default="spread",
+    show_default=True,
+    help="Of the layers.",
+)
 @click.option("--epochs", type=click.IntRange(min=0), default=4, show_default=True, help="Of that training.")
 @click.option("--max-tokens", metavar="N|learn", help="Read no more; learn: the smallest limit that keeps the ranking.")
 @click.option("--vocab", "vocabulary", multiple=True, type=click.Path(path_type=Path), help="Texts, one a line.")
 @click.option("--prune", is_flag=True, help="Keep only word rows that the texts use, and what spells others.")
 @click.option("--dim", type=click.IntRange(min=1), help="Shorten an encoder's vectors to so many dimensions.")
-@click.option("--runtime", type=click.Choice(["onnx", "openvino"]), default="onnx", show_default=True)
+@click.option(
+    "--runtime", type=click.Choice(["onnx", "openvino"]), default="onnx", show_default=True, help="What is to run it."
+)
 @click.option(
     "--pairs", "pair_files", multiple=True, type=click.Path(path_type=Path), help="query, title[, relevance]."
 )

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +82,10 @@ class Graph:
 class Arithmetic(Protocol):
     """How products of matrices are computed."""
 
-    opset: int
+    @property
+    def opset(self) -> int:
+        """Of the standard operators."""
+        ...
 
     def words(self, graph: Graph, rows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Add the node ``word``, (texts, tokens, hidden), from ``input_ids``; returns the rows as it computes them."""
@@ -154,13 +157,21 @@ class Whole:
         ]
 
 
+@dataclass(frozen=True, slots=True)
 class Real:
-    """Float32 by standard operators only, which every runtime knows."""
+    """Float32 by standard operators only, which every runtime knows.
 
-    opset = 20
+    Attributes:
+        small_rows: Whether word rows are kept in int8, which loses nothing of rows that came from a file of int8.
+    """
+
+    small_rows: bool = False
+    opset: ClassVar[int] = 20
 
     def words(self, graph: Graph, rows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Rows as they are."""
+        """Rows as they are, unless they are to be small."""
+        if self.small_rows:
+            return Whole().words(graph, rows)
         graph.node("Gather", [graph.constant("words.rows", rows), "input_ids"], "word")
         return rows
 

@@ -57,6 +57,12 @@ def read_weights(folder: Path) -> EncoderWeights:
             f"the graph of {str(folder)!r} lacks {error}",
             allowed="an encoder made by aisle train, scripts/train_encoder.py or scripts/export_minilm.py",
         ) from None
+    if int(manifest.details["dim"]) != shape.hidden:
+        raise ArtifactError(
+            f"the vectors of {str(folder)!r} were shortened to {manifest.details['dim']} dimensions",
+            allowed="an encoder with its own vectors",
+            fix="use the model that it was exported from",
+        )
     names = [name for name in manifest.details["sizes"] if name != MODEL_FILE]
     tokenizers = {name: (folder / name).read_text(encoding="utf-8") for name in names}
     return EncoderWeights(weights, shape, tokenizers, words, manifest)

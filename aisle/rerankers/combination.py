@@ -1,8 +1,8 @@
-"""A tuned encoder's cosine with what the words say beside it, weighed as a shop's judgments taught.
+"""A tuned encoder's cosine with what the words and a cross-encoder say beside it, weighed as judgments taught.
 
 Scores a query's texts one by one and knows nothing of how the weights were found; ``aisle.training.combine`` does. A
-folder of it holds the encoder's folder, ``combination.json`` and a manifest. `aisle index --encoder` takes the same
-folder: it indexes with the encoder inside.
+folder of it holds the encoder's folder, ``combination.json``, perhaps a cross-encoder's folder, and a manifest. `aisle
+index --encoder` takes the same folder: it indexes with the encoder inside.
 """
 
 from __future__ import annotations
@@ -17,18 +17,23 @@ from pathlib import Path
 import numpy as np
 
 from aisle.artifacts import read_manifest
+from aisle.encoders.kept import SIZE, KeptVectors
 from aisle.encoders.load import INSIDE
 from aisle.encoders.onnx import OnnxEncoder
 from aisle.errors import ArtifactError, FingerprintError
 from aisle.indexes import segment
 from aisle.ranking.word_statistics import WordStatistics
 from aisle.rerankers.cosine import product_text
+from aisle.rerankers.cross_encoder import OnnxCrossEncoder
+from aisle.rerankers.cross_encoder import fingerprint as files_of
 from aisle.rerankers.head import FORMAT, KIND, wording
 from aisle.types import Array, Encoder, Product
 
 ARCHITECTURE = "combination"
 FILE, ENCODER = "combination.json", INSIDE
 SIGNALS = ("cosine", "wording", "bm25")
+CROSS = "cross"
+"""The signal of a cross-encoder, and the folder of one inside; not every combination has it."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,8 @@ class Combination:
             words = data["words"]
             carriers = {str(token): int(count) for token, count in words["carriers"].items()}
             statistics = WordStatistics(int(words["texts"]), float(words["average_length"]), carriers)
-            weights = {name: float(data["weights"][name]) for name in SIGNALS}
+            names = (*SIGNALS, CROSS) if CROSS in data["weights"] else SIGNALS
+            weights = {name: float(data["weights"][name]) for name in names}
             if not all(map(math.isfinite, (*weights.values(), statistics.average_length))):
                 raise ValueError("a number that is not finite")
             return cls(weights, statistics, bool(data["description"]))
@@ -85,7 +91,10 @@ def word_signals(words: WordStatistics, query: str, texts: Sequence[str]) -> Arr
 def fingerprint(folder: Path) -> dict[str, str]:
     """What the parts of a combination's folder are."""
     weights = blake2b((folder / FILE).read_bytes(), digest_size=16).hexdigest()
-    return {"encoder": OnnxEncoder(folder / ENCODER).fingerprint, "combination": weights}
+    found = {"encoder": OnnxEncoder(folder / ENCODER).fingerprint, "combination": weights}
+    if (folder / CROSS).exists():
+        found[CROSS] = blake2b(repr(sorted(files_of(folder / CROSS).items())).encode(), digest_size=16).hexdigest()
+    return found
 
 
 class CombinationReranker:
@@ -93,23 +102,26 @@ class CombinationReranker:
 
     Args:
         folder: What `aisle train` wrote.
+        kept: So many vectors of product texts are remembered, the latest.
 
     Raises:
         ArtifactError: The folder is missing, incomplete or of another kind.
         FingerprintError: Its encoder or its weights are others than those of its manifest.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kept: int = SIZE) -> None:
         manifest = read_manifest(folder, KIND, FORMAT)
         if manifest.details.get("architecture") != ARCHITECTURE:
             raise ArtifactError(f"{str(folder)!r} is no complete {ARCHITECTURE}", fix="train it again")
         self.folder = folder
         self.combination = Combination.load(folder / FILE)
-        self.encoder: Encoder = OnnxEncoder(folder / ENCODER)
+        self.encoder: Encoder = KeptVectors(OnnxEncoder(folder / ENCODER), kept)
         if manifest.fingerprint != fingerprint(folder):
             raise FingerprintError(
                 f"the parts of {str(folder)!r} are not those that were trained together", fix="train it again"
             )
+        has = CROSS in self.combination.weights
+        self.cross = OnnxCrossEncoder(folder / CROSS) if has else None
 
     def score(self, query: str, products: Sequence[Product]) -> Array:
         """Score products into ``(n,)`` float32, a cosine with corrections; higher is better."""
@@ -123,4 +135,7 @@ class CombinationReranker:
         cosine = self.encoder.encode(texts, "product") @ self.encoder.encode([query], "query")[0]
         signals = np.column_stack([cosine, word_signals(self.combination.words, query, texts)])
         weights = [self.combination.weights[name] for name in SIGNALS]
+        if self.cross is not None:
+            signals = np.column_stack([signals, self.cross.score_texts(query, texts)])
+            weights.append(self.combination.weights[CROSS])
         return np.asarray(signals @ np.array(weights), np.float32)

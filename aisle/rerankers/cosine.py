@@ -7,9 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from aisle.encoders.kept import KeptVectors
 from aisle.encoders.onnx import OnnxEncoder
 from aisle.judgments.pairs import TextPair, pair_text
-from aisle.types import Array, Product
+from aisle.types import Array, Encoder, Product
 
 
 class CosineReranker:
@@ -23,8 +24,9 @@ class CosineReranker:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.encoder = OnnxEncoder(folder)
-        self.description = self.encoder.reads_description
+        encoder = OnnxEncoder(folder)
+        self.description = encoder.reads_description
+        self.encoder: Encoder = KeptVectors(encoder)
 
     def score(self, query: str, products: Sequence[Product]) -> Array:
         """Score products into ``(n,)`` float32, the cosine; higher is better."""
