@@ -156,8 +156,8 @@ class RankingSettings:
         compatibility: What a product that fits the device asked for counts, as a share of the best score; 0: nothing.
         category: What a product counts whose category the whole query names ("jackets", 夹克), as a share of the best
             score; 0: nothing.
-        learnt: How the signals of hybrid search are weighed: "embedded" as two other shops' judgments taught, the folder
-            of a combination that this shop's own did (`aisle learn`), or nothing, which leaves the fusion's order.
+        learnt: How the signals of hybrid search are weighed: "embedded" as two other shops' judgments taught, a folder
+            as this shop's own did (`aisle learn`), or nothing, which leaves the fusion's order.
         model: Re-ranker: a folder, "embedded", the TOML file of a language model, the name of a Hugging Face
             cross-encoder, or nothing.
         calibration: Folder that `aisle calibrate` made, or nothing.

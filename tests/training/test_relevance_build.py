@@ -94,6 +94,11 @@ def test_the_folder_is_an_encoder_with_its_story(trained, small):
     assert manifest["details"]["promoted"] == trained.verdict.promoted == metrics["verdict"]["promoted"]
     assert len(manifest["details"]["data_sha256"]) == 64
     assert load_recipe(str(trained.folder / "recipe.toml")) == load_recipe(None, SHORT)
+    assert set(metrics["took"]) == {"estimate", "measured"}
+    assert metrics["took"]["estimate"]["steps"] > 0
+    assert metrics["took"]["measured"]["seconds"] < metrics["seconds"]
+    parts = {path.name for path in (trained.folder / "tracking" / "tensorboard").iterdir()}
+    assert parts == {"model", *(f"turn{number}" for number in range(1, 6))}
     assert "## Verdict" in (trained.folder / "README.md").read_text(encoding="utf-8")
     assert load_encoder("embedded").fingerprint != encoder.fingerprint
     assert not list(trained.folder.parent.glob(".shop*")), "nothing is left beside it"
@@ -186,7 +191,7 @@ def test_an_index_takes_the_encoder_inside(combined, tmp_path):
 
 
 def test_of_many_queries_a_share_is_held_out(small, lessons, tmp_path, monkeypatch):
-    monkeypatch.setattr(encoder_route, "FEW_QUERIES", 30)
+    monkeypatch.setattr("aisle.training.relevance.recipe.FEW_QUERIES", 30)
     recipe = load_recipe(None, [*COMBINED, "validation=0.2"])
     found = train(small, [], recipe, tmp_path / "model")
     divided = shares(small, 0.2, recipe.held_out, recipe.seed)

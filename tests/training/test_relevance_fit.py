@@ -13,7 +13,7 @@ from aisle.training.relevance.recipe import FitSettings
 
 torch = pytest.importorskip("torch")
 
-from aisle.encoders.export import BertShape  # noqa: E402
+from aisle.encoders.graph import BertShape  # noqa: E402
 from aisle.encoders.weights import EncoderWeights  # noqa: E402
 from aisle.training.relevance.data import Lesson  # noqa: E402
 from aisle.training.relevance.fit import Fit  # noqa: E402

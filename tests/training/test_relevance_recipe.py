@@ -15,7 +15,7 @@ def test_without_anything_it_is_the_default():
 
 
 def test_the_packaged_recipes_say_what_is_made():
-    assert list(RECIPES) == ["default", "head", "encoder", "combination"]
+    assert list(RECIPES) == ["default", "head", "encoder", "combination", "cross-encoder", "full"]
     for name in ("head", "encoder", "combination"):
         assert load_recipe(name) == TrainingRecipe(name=name, model=name)
         assert load_recipe(name, ["model=auto"]).model == "auto"

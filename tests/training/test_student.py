@@ -136,7 +136,8 @@ def test_both_parts_join_into_one_vector(student):
 def test_the_graph_gives_both_parts_joined(student, tmp_path):
     import onnxruntime
 
-    from aisle.encoders.export import BertShape, write_encoder
+    from aisle.encoders.export import write_encoder
+    from aisle.encoders.graph import BertShape
     from aisle.training.bilingual.finish import weights, words_part
 
     shape = BertShape(hidden=32, heads=2, layers=2, epsilon=1e-12, max_tokens=64)

@@ -87,6 +87,4 @@ def export(
     """
     tokenizers = {ENGLISH_FILE: english_json, HAN_FILE: vocabulary.tokenizer_json()}
     more = {"han_offset": student.offset, "scripts": list(SCRIPTS), **details}
-    return write_encoder(
-        weights(student), read_shape(source), tokenizers, out, more, words_part(student, english_json)
-    )
+    return write_encoder(weights(student), read_shape(source), tokenizers, out, more, words_part(student, english_json))

@@ -270,13 +270,16 @@ def agreement(encoder: OnnxEncoder, taught: Taught) -> float:
 
 
 def slowdown(before: OnnxEncoder, after: OnnxEncoder, asked: Sequence[str]) -> float:
-    """Median time of one query by the student over that by what it was made from, measured in turns."""
+    """Median time of one query by the student over that by what it was made from, measured in turns.
+
+    Processor time: on a busy machine the longer of two runs is interrupted more often.
+    """
     times: dict[str, list[float]] = {"before": [], "after": []}
     for query in asked:
         for name, encoder in (("before", before), ("after", after)):
-            start = time.perf_counter()
+            start = time.process_time()
             encoder.encode([query], "query")
-            times[name].append(time.perf_counter() - start)
+            times[name].append(time.process_time() - start)
     return float(np.median(times["after"]) / np.median(times["before"]))
 
 

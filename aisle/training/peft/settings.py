@@ -18,10 +18,10 @@ _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 RATES: Mapping[Method, float] = {
     "lora": 1e-3,
     "dora": 1e-3,
-    "adalora": 3e-3,
+    "adalora": 1e-2,
     "prefix": 1e-2,
-    "adapter": 1e-3,
-    "last": 1e-4,
+    "adapter": 3e-3,
+    "last": 3e-4,
 }
 """Learning rates that suit few parameters, chosen on development queries (docs/peft.md)."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 import resource
 import sys
@@ -101,3 +103,12 @@ def memory_now(compute: Compute) -> int:
     except OSError:  # not Linux: what has been held is the nearest there is
         return peak_rss()
     return pages * resource.getpagesize()
+
+
+def give_back() -> None:
+    """Return the memory of what is gone to the system, which the C library would keep for later."""
+    gc.collect()
+    try:
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
+    except (OSError, AttributeError):  # another C library
+        return

@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from aisle.artifacts import MANIFEST, read_kind, read_manifest
+from aisle.encoders.graph import Real, Whole
 from aisle.encoders.onnx import OnnxEncoder
 from aisle.encoders.weights import read_weights
 from aisle.judgments.pairs import PairSet, pair_text
@@ -108,7 +109,8 @@ class CrossRoute:
         model, outcome = self._fit(sets, validation, name, settings)
         folder = self.work / name / "folder"
         keep_adapter(model, self.recipe.peft, read_manifest(self.base, read_kind(self.base), 1).fingerprint, folder)
-        write_cross_encoder(model.weights(), folder)
+        arithmetic = Whole() if self.recipe.cross.precision == "int8" else Real(small_rows=True)
+        write_cross_encoder(model.weights(), folder, arithmetic)
         return folder, outcome
 
     def score(self, folder: Path, pairs: PairSet) -> Array:

@@ -126,7 +126,7 @@ class EncoderRoute:
             if beside is not None:
                 alone = {"cosine": scored.score[scored.judged], "cross": beside.score[scored.judged]}
                 training["alone"] = {name: against(held, now, score) for name, score in alone.items()}
-            checks = (rerank_time(CombinationReranker(folder), pairs, self.recipe.max_rerank_ms),)
+            checks = (rerank_time(CombinationReranker(folder, kept=0), pairs, self.recipe.max_rerank_ms),)
         return Candidate(
             folder,
             ARCHITECTURE if combine else "encoder",

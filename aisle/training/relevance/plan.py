@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import shutil
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from aisle.judgments.pairs import PairSet, pair_text
 from aisle.ranking.word_statistics import WordStatistics
 from aisle.training.combine import fit_weights
 from aisle.training.relevance.adapters import write_tuned
-from aisle.training.relevance.compute import Compute, memory_now, peak_rss
+from aisle.training.relevance.compute import Compute, give_back, memory_now, peak_rss
 from aisle.training.relevance.data import FOLDS, Lesson, lesson, without_queries_of
 from aisle.training.relevance.encoder_route import RERANKED, TIMED, EncoderRoute
 from aisle.training.relevance.fit import Fit
@@ -67,13 +66,14 @@ def estimate(route: EncoderRoute, pairs: PairSet, combine: bool) -> Estimate:
         steps += len(batches) * recipe.more_epochs
     parts["steps"] = whole * found.seconds_per_operation
     parts["checkpoints"] = found.saving * fits
-    gc.collect()
     start = time.perf_counter()
     write_tuned(model, route.weights, work / "folder")
     parts["writing"] = (time.perf_counter() - start) * fits
     if combine:
         parts["words"] = _words(route, pairs)
     shutil.rmtree(work)
+    del model
+    give_back()
     memory = before + weights + found.weights_memory + found.step_memory + served * (2 if combine else 1)
     if compute.device.type == "cpu":
         memory = max(memory, peak_rss())

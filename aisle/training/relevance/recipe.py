@@ -124,15 +124,17 @@ class CrossSettings:
         loss: Within a query.
         query_tokens: A query is cut at so many tokens.
         max_tokens: Query and text together are cut at so many.
+        precision: In which it is served.
     """
 
     readings: tuple[Literal["cls", "mean", "match", "late"], ...] = ("late", "match", "mean")
-    epochs: int = Field(default=2, ge=1, le=1000)
+    epochs: int = Field(default=1, ge=1, le=1000)
     more_epochs: int = Field(default=1, ge=1, le=1000)
     rate: float = Field(default=1e-4, gt=0, le=1)
     loss: Literal["listwise", "pairwise", "pointwise", "cosent"] = "pairwise"
     query_tokens: int = Field(default=16, ge=1, le=512)
     max_tokens: int = Field(default=48, ge=8, le=512)
+    precision: Literal["float32", "int8"] = "int8"
 
     def __post_init__(self) -> None:
         """Refuse what could not be scored."""

@@ -1,0 +1,3 @@
+from tests.llm.conftest import judge, server
+
+__all__ = ["judge", "server"]

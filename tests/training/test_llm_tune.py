@@ -1,0 +1,177 @@
+"""LoRA of a small random language model: it learns, it resumes exactly, and what it saves scores alike elsewhere."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from aisle.cli.main import cli
+from aisle.errors import ArtifactError, RecipeError
+from aisle.judgments.pairs import PairSet, Scale, TextPair
+from aisle.rerankers.llm.spec import read_spec, spec_of
+from aisle.rerankers.load import load_reranker
+from aisle.types import Product
+from tests.llm.tiny import write_model
+
+torch = pytest.importorskip("torch")
+pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
+
+KINDS = ("hub", "mouse", "shop")
+PAIRS = PairSet(
+    tuple(
+        TextPair(f"{colour} {asked}", f"{colour} {asked}", f"{colour} {given}", f"{given} the {colour}",
+                 grade=3.0 if asked == given else 0.0)
+        for colour in ("brand", "query", "word", "title", "results", "product", "wireless", "usb")
+        for asked in KINDS
+        for given in KINDS
+    ),
+    Scale(0, 3),
+    "made",
+)  # fmt: skip
+SETTINGS = ["epochs=6", "rate=1e-2", "rank=4", "batch=8", "save_every=3", "held_out=0.2"]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    return write_model(tmp_path_factory.mktemp("base") / "qwen3")
+
+
+def spec(base, **changes):
+    llm = {"model": str(base), "endpoint": "local"} | changes.pop("llm", {})
+    return spec_of({"llm": llm, "prompt": "qwen3", "instruction": "same kind"} | changes)
+
+
+def run(base, out, changes=SETTINGS, resume=False, report=lambda step, steps, losses: None):
+    from aisle.training.llm.recipe import load_recipe
+    from aisle.training.llm.tune import tune
+
+    return tune(spec(base), PAIRS, load_recipe(changes), out, resume=resume, report=report)
+
+
+@pytest.fixture(scope="module")
+def tuned(base, tmp_path_factory):
+    losses = []
+    out = tmp_path_factory.mktemp("tuned") / "adapter"
+    return run(base, out, report=lambda step, steps, found: losses.append(found["loss"])), out, losses
+
+
+def test_it_learns_what_it_is_taught(tuned):
+    found, out, losses = tuned
+    assert len(losses) == found.steps == 6 * 8  # 57 or 58 pairs in steps of 8
+    assert np.mean(losses[-8:]) < 0.6 * np.mean(losses[:8])
+    assert found.loss_after < found.loss_before
+    assert found.trained_parameters < 0.5 * found.all_parameters  # of a model of 32 numbers a layer; less of real ones
+    assert json.loads((out / "metrics.json").read_text()) == found.to_dict()
+    assert not (out / "checkpoint.pt").exists()
+
+
+def test_the_folder_is_a_reranker_and_scores_alike_in_a_new_process(base, tuned):
+    _, out, _ = tuned
+    products = [Product(kind, f"{kind} the word") for kind in KINDS]
+    here = load_reranker(out).score("word hub", products)
+    code = (
+        "import sys; from pathlib import Path; from aisle.rerankers.load import load_reranker; from aisle.types import "
+        "Product; print(load_reranker(Path(sys.argv[1])).score('word hub', [Product(k, f'{k} the word') for k in "
+        "('hub', 'mouse', 'shop')]).tolist())"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(out)], capture_output=True, text=True, check=True)
+    np.testing.assert_allclose(json.loads(done.stdout.splitlines()[-1]), here, atol=1e-6)
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from aisle.rerankers.llm.prompts import qwen3
+
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(base), out / "adapter").eval()
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    yes, no = (tokenizer.convert_tokens_to_ids(word) for word in ("yes", "no"))
+    for product, score in zip(products, here, strict=True):
+        text = qwen3("word hub", product, read_spec(out))
+        with torch.no_grad():
+            logits = model(**tokenizer(text, return_tensors="pt", add_special_tokens=False)).logits[0, -1]
+        assert float(torch.sigmoid(logits[yes] - logits[no])) == pytest.approx(float(score), abs=1e-5)
+    before = load_reranker_of(base).score("word hub", products)
+    assert abs(before - here).max() > 0.01
+
+
+def load_reranker_of(base):
+    from aisle.rerankers.llm.load import of_spec
+
+    return of_spec(spec(base))
+
+
+def test_the_command_tunes_and_what_it_makes_ranks(base, tmp_path):
+    rows = [f"{pair.query},{pair.title},{pair.grade:g}" for pair in PAIRS[:18]]
+    (tmp_path / "pairs.csv").write_text("\n".join(["query,title,relevance", *rows]))
+    (tmp_path / "llm.toml").write_text(f'prompt = "qwen3"\n[llm]\nendpoint = "local"\nmodel = "{base}"\n')
+    given = ["--pairs", tmp_path / "pairs.csv", "--out", tmp_path / "tuned", "--set", "rank=2", "--json"]
+    done = CliRunner().invoke(cli, list(map(str, ["llm", "tune", tmp_path / "llm.toml", *given])))
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert (found["folder"], found["pairs"], found["held_out_pairs"]) == (str(tmp_path / "tuned"), 15, 3)
+    given = ["--pairs", tmp_path / "pairs.csv", "--model", tmp_path / "tuned", "--out", tmp_path / "o.trec", "--json"]
+    done = CliRunner().invoke(cli, list(map(str, ["rank", *given])))
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["cost"]["requests"] == 18
+    assert len((tmp_path / "o.trec").read_text().splitlines()) == 18
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_an_interrupted_run_goes_on_to_the_same_adapter(base, tuned, tmp_path):
+    _, whole, _ = tuned
+    out = tmp_path / "adapter"
+
+    def stop(step, steps, losses):
+        if step == 10:
+            raise Stopped
+
+    with pytest.raises(Stopped, match=r"^$"):
+        run(base, out, report=stop)
+    assert not out.exists()
+    seen = []
+    run(base, out, resume=True, report=lambda step, steps, losses: seen.append(step))
+    assert seen[0] == 10  # the last checkpoint is of step 9
+    weights = [(folder / "adapter" / "adapter_model.safetensors").read_bytes() for folder in (whole, out)]
+    assert weights[0] == weights[1]
+
+
+def test_another_runs_checkpoint_is_refused(base, tmp_path):
+    out = tmp_path / "adapter"
+
+    def stop(step, steps, losses):
+        if step == 3:
+            raise Stopped
+
+    with pytest.raises(Stopped, match=r"^$"):
+        run(base, out, report=stop)
+    with pytest.raises(ArtifactError, match="is of other data or settings"):
+        run(base, out, [*SETTINGS, "seed=1"], resume=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with pytest.raises(ArtifactError, match=r"has no manifest\.json"):
+        run(base, tmp_path / "mine")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"llm": {"endpoint": "http://x/v1", "api": "completions"}}, "tuning needs a model here"),
+        ({"prompt": "rubric", "kind": "graded"}, "what is tuned is the yes and no"),
+        ({"prompt": "rubric", "shots": 2, "judgments": "x.csv"}, "begins with neither"),
+    ],
+)
+def test_specs_of_something_else(base, tmp_path, changes, said):
+    from aisle.training.llm.recipe import load_recipe
+    from aisle.training.llm.tune import tune
+
+    with pytest.raises(RecipeError, match=said):
+        tune(spec(base, **changes), PAIRS, load_recipe(), tmp_path / "out")
+    with pytest.raises(RecipeError, match="setting 'epoch'"):
+        load_recipe(["epoch=3"])
