@@ -8,7 +8,7 @@ TORCH := 2.13.0
 .PHONY: demo test test-all test-train lint bench train-env lock clean
 
 demo: $(READY)
-	$(BIN)/python scripts/demo.py
+	$(BIN)/python scripts/demo.py $(ARGS)
 
 test: $(READY) lint
 	$(BIN)/python -m pytest

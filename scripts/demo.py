@@ -1,10 +1,12 @@
-"""The demo: index the Icecat sample, measure three ways of searching, show where words alone go wrong.
+"""The demo: index the Icecat sample, measure three ways of searching, show where words alone go wrong, serve the page.
 
-Runs the commands a user would type, and prints them.
+Runs the commands a user would type, and prints them. ``--once`` ends by itself instead of serving.
 """
 
 from __future__ import annotations
 
+import os
+import socket
 import subprocess
 import sys
 import time
@@ -20,6 +22,8 @@ ROOT = Path(__file__).parent.parent
 AISLE = str(Path(sys.executable).with_name("aisle"))
 SHOP = "demo-out/icecat"
 JUDGMENTS = "samples/icecat/ratings.csv"
+CONFIG = "scripts/demo.toml"
+PORT = 8080
 QUERIES = (
     "notebook bag",
     "put tv on the wall",
@@ -37,6 +41,23 @@ def aisle(*arguments: str) -> None:
     done = subprocess.run([AISLE, *arguments], cwd=ROOT, check=False)
     if done.returncode:
         sys.exit(done.returncode)
+
+
+def serve() -> None:
+    """Serve the page until Ctrl-C, on port 8080 or, where that is taken, another one."""
+    command = ["serve", SHOP, "--config", CONFIG, "--workers", "1"]
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", PORT))
+        except OSError:
+            command += ["--port", "0"]
+    Console().print(f"\n$ aisle {' '.join(command)}", style="bold cyan", highlight=False, soft_wrap=True)
+    Console().print(
+        "Search, compare, judge and look at the dashboard at the address below. Ctrl-C ends it.", style="bold"
+    )
+    os.chdir(ROOT)
+    os.execv(AISLE, [AISLE, *command])
 
 
 def show(engine: SearchEngine, query: str) -> None:
@@ -62,6 +83,8 @@ def main() -> None:
     Console().print(
         f"\nDone in {time.monotonic() - start:.0f} s. Try: .venv/bin/aisle search {SHOP} 'your own words'", style="bold"
     )
+    if "--once" not in sys.argv[1:]:
+        serve()
 
 
 if __name__ == "__main__":

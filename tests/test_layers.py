@@ -26,6 +26,7 @@ LAYERS = {
     "training": 4,
     "ranking": 3,
     "build": 4,
+    "monitor": 4,
     "knowledge": 2.5,
     "rules": 3.5,
     "shelf": 4,

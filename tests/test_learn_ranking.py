@@ -40,9 +40,9 @@ def judgments(engine):
 def test_the_tables_are_the_engines_own_ranking(engine, judgments):
     tables = list(gather(engine, judgments, 30))
     assert [table.query for table in tables] == list(QUERIES)
-    fused = engine.with_recipe(Recipe.from_dict({"ranking": {"learnt": ""}}))
+    plain = engine.with_recipe(Recipe.from_dict({"ranking": {"learnt": ""}}))
     for table in tables:
-        hits = fused.search(SearchRequest(table.query, k=30)).hits
+        hits = plain.search(SearchRequest(table.query, k=30)).hits
         assert table.product_ids == tuple(hit.product_id for hit in hits)
         fused = [hit.score - (hit.parts["identifier"].contribution if "identifier" in hit.parts else 0) for hit in hits]
         assert table.fused == pytest.approx(fused, rel=1e-5)

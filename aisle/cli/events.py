@@ -108,7 +108,7 @@ def verify(index: Path, state: Path | None, as_json: bool) -> None:
     Example: aisle audit verify shop
     """
     from aisle.serve.security.audit import AuditLog
-    from aisle.serve.security.files import state_folder
+    from aisle.serve.settings import state_folder
 
     found = AuditLog(state_folder(index, state) / "audit").verify()
     if as_json:
@@ -124,7 +124,7 @@ def _folder(index: Path, state: Path | None) -> Path:
     Raises:
         ArtifactError: There is none.
     """
-    from aisle.serve.security.files import state_folder
+    from aisle.serve.settings import state_folder
 
     folder = state_folder(index, state) / "events"
     if not folder.is_dir():

@@ -73,8 +73,8 @@ def list_keys(index: Path, state: Path | None, as_json: bool) -> None:
 
     Example: aisle keys list shop
     """
-    from aisle.serve.security.files import state_folder
     from aisle.serve.security.limits import RateTable
+    from aisle.serve.settings import state_folder
 
     folder = state_folder(index, state)
     held = _store(index, state).all()
@@ -115,8 +115,8 @@ def _minute(text: str) -> str:
 
 
 def _store(index: Path, state: Path | None) -> KeyStore:
-    from aisle.serve.security.files import state_folder
     from aisle.serve.security.keys import KeyStore
+    from aisle.serve.settings import state_folder
 
     return KeyStore(state_folder(index, state) / "keys.json")
 

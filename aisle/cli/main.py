@@ -21,6 +21,9 @@ from aisle.cli.index import index
 from aisle.cli.keys import keys
 from aisle.cli.learn import learn
 from aisle.cli.llm import llm
+from aisle.cli.monitor import monitor
+from aisle.cli.promote import promote, rollback
+from aisle.cli.quality import quality
 from aisle.cli.rank import rank
 from aisle.cli.rules import rules
 from aisle.cli.runs import runs
@@ -43,6 +46,8 @@ for command in (
     index,
     search,
     serve,
+    promote,
+    rollback,
     run_queries,
     explain,
     rank,
@@ -61,8 +66,10 @@ for command in (
     keys,
     events,
     audit,
+    monitor,
 ):
     cli.add_command(command)
+events.add_command(quality)
 
 
 def run() -> None:

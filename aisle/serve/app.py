@@ -18,13 +18,18 @@ from fastapi import APIRouter, FastAPI
 from aisle.engine import SearchEngine
 from aisle.errors import ArtifactError
 from aisle.indexes.lance import LanceIndex
+from aisle.serve.alarms import open_monitoring
 from aisle.serve.facts import FactsMiddleware, Observer
 from aisle.serve.faults import install_faults
 from aisle.serve.judgments import JudgmentFile
 from aisle.serve.metrics import Metrics
+from aisle.serve.pages.page import Pages
+from aisle.serve.pages.routers import PAGE_ROUTERS
+from aisle.serve.pages.settings import PAGE, PageSettings
 from aisle.serve.parts import Parts
 from aisle.serve.pool import Pool
 from aisle.serve.routes import (
+    about,
     bulk,
     embeddings,
     events,
@@ -51,12 +56,15 @@ ROUTERS: tuple[tuple[str, APIRouter], ...] = (
     ("/v1", products.router),
     ("/v1", judgments.router),
     ("/v1", events.router),
+    ("/v1", events.erasing),
     ("/v1", rules.router),
     ("/v1", models.router),
     ("/v1", embeddings.router),
     ("/v1", rerank.router),
     ("/v2", rerank.router),
     ("", health.router),
+    ("", about.router),
+    *PAGE_ROUTERS,
 )
 """What is served, and where."""
 
@@ -71,6 +79,7 @@ class Outside:
         reopen: Opens the index that stands in the folder now, for when it was replaced.
         tables: Of the configuration file, for other parts.
         suggestions: Whether to make some.
+        folder: The name under which the index is served, which may be a link to it; None: the engine's folder.
     """
 
     writer: Writer | None = None
@@ -78,6 +87,7 @@ class Outside:
     reopen: Callable[[], SearchEngine] | None = None
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     suggestions: bool = True
+    folder: Path | None = None
 
 
 def create_app(engine: SearchEngine, settings: Settings | None = None, outside: Outside | None = None) -> FastAPI:
@@ -90,19 +100,26 @@ def create_app(engine: SearchEngine, settings: Settings | None = None, outside: 
 
     Raises:
         ArtifactError: The engine was not made from a folder.
+        RecipeError: A setting of the page is wrong.
     """
     settings, outside = settings or Settings(), outside or Outside()
     folder = engine.folder
     if folder is None or not isinstance(engine.index, LanceIndex):
         raise ArtifactError("this engine has no folder to serve", fix="open one with SearchEngine.open")
+    page = PageSettings.from_dict(outside.tables.get(PAGE, {}), "configuration")
     observers: list[Observer] = []
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        parts = _parts(engine, folder, settings, outside, observers)
+        parts = _parts(engine, outside.folder or folder, settings, outside, observers)
         app.state.parts, app.state.searches, app.state.metrics = parts, Searches(parts), Metrics(parts)
-        observers.append(app.state.metrics)
+        app.state.pages = Pages(parts, page)
+        observers.extend((app.state.metrics, app.state.pages.recent))
+        monitoring = open_monitoring(parts.state, outside.tables.get("monitor", {}))
+        observers.extend(monitoring.observers)
         beside = [asyncio.ensure_future(parts.follow())]
+        if monitoring.alarms is not None:
+            beside.append(asyncio.ensure_future(monitoring.alarms.run()))
         if outside.suggestions:
             beside.append(asyncio.ensure_future(asyncio.to_thread(parts.make_suggestions)))
         try:
@@ -113,12 +130,16 @@ def create_app(engine: SearchEngine, settings: Settings | None = None, outside: 
                 task.cancel()
             await asyncio.to_thread(parts.pool.close, settings.grace_s)
             await parts.writer.close()
+            await asyncio.to_thread(monitoring.close)
 
     app = FastAPI(
         title="Aisle",
         description="Product search that understands what shoppers mean.",
         version=version("aisle"),
         lifespan=lifespan,
+        openapi_url=None,  # both are routes of ours, behind the key and without a foreign host
+        docs_url=None,
+        redoc_url=None,
     )
     for prefix, router in ROUTERS:
         app.include_router(router, prefix=prefix)
@@ -132,7 +153,7 @@ def create_app(engine: SearchEngine, settings: Settings | None = None, outside: 
 def _parts(
     engine: SearchEngine, folder: Path, settings: Settings, outside: Outside, observers: list[Observer]
 ) -> Parts:
-    state = settings.state_folder(folder)
+    state, home = settings.state_folder(folder), engine.folder or folder
     named = engine.recipe.ranking.rules
     rules_file = RulesFile(Path(named) if named else state / NAME)
     if named:
@@ -145,7 +166,7 @@ def _parts(
         folder=folder,
         state=state,
         pool=Pool(settings.threads, settings.queue, settings.max_wait_ms / 1_000),
-        writer=outside.writer or open_queue(folder, engine.recipe, engine.encoder, settings),
+        writer=outside.writer or open_queue(home, engine.recipe, engine.encoder, settings, name=folder),
         judgments=JudgmentFile(state / "judgments.jsonl"),
         rules=rules_file,
         events=outside.security.events if outside.security is not None else None,

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from aisle.serve.faults import MEDIA_TYPE, error_body
+from aisle.serve.faults import CLIENT_LEFT, MEDIA_TYPE, Fault, error_body, unexpected
 from aisle.types import Ranking
 
 LOG = logging.getLogger("aisle.serve")
@@ -123,21 +124,24 @@ class FactsMiddleware:
 
         try:
             await self.app(scope, receive, sending)
-        except Exception:
-            LOG.exception("a fault in Aisle, request %s", facts.request_id)
+        except ClientDisconnect:  # within its body: nobody is there to be answered
+            facts.status = facts.status or CLIENT_LEFT
+        except Exception as error:
+            fault = unexpected(error)
+            LOG.exception("%s, request %s", fault.message, facts.request_id)
             if not facts.status:
-                await self._apologise(facts, sending)
+                await self._apologise(facts, fault, sending)
         finally:
             facts.total_ms = (time.perf_counter() - started) * 1_000
             facts.route = _route(scope)
             for observer in self.observers:
                 observer(facts)
 
-    async def _apologise(self, facts: Facts, send: Send) -> None:
-        fix = "ask again; if it stays, report it with the request's id"
-        body = error_body("internal_error", "a fault in Aisle", fix=fix, request_id=facts.request_id)
+    async def _apologise(self, facts: Facts, fault: Fault, send: Send) -> None:
+        body = error_body(fault.code, fault.message, fix=fault.fix, request_id=facts.request_id)
         headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-        await send({"type": "http.response.start", "status": 500, "headers": headers})
+        headers += [(name.lower().encode(), value.encode()) for name, value in fault.headers.items()]
+        await send({"type": "http.response.start", "status": fault.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
 

@@ -22,19 +22,25 @@ from aisle.errors import (
     FingerprintError,
     IndexLockedError,
     InputError,
+    LlmError,
     OptionalDependencyError,
 )
 
 MEDIA_TYPE = "application/json"
+CLIENT_LEFT = 499
+"""What no client sees and logs show: it hung up before there was an answer."""
 _STATUSES: tuple[tuple[type[AisleError], int], ...] = (
     (InputError, 400),
     (AccessError, 403),
     (FingerprintError, 503),
     (ArtifactError, 503),
     (IndexLockedError, 503),
+    (LlmError, 503),
     (OptionalDependencyError, 501),
 )
 """The first that fits counts."""
+_DAMAGED = ("lance error", "Invalid input,")
+"""So LanceDB's errors begin."""
 _SHOWN = 300
 """Characters of what was received that an error repeats."""
 
@@ -88,6 +94,20 @@ def fault_of(error: AisleError) -> Fault:
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
     headers = {"Retry-After": "5"} if status == 503 else {}
     return Fault(status, code, error.received, allowed=error.allowed, fix=error.fix, headers=headers)
+
+
+def unexpected(error: Exception) -> Fault:
+    """An error that nobody meant to raise: damaged files of the index, as LanceDB tells of them, or a bug."""
+    if isinstance(error, RuntimeError | ValueError | OSError) and str(error).startswith(_DAMAGED):
+        return Fault(
+            503,
+            "index_unreadable",
+            "the index cannot be read",
+            fix="ask another server; whoever runs this one: see /health/ready and the log",
+            headers={"Retry-After": "5"},
+        )
+    fix = "ask again; if it stays, report it with the request's id"
+    return Fault(500, "internal_error", "a fault in Aisle", fix=fix)
 
 
 def error_body(

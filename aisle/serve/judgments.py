@@ -9,12 +9,16 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from aisle.language.normalise import normalise
 from aisle.types import Judgment
+
+WITHDRAWN = "withdrawn"
+"""Marks a line that takes back an earlier one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +44,14 @@ class JudgmentFile:
 
     def add(self, judged: Sequence[Judged]) -> None:
         """Append judgments; returns when they are on the disk."""
-        lines = "".join(json.dumps(asdict(_stamped(one)), ensure_ascii=False) + "\n" for one in judged)
+        self._append([asdict(_stamped(one)) for one in judged])
+
+    def withdraw(self, judged: Judged) -> None:
+        """Take back what a judge said of a query and a product, as if it had never been said."""
+        self._append([{"query": judged.query, "product_id": judged.product_id, "judge": judged.judge, WITHDRAWN: True}])
+
+    def _append(self, given: Sequence[Mapping[str, Any]]) -> None:
+        lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in given)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -58,11 +69,12 @@ class JudgmentFile:
             return []
         found: dict[tuple[str, str, str], Judged] = {}
         for line in lines:
-            one = _read(line)
+            one, withdrawn = _read(line)
             if one is not None:
                 key = (one.judge, normalise(one.query).casefold(), one.product_id)
                 found.pop(key, None)
-                found[key] = one
+                if not withdrawn:
+                    found[key] = one
         return list(found.values())
 
 
@@ -84,8 +96,11 @@ def _ends_line(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _read(line: str) -> Judged | None:
+def _read(line: str) -> tuple[Judged | None, bool]:
+    """A line's judgment, and whether it is taken back."""
     try:
-        return Judged(**json.loads(line))
-    except (ValueError, TypeError):  # half a line of a process that was killed: it was never acknowledged
-        return None
+        given = json.loads(line)
+        withdrawn = given.pop(WITHDRAWN, False)
+        return Judged(**({"grade": 0.0, **given} if withdrawn else given)), withdrawn
+    except (ValueError, TypeError, AttributeError):  # half a line of a process that was killed: never acknowledged
+        return None, False

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Request
 
 from aisle.engine import SearchEngine
+from aisle.errors import first_line
 from aisle.indexes.lance import LanceIndex
 from aisle.serve.documents import EncoderReranker
 from aisle.serve.facts import Observer
@@ -22,6 +23,7 @@ from aisle.serve.pool import Pool
 from aisle.serve.rules import RulesFile
 from aisle.serve.security.audit import AuditLog
 from aisle.serve.security.event import Event
+from aisle.serve.security.event_files import Deleted
 from aisle.serve.settings import Settings
 from aisle.serve.suggest import Suggestions
 from aisle.serve.writing.change import Writer
@@ -31,6 +33,8 @@ LOG = logging.getLogger("aisle.serve")
 READ_AT_ONCE = 1_000
 LOOK_S = 1.0
 """So often a worker looks whether the rules or the index changed."""
+TRY_AGAIN_S = 10.0
+"""After so long an index that could not be opened is tried again."""
 
 
 class Events(Protocol):
@@ -44,6 +48,10 @@ class Events(Protocol):
         """
         ...
 
+    def delete_user(self, user: str) -> tuple[str, Deleted]:
+        """Delete a user's events; also says under which hash they were kept. Waits for the disk."""
+        ...
+
 
 @dataclass
 class Parts:
@@ -53,7 +61,7 @@ class Parts:
         engine: Searches.
         index: That of the engine, as what it is.
         settings: Of the service.
-        folder: Of the index.
+        folder: The name under which the index is served, which may be a link to it.
         state: Folder of what is kept beside it.
         pool: Threads for what would block.
         writer: Makes changes.
@@ -66,6 +74,7 @@ class Parts:
         tables: Of the configuration file, for other parts.
         reopen: Opens the index that stands in the folder now.
         ending: Whether no more requests should come.
+        trouble: Why the index that is to be served cannot be, while the one before still is.
     """
 
     engine: SearchEngine
@@ -85,7 +94,14 @@ class Parts:
     ending: bool = False
     started: float = field(default_factory=time.time)
     _reranker: Reranker | None = None
+    trouble: str = ""
     _making: threading.Lock = field(default_factory=threading.Lock)
+    _opening: threading.Lock = field(default_factory=threading.Lock)
+    _opened: tuple[Path, ...] = ()
+    _next_try: float = 0.0
+
+    def __post_init__(self) -> None:
+        self._opened = self._standing()
 
     @property
     def index(self) -> LanceIndex:
@@ -110,12 +126,37 @@ class Parts:
         return before
 
     def reopened(self) -> SearchEngine | None:
-        """The engine of the index that stands in the folder now, opened once; None where nothing can open it."""
+        """The engine of the index that is to be served now, opened once; None where nothing can open it."""
         stale = self.engine
-        with self._making:
+        with self._opening:
             if self.engine is stale and self.reopen is not None:
-                self.swap(self.reopen())
+                standing = self._standing()
+                engine = self.reopen()
+                self.rules.give(engine)
+                self.swap(engine)
+                self._opened, self.trouble = standing, ""
             return self.engine if self.engine is not stale else None
+
+    def _standing(self) -> tuple[Path, ...]:
+        """What the names of the index and of its models lead to now: after a promotion, to something else."""
+        ranking = self.engine.recipe.ranking
+        names = (str(self.folder), ranking.model, ranking.calibration, ranking.learnt)
+        return tuple(Path(name).resolve() for name in names)
+
+    def _look_for_another(self) -> None:
+        """Open what was promoted, while requests are answered from what was before."""
+        standing = self._standing()
+        if self.reopen is None or standing == self._opened or time.monotonic() < self._next_try:
+            return
+        try:
+            self.reopened()
+        except Exception as error:
+            self._next_try = time.monotonic() + TRY_AGAIN_S
+            self.trouble = f"{standing[0].name} cannot be opened: {first_line(error)}"
+            LOG.error("%s; %s is served on", self.trouble, self._opened[0].name)
+            return
+        LOG.info("%s is served from now on", standing[0].name)
+        self.make_suggestions()
 
     def make_suggestions(self) -> None:
         """Read the catalogue for autocomplete; seconds."""
@@ -130,9 +171,10 @@ class Parts:
         self.suggestions = Suggestions(products)
 
     async def follow(self) -> None:
-        """Take over rules that another worker wrote, until cancelled."""
+        """Take over rules that another worker wrote, and what was promoted, until cancelled."""
         while True:
             await asyncio.sleep(LOOK_S)
+            await asyncio.to_thread(self._look_for_another)
             try:
                 await asyncio.to_thread(self.rules.follow, self.engine)
             except Exception:  # the rules before stay in force

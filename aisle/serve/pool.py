@@ -113,7 +113,7 @@ class Pool:
         Args:
             group: Who answers; requests of the same object may be taken together.
             request: What is asked.
-            key: Requests of the same key have the same answer: one that is waiting or being answered is joined.
+            key: Requests of the same key have the same answer: one that waits is joined, one that was begun is not.
 
         Raises:
             Busy: The queue is full, or too slow.
@@ -174,8 +174,6 @@ class Pool:
                 self.running -= 1
                 each = (time.monotonic() - started) / len(jobs)
                 self._mean_s += (each - self._mean_s) * (_SMOOTHING if self._mean_s else 1.0)
-                for job in jobs:
-                    self._forget(job)
             for job, answer in zip(jobs, answers, strict=True):
                 self._tell(job, answer)
 
@@ -195,6 +193,7 @@ class Pool:
                 jobs += rest
             for job in jobs:
                 job.started = time.monotonic()
+                self._forget(job)  # what comes now may ask for what was written since this one looked
             self.running += 1
             return jobs
 

@@ -120,6 +120,15 @@ class RulesFile:
         self._take(stored, parse_rules(stored.text, str(self.path)), engine)
         return True
 
+    def give(self, engine: SearchEngine) -> None:
+        """Put what stands in the file into an engine that has not read it.
+
+        Raises:
+            RecipeError: It cannot be read.
+        """
+        stored = self.read()
+        self._take(stored, parse_rules(stored.text, str(self.path)), engine)
+
     def _take(self, stored: Stored, rules: RuleSet, engine: SearchEngine) -> None:
         engine.stages.set_rules(rules)
         self.seen = stored.version

@@ -72,9 +72,13 @@ class Searches:
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        # the embedded encoder runs each text by itself, since a vector must not depend on its neighbours
-        alone = isinstance(parts.engine.encoder, OnnxEncoder)
-        self.group: Group[Ask, Found] = Group(self._work, 1 if alone else parts.settings.batch)
+        self._alone: Group[Ask, Found] = Group(self._work, 1)
+        self._batched: Group[Ask, Found] = Group(self._work, parts.settings.batch)
+
+    @property
+    def group(self) -> Group[Ask, Found]:
+        """Who answers: the embedded encoder runs each text by itself, a vector must not depend on its neighbours."""
+        return self._alone if isinstance(self.parts.engine.encoder, OnnxEncoder) else self._batched
 
     def _work(self, asks: Sequence[Ask]) -> list[Found | Exception]:
         try:
@@ -120,6 +124,7 @@ def answer(engine: SearchEngine, ask: Ask, ranking: Ranking) -> Found:
     said: dict[str, Any] = {
         "query": ask.request.text,
         "mode": ask.request.mode,
+        "index": engine.folder.name if engine.folder is not None else "",
         "total": ranking.total,
         "offset": ask.request.offset,
         "k": ask.request.k,

@@ -90,7 +90,12 @@ class Settings:
 
     def state_folder(self, index: Path) -> Path:
         """Where judgments, rules and events of an index are kept: beside it, since an index is replaced whole."""
-        return Path(self.state).expanduser() if self.state else index.with_name(f"{index.name}.state")
+        return state_folder(index, Path(self.state).expanduser() if self.state else None)
+
+
+def state_folder(index: Path, state: Path | None = None) -> Path:
+    """Where a service keeps keys, events and the like: beside its index, since an index is replaced whole."""
+    return state or index.absolute().with_name(f"{index.absolute().name}.state")
 
 
 _ADAPTER = TypeAdapter(Settings)

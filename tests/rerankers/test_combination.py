@@ -223,7 +223,7 @@ def test_another_architecture_is_refused(folder, tmp_path):
     write_manifest(tmp_path, Manifest(KIND, FORMAT, {}, {"architecture": "crystal ball"}))
     with pytest.raises(ArtifactError, match="architecture 'crystal ball'") as caught:
         load_reranker(tmp_path)
-    assert caught.value.allowed == "head, combination"
+    assert caught.value.allowed == "head, combination, cross-encoder"
 
 
 # --- the command -------------------------------------------------------------------------------------------

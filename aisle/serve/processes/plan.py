@@ -33,14 +33,18 @@ class Plan:
     model: str | None
     sockets: Path
 
-    def recipe(self) -> Recipe:
-        """What the index is searched with.
+    def home(self) -> Path:
+        """The folder of the index that is to be served now; ``folder`` may be a link to it."""
+        return self.folder.resolve()
+
+    def recipe(self, home: Path) -> Recipe:
+        """What an index is searched with.
 
         Raises:
             ArtifactError: There is no finished index.
             RecipeError: A setting is wrong.
         """
-        recipe = self.config.recipe_over(stored_recipe(self.folder))
+        recipe = self.config.recipe_over(stored_recipe(home))
         return recipe if self.model is None else replace(recipe, ranking=replace(recipe.ranking, model=self.model))
 
     def security(self) -> Security:
@@ -55,7 +59,14 @@ class Plan:
         return Security(self.config.settings.state_folder(self.folder), settings)
 
     def open(self) -> SearchEngine:
-        """The index as it stands in its folder now."""
-        from aisle.engine import SearchEngine
+        """The index that is to be served now; promoting another one changes nothing for who has this one open.
 
-        return SearchEngine.open(self.folder, self.recipe())
+        It has answered a search: its files can be read, and what is read once has been.
+        """
+        from aisle.engine import SearchEngine
+        from aisle.types import SearchRequest
+
+        home = self.home()
+        engine = SearchEngine.open(home, self.recipe(home))
+        engine.search(SearchRequest("a", k=1))
+        return engine

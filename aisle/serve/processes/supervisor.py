@@ -22,7 +22,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from aisle.errors import AisleError
+from aisle.errors import AisleError, first_line
 from aisle.serve.processes.plan import Plan
 from aisle.serve.settings import Config
 
@@ -58,6 +58,10 @@ class Supervisor:
         self._own = Path(tempfile.mkdtemp(prefix="aisle-"))  # short: a socket's path may have 107 bytes
         self.plan = Plan(folder.absolute(), config, model, self._own)
         try:
+            if "monitor" in config.tables:
+                from aisle.serve.alarms import check_monitoring
+
+                check_monitoring(config.tables["monitor"])
             security = self.plan.security()
             from aisle.serve.security import check_bind
 
@@ -219,6 +223,10 @@ def _guarded(pipe: Connection, run: Callable[[], int]) -> None:
         code = 1
     except KeyboardInterrupt:
         code = 0
+    except Exception as error:  # damaged files raise what LanceDB raises
+        LOG.debug("%s ended", multiprocessing.current_process().name, exc_info=error)
+        pipe.send(f"the index cannot be read or written: {type(error).__name__}: {first_line(error)[:300]}")
+        code = 1
     sys.exit(code)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from aisle.serve.app import Outside, create_app
 from aisle.serve.processes.plan import SOCKET, Plan
+from aisle.serve.redact import install_log_filter
 from aisle.serve.writing.client import WriteClient
 
 BACKLOG = 1_024
@@ -27,10 +28,11 @@ def run_worker(plan: Plan, listening: socket.socket, ready: Callable[[], None]) 
     import uvicorn
 
     logging.basicConfig(level=logging.INFO, format=f"%(levelname)s worker {os.getpid()}: %(message)s")
+    install_log_filter()
     settings = plan.config.settings
     with plan.open() as engine:
         client = WriteClient(plan.sockets / SOCKET, settings.grace_s, settings.write_queue)
-        outside = Outside(client, plan.security(), plan.open, plan.config.tables)
+        outside = Outside(client, plan.security(), plan.open, plan.config.tables, folder=plan.folder)
         app = create_app(engine, settings, outside)
         config = uvicorn.Config(
             app,

@@ -12,15 +12,15 @@ from aisle.build import check_made_with, index_identity
 from aisle.catalogue.render import Renderer
 from aisle.encoders.load import load_encoder
 from aisle.serve.processes.plan import SOCKET, Plan
+from aisle.serve.redact import install_log_filter
 from aisle.serve.writing.open import open_queue
 from aisle.serve.writing.queue import WriteQueue
 from aisle.serve.writing.server import WriteServer
 
-LOOK_S = 0.5
+LOG = logging.getLogger("aisle.serve")
+LOOK_S = 0.2
 NICENESS = 5
 """Searches go first where both want the processor."""
-REPLACED = 75
-"""Exit code: another index stands in the folder; the supervisor starts a writer for that one."""
 
 
 def run_writer(plan: Plan, ready: Callable[[], None]) -> int:
@@ -38,16 +38,22 @@ def run_writer(plan: Plan, ready: Callable[[], None]) -> int:
         IndexLockedError: Another process is writing to this index.
     """
     logging.basicConfig(level=logging.INFO, format=f"%(levelname)s writer {os.getpid()}: %(message)s")
+    install_log_filter()
     os.nice(NICENESS)
-    recipe = plan.recipe()
-    encoder = load_encoder(recipe.encoder)
-    check_made_with(plan.folder, encoder, Renderer(recipe.render, encoder.count_tokens))
-    queue = open_queue(plan.folder, recipe, encoder, plan.config.settings, lock=True)
-    return asyncio.run(_serve(plan, queue, ready))
+    while True:
+        home = plan.home()
+        recipe = plan.recipe(home)
+        encoder = load_encoder(recipe.encoder)
+        check_made_with(home, encoder, Renderer(recipe.render, encoder.count_tokens))
+        made = index_identity(home)
+        queue = open_queue(home, recipe, encoder, plan.config.settings, name=plan.folder, lock=True)
+        if not asyncio.run(_serve(plan, queue, made, ready)):
+            return 0
+        LOG.info("another index stands in %s: changes are made to that one", plan.folder)
 
 
-async def _serve(plan: Plan, queue: WriteQueue, ready: Callable[[], None]) -> int:
-    made = index_identity(plan.folder)
+async def _serve(plan: Plan, queue: WriteQueue, made: int | None, ready: Callable[[], None]) -> bool:
+    """Take changes; gives back whether another index took the place of this one."""
     server = WriteServer(queue, plan.sockets / SOCKET)
     await server.start()
     end = asyncio.Event()
@@ -55,14 +61,14 @@ async def _serve(plan: Plan, queue: WriteQueue, ready: Callable[[], None]) -> in
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end.set)
     ready()
-    code = 0
+    replaced = False
     while not end.is_set():
         try:
             await asyncio.wait_for(end.wait(), LOOK_S)
         except TimeoutError:
             if index_identity(plan.folder) != made:
-                code = REPLACED
+                replaced = True
                 break
     await server.stop()
     await queue.close()
-    return code
+    return replaced

@@ -17,15 +17,15 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from aisle.errors import InputError
-from aisle.serve.access import needs
+from aisle.serve.access import GuardedRoute, needs
 from aisle.serve.faults import Fault, fault_of, invalid
 from aisle.serve.parts import Parts, Shop
 from aisle.serve.routes.products import ProductBody
 from aisle.serve.routes.running import note, write
 from aisle.serve.searching import to_json
-from aisle.serve.writing.change import Change, Delete, Outcome, Patch, Put, change_to_dict, checked_id
+from aisle.serve.writing.change import Change, Delete, Outcome, Patch, Put, checked_id
 
-router = APIRouter(tags=["products"], dependencies=[needs("write")])
+router = APIRouter(tags=["products"], dependencies=[needs("write")], route_class=GuardedRoute)
 NDJSON = "application/x-ndjson"
 SHOWN_ERRORS = 20
 """Lines of a batch whose faults are told one by one."""
@@ -47,9 +47,7 @@ class _Line:
 
 @router.post(
     "/products:bulk",
-    openapi_extra={
-        "requestBody": {"required": True, "content": {NDJSON: {"schema": {"type": "string"}, "example": _LINES}}}
-    },
+    openapi_extra={"requestBody": _BODY},
     responses={200: {"content": {NDJSON: {"example": _ANSWER}}}},
 )
 async def bulk(request: Request, shop: Shop) -> Response:
@@ -165,8 +163,8 @@ def _wrong(what: str, allowed: str) -> InputError:
 async def _write(request: Request, shop: Parts, batch: list[_Line]) -> bytes:
     outcomes = await write(shop, [line.change for line in batch if line.change is not None])
     where = f"lines {batch[0].number} to {batch[-1].number}"
-    changes = [change_to_dict(line.change) for line in batch if line.change is not None]
-    await note(request, shop, "products.bulk", where, changes)
+    before, after = ([[one.id, getattr(one, when)] for one in outcomes] for when in ("before", "after"))
+    await note(request, shop, "products.bulk", where, after, before=before)
     by_line = dict(zip([line.number for line in batch if line.change is not None], outcomes, strict=True))
     counts: dict[str, int] = {}
     errors: list[dict[str, Any]] = []

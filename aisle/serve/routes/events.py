@@ -7,13 +7,15 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aisle.serve.access import needs
+from aisle.serve.access import GuardedRoute, needs
 from aisle.serve.faults import MEDIA_TYPE, Fault
 from aisle.serve.parts import Shop
+from aisle.serve.routes.running import note, run
 from aisle.serve.searching import to_json
 from aisle.serve.security.event import Event, Item
 
-router = APIRouter(tags=["events"], dependencies=[needs("search")])
+router = APIRouter(tags=["events"], dependencies=[needs("search")], route_class=GuardedRoute)
+erasing = APIRouter(tags=["events"], dependencies=[needs("admin")], route_class=GuardedRoute)
 MOST = 1_000
 _Text = Field("", max_length=500)
 
@@ -64,6 +66,27 @@ async def add(request: Request, shop: Shop, body: EventsBody) -> Response:
         raise Fault(501, "events_not_kept", "this service keeps no events", fix="start it with `aisle serve`")
     await shop.events.add([_event(event) for event in body.events])
     return Response(to_json({"kept": len(body.events)}), 202, media_type=MEDIA_TYPE)
+
+
+class ErasureBody(BaseModel):
+    """Whose events are to be deleted."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"user": "customer-4711"}]})
+    user: str = Field(min_length=1, max_length=500, description="The shop's id of the user, as it was sent.")
+
+
+@erasing.post("/events:delete")
+async def delete(request: Request, shop: Shop, body: ErasureBody) -> Response:
+    """Delete a user's events, and those of the same visits before signing in; requests logged elsewhere stay.
+
+    The deletion is noted in the audit log without the user's name. Backups are not reached.
+    """
+    events = shop.events
+    if events is None:
+        raise Fault(501, "events_not_kept", "this service keeps no events", fix="start it with `aisle serve`")
+    who, deleted = await run(request, shop, lambda: events.delete_user(body.user))
+    await note(request, shop, "events.delete_user", who, {"events": deleted.events})
+    return Response(to_json({"events": deleted.events, "days": deleted.days}), media_type=MEDIA_TYPE)
 
 
 def _event(body: EventBody) -> Event:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import time
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from aisle.serve.access import needs
+from aisle.errors import FingerprintError, first_line
+from aisle.serve.access import GuardedRoute, needs
 from aisle.serve.faults import MEDIA_TYPE
 from aisle.serve.metrics import Metrics
 from aisle.serve.parts import Parts, Shop
 from aisle.serve.searching import to_json
+from aisle.types import SearchRequest
 
-router = APIRouter(tags=["health"])
+LOG = logging.getLogger("aisle.serve")
+router = APIRouter(tags=["health"], route_class=GuardedRoute)
 
 
 @router.get("/health/live")
@@ -34,10 +39,13 @@ async def state_of(shop: Parts) -> dict[str, Any]:
     parts: dict[str, str] = {}
     products, version = 0, 0
     try:
-        products, version = shop.index.count(), shop.index.version
+        products, version = await asyncio.to_thread(_probe, shop)
         parts["index"] = "ok" if products else "empty"
     except Exception as error:  # damaged files raise what LanceDB raises
+        LOG.error("the index cannot be read: %s", first_line(error))
         parts["index"] = f"cannot be read: {type(error).__name__}"
+    if shop.trouble:
+        parts["promoted"] = shop.trouble
     parts["writer"] = "ok" if await shop.writer.alive() else "gone: changes are not taken, searches are"
     parts["queue"] = "ok" if shop.pool.waiting < shop.pool.queue else "full"
     parts["suggestions"] = "ok" if shop.suggestions is not None else "being made"
@@ -49,6 +57,16 @@ async def state_of(shop: Parts) -> dict[str, Any]:
         "index": {"products": products, "version": version},
         "waiting": {"searches": shop.pool.waiting, "changes": shop.writer.waiting},
     }
+
+
+def _probe(shop: Parts) -> tuple[int, int]:
+    """Products and version of an index that has just answered a search, with every kind of file read."""
+    try:
+        shop.engine.search(SearchRequest("a", k=1))
+    except FingerprintError:  # another index stands in the folder
+        if shop.reopened() is None:
+            raise
+    return shop.index.count(), shop.index.version
 
 
 @router.get("/metrics", dependencies=[needs("admin")])

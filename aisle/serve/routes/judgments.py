@@ -8,14 +8,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aisle.serve.access import needs
+from aisle.serve.access import GuardedRoute, needs
 from aisle.serve.faults import MEDIA_TYPE
 from aisle.serve.judgments import Judged, agreed
 from aisle.serve.parts import Shop
 from aisle.serve.routes.running import note, run
 from aisle.serve.searching import to_json
 
-router = APIRouter(tags=["judgments"], dependencies=[needs("judge")])
+router = APIRouter(tags=["judgments"], dependencies=[needs("judge")], route_class=GuardedRoute)
 MOST = 1_000
 
 

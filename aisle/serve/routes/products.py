@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aisle.catalogue.store import product_from_dict, product_to_dict
 from aisle.errors import RequestError
-from aisle.serve.access import needs
+from aisle.serve.access import GuardedRoute, needs
+from aisle.serve.content import Hash
 from aisle.serve.facts import facts_of
 from aisle.serve.faults import MEDIA_TYPE, Fault, missing_product
 from aisle.serve.json_filter import read_filter
@@ -26,13 +27,12 @@ from aisle.serve.writing.change import (
     Outcome,
     Patch,
     Put,
-    change_to_dict,
     checked_id,
     checked_product,
 )
 from aisle.types import And, Compare, Filter, Not, Product, SearchRequest
 
-router = APIRouter(tags=["products"])
+router = APIRouter(tags=["products"], route_class=GuardedRoute)
 Id = Annotated[str, Path(max_length=MAX_ID, description="The product's id.")]
 _STATUSES = {"created": 201, "missing": 404, "refused": 422}
 _PRODUCT: dict[str, Any] = {
@@ -152,7 +152,8 @@ async def _changed(request: Request, shop: Parts, change: Change) -> Response:
         raise missing_product(change.id)
     if outcome.status == "refused":
         raise refused(outcome)
-    await note(request, shop, f"product.{type(change).__name__.lower()}", change.id, change_to_dict(change))
+    action = f"product.{type(change).__name__.lower()}"
+    await note(request, shop, action, change.id, Hash(outcome.after), before=Hash(outcome.before))
     said = {"id": outcome.id, "status": outcome.status}
     return Response(to_json(said), _STATUSES.get(outcome.status, 200), media_type=MEDIA_TYPE)
 

@@ -11,13 +11,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from aisle.rules import Finding
-from aisle.serve.access import needs
+from aisle.serve.access import GuardedRoute, needs
 from aisle.serve.faults import MEDIA_TYPE, Fault
 from aisle.serve.parts import Shop
 from aisle.serve.routes.running import note, run
 from aisle.serve.rules import MAX_BYTES, Changed, Stored, Unfit
 
-router = APIRouter(tags=["rules"], dependencies=[needs("admin")])
+router = APIRouter(tags=["rules"], dependencies=[needs("admin")], route_class=GuardedRoute)
 TOML = "application/toml"
 _EXAMPLE: dict[str, Any] = {
     "rule": [{"name": "tv week", "when": {"query": ["tv"]}, "boost": {"filter": "brand = Sony", "by": 0.2}}]
@@ -56,15 +56,27 @@ async def replace(
     given = _given(await _body(request), request.headers.get("content-type", ""))
     known = None if if_match is None or if_match.strip() == "*" else if_match.strip().strip('"')
     engine = shop.engine
+
+    def work() -> tuple[Stored, Stored, tuple[Finding, ...]]:
+        while True:
+            before = shop.rules.read()
+            try:
+                return before, *shop.rules.replace(
+                    given, engine, before.version if known is None else known, force=force
+                )
+            except Changed:
+                if known is not None:
+                    raise
+
     try:
-        stored, found = await run(request, shop, lambda: shop.rules.replace(given, engine, known, force=force))
+        before, stored, found = await run(request, shop, work)
     except Changed:
         fix = "read them again, and put your change into what stands there now"
         raise Fault(412, "rules_changed", "somebody else has replaced the rules since", fix=fix) from None
     except Unfit as error:
         said = "; ".join(f"{one.rule}: {one.problem}" for one in error.findings if one.severity == "error")
         raise Fault(422, "rules_unfit", said, fix="correct them, or say force=true") from None
-    await note(request, shop, "rules.replace", stored.version, stored.text)
+    await note(request, shop, "rules.replace", stored.version, stored.text, before=before.text or None)
     return _answer(stored, found)
 
 

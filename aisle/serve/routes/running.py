@@ -9,15 +9,13 @@ from typing import Any, TypeVar
 from fastapi import Request
 
 from aisle.serve.facts import facts_of
-from aisle.serve.faults import Fault, busy
+from aisle.serve.faults import CLIENT_LEFT, Fault, busy
 from aisle.serve.parts import Parts
 from aisle.serve.pool import Busy, Closed, Done, Group
 from aisle.serve.writing.change import Change, Outcome, WriterGone
 
 R = TypeVar("R")
 A = TypeVar("A")
-CLIENT_LEFT = 499
-"""What no client sees and logs show: it hung up before there was an answer."""
 
 
 async def run_group(request: Request, shop: Parts, group: Group[R, A], asked: R, key: Hashable | None = None) -> A:
@@ -88,8 +86,18 @@ async def write(shop: Parts, changes: Sequence[Change]) -> list[Outcome]:
         raise Fault(503, "not_written", f"not acknowledged: {error}", fix=fix, headers={"Retry-After": "2"}) from None
 
 
-async def note(request: Request, shop: Parts, action: str, target: str, after: object = None) -> None:
+async def note(
+    request: Request, shop: Parts, action: str, target: str, after: object = None, *, before: object = None
+) -> None:
     """Put a change that was made into the audit log, before it is acknowledged.
+
+    Args:
+        request: Who asked for it.
+        shop: Whose log.
+        action: Such as "product.put".
+        target: What was changed.
+        after: What is there now, or its `Hash`.
+        before: What was there, or its `Hash`.
 
     Raises:
         Fault: The log cannot be written, so nobody is told that the change was made.
@@ -100,7 +108,7 @@ async def note(request: Request, shop: Parts, action: str, target: str, after: o
     principal = getattr(request.state, "principal", None)
     facts.principal = principal.id if principal is not None else ""
     try:
-        await asyncio.to_thread(shop.audit.write, facts.principal, action, target, facts.request_id, None, after)
+        await asyncio.to_thread(shop.audit.write, facts.principal, action, target, facts.request_id, before, after)
     except OSError as error:
         fix = "make the change again: making it twice does no harm"
         raise Fault(503, "not_noted", f"the audit log cannot be written: {error.strerror}", fix=fix) from None

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aisle.filters import parse_sort
-from aisle.serve.access import needs
+from aisle.serve.access import GuardedRoute, needs
 from aisle.serve.facts import facts_of
 from aisle.serve.faults import MEDIA_TYPE, Fault
 from aisle.serve.json_filter import read_filter
@@ -18,7 +18,7 @@ from aisle.serve.routes.running import run_group
 from aisle.serve.searching import Ask, Searches
 from aisle.types import Mode, SearchRequest, Shopper
 
-router = APIRouter(tags=["search"], dependencies=[needs("search")])
+router = APIRouter(tags=["search"], dependencies=[needs("search")], route_class=GuardedRoute)
 MAX_QUERY = 10_000
 MAX_FACETS = 20
 _EXAMPLE: dict[str, Any] = {

@@ -16,19 +16,12 @@ from typing import Any
 
 from aisle.errors import ArtifactError
 from aisle.privacy import mask
+from aisle.serve.content import content_hash
 from aisle.serve.security.appending import append, last_line, whole_lines
 from aisle.serve.security.files import locked, private_folder
 
 _FILE_BYTES = 64 * 2**20
 _SHOWN = 300
-
-
-def content_hash(value: object) -> str:
-    """SHA-256 of a JSON-like value whatever the order of its keys, "" of None."""
-    if value is None:
-        return ""
-    text = json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), default=str)
-    return hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +56,7 @@ class AuditLog:
             action: Such as "product.put".
             target: What was changed.
             request_id: Of the request.
-            before: What was there, of which the hash is kept; None for nothing.
+            before: What was there, or its `Hash`: that alone is kept; None for nothing.
             after: What is there now.
 
         Raises:

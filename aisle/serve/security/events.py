@@ -17,7 +17,7 @@ from pathlib import Path
 from aisle.serve.faults import Fault, busy
 from aisle.serve.security.appending import append
 from aisle.serve.security.event import Event, Hasher, line_of
-from aisle.serve.security.event_files import day_file, expire
+from aisle.serve.security.event_files import Deleted, day_file, delete_user, expire
 from aisle.serve.security.files import locked, private_folder
 
 _CLOCK_SLACK_S = 3_600.0
@@ -72,6 +72,10 @@ class EventStore:
         """
         if events:
             self._put(events).result()
+
+    def delete_user(self, user: str) -> tuple[str, Deleted]:
+        """Delete a user's events, see `aisle.serve.security.event_files.delete_user`; and the hash of the user."""
+        return self.hasher("user", user), delete_user(self.folder, self.hasher, user)
 
     def close(self) -> None:
         """Write what waits and end the thread."""

@@ -17,11 +17,6 @@ from aisle.errors import ArtifactError
 _SECRET_BYTES = 32
 
 
-def state_folder(index: Path, state: Path | None = None) -> Path:
-    """Where a service keeps keys, events and the like: beside its index, since an index is replaced whole."""
-    return state or index.absolute().with_name(f"{index.absolute().name}.state")
-
-
 def private_folder(folder: Path) -> Path:
     """The folder, made for its owner alone (0700) where it is missing."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Ids and file names from outside, checked before they name anything; and the sizes of a search."""
+"""Ids and file names from outside, checked before they name anything."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import unicodedata
 from pathlib import Path
 
 from aisle.errors import RequestError
-from aisle.serve.security.settings import Limits
 
 _ID_CHARS = 256
 _NAME_BYTES = 200
@@ -59,20 +58,6 @@ def inside(folder: Path, name: str, what: str = "file name") -> Path:
     if path.resolve().parent != folder.resolve():
         raise RequestError(f"{what} {name[:60]!r} leads out of its folder", allowed="a plain name")
     return path
-
-
-def check_search(query: str, k: int, depth: int, limits: Limits) -> None:
-    """See that a search asks for no more than one may.
-
-    Raises:
-        RequestError: The query is too long, or k or depth too large.
-    """
-    if len(query) > limits.query_chars:
-        raise RequestError(f"a query of {len(query):,} characters", allowed=f"at most {limits.query_chars:,}")
-    if not 0 <= k <= limits.k:
-        raise RequestError(f"k is {k}", allowed=f"at most {limits.k:,} products on a page")
-    if not 0 <= depth <= limits.depth:
-        raise RequestError(f"depth is {depth}", allowed=f"at most {limits.depth:,} candidates")
 
 
 def _refuse_control(text: str, what: str) -> None:

@@ -33,9 +33,6 @@ class Limits:
         idle_s: How long may pass between two pieces of a body.
         header_bytes: Of all headers together.
         url_bytes: Of path and query.
-        query_chars: Of a search.
-        k: Products on a page.
-        depth: Candidates of a search.
     """
 
     per_minute: int = Field(default=600, ge=0)
@@ -50,9 +47,6 @@ class Limits:
     idle_s: float = Field(default=15.0, gt=0)
     header_bytes: int = Field(default=16_384, ge=1_024)
     url_bytes: int = Field(default=8_192, ge=256)
-    query_chars: int = Field(default=2_000, ge=1)
-    k: int = Field(default=200, ge=1)
-    depth: int = Field(default=1_000, ge=1)
 
 
 @dataclass(frozen=True, config=_FORBID)

@@ -55,11 +55,21 @@ Change = Put | Patch | Delete
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a change; ``reason`` says why one was refused."""
+    """What became of a change.
+
+    Attributes:
+        id: Of the product.
+        status: What was done.
+        reason: Why it was refused.
+        before: Hash of the product as it was.
+        after: Hash of the product as it is now.
+    """
 
     id: str
     status: Status
     reason: str = ""
+    before: str = ""
+    after: str = ""
 
 
 class Writer(Protocol):

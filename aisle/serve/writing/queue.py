@@ -19,6 +19,7 @@ from aisle.errors import first_line
 from aisle.serve.pool import Busy
 from aisle.serve.writing.apply import Applier
 from aisle.serve.writing.change import Change, Outcome, WriterGone
+from aisle.serve.writing.turn import Replaced
 
 LOG = logging.getLogger("aisle.serve")
 MAX_COMMIT = 2_048
@@ -110,6 +111,10 @@ class WriteQueue:
             changes = [change for batch in batches for change in batch.changes]
             try:
                 outcomes = self.applier.apply(changes)
+            except Replaced as error:
+                for batch in batches:
+                    self._tell(batch, error)
+                continue
             except Exception as error:
                 self._fail(batches, error)
                 continue
@@ -162,5 +167,7 @@ class WriteQueue:
         self._fresh = 0
         try:
             self.applier.optimize()
+        except Replaced:
+            return
         except Exception:  # the products are there, searching them is only slower
             LOG.exception("fresh products could not be folded into the search structures")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 from pathlib import Path
@@ -12,6 +13,7 @@ from aisle.serve.pool import Busy
 from aisle.serve.writing.change import WriterGone, change_from_dict
 from aisle.serve.writing.frames import read_frame, write_frame
 from aisle.serve.writing.queue import WriteQueue
+from aisle.serve.writing.turn import Replaced
 
 LOG = logging.getLogger("aisle.serve")
 
@@ -83,7 +85,10 @@ class WriteServer:
         else:
             try:
                 outcomes = await taken
-                answer = {"outcomes": [[one.id, one.status, one.reason] for one in outcomes]}
+                answer = {"outcomes": [list(dataclasses.astuple(one)) for one in outcomes]}
+            except Replaced:  # the worker asks the next writer, as if this one had died
+                writer.close()
+                return
             except Exception as error:
                 answer = {"failed": f"{type(error).__name__}: {str(error)[:300]}"}
         try:

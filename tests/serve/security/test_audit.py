@@ -7,7 +7,8 @@ import multiprocessing
 import pytest
 
 from aisle.errors import ArtifactError
-from aisle.serve.security.audit import AuditLog, content_hash
+from aisle.serve.content import content_hash
+from aisle.serve.security.audit import AuditLog
 
 
 @pytest.fixture

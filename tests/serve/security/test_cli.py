@@ -33,7 +33,7 @@ def test_a_key_is_made_shown_once_listed_and_ended(shop):
     left = dt.datetime.fromisoformat(key.expires) - dt.datetime.now(dt.UTC)
     assert dt.timedelta(days=89, hours=23) < left <= dt.timedelta(days=90)
     listed = aisle("keys", "list", shop, "--json")
-    assert printed[0].rpartition("_")[2] not in listed
+    assert printed[0].split("_", 2)[2] not in listed
     assert json.loads(listed)["keys"][0]["state"] == "active"
     assert json.loads(aisle("keys", "revoke", shop, "web", "--json")) == {"revoked": [key.id]}
     assert "revoked" in aisle("keys", "list", shop)

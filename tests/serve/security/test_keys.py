@@ -20,7 +20,7 @@ def store(tmp_path):
 def test_only_the_hash_is_kept(store, tmp_path):
     key, text = store.create("web", ["write", "search"])
     content = (tmp_path / "shop.state" / "keys.json").read_text()
-    assert text.rpartition("_")[2] not in content
+    assert text.split("_", 2)[2] not in content  # the secret itself may have "_"
     assert json.loads(content)["keys"][0]["sha256"] == hashlib.sha256(text.encode()).hexdigest()
     assert key.scopes == ("search", "write")
     assert store.verify(text) == key

@@ -4,8 +4,7 @@ import pytest
 
 from aisle.errors import AccessError, RequestError
 from aisle.serve.security import check_bind
-from aisle.serve.security.names import check_search, inside, valid_id, valid_name
-from aisle.serve.security.settings import Limits
+from aisle.serve.security.names import inside, valid_id, valid_name
 
 
 @pytest.mark.parametrize("text", ["78314049", "MFC-240C", "a b", "商品-1", "../x", "a/b", "o'brien; DROP TABLE"])
@@ -58,21 +57,6 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path):
     (tmp_path / "in" / "link").symlink_to("/etc/passwd")
     with pytest.raises(RequestError, match="leads out of its folder"):
         inside(tmp_path / "in", "link")
-
-
-@pytest.mark.parametrize(
-    ("query", "k", "depth", "message"),
-    [
-        ("x" * 2_001, 10, 100, "2,001 characters"),
-        ("x", 201, 100, "k is 201"),
-        ("x", 10, 1_001, "depth is 1001"),
-        ("x", -1, 1, "k is -1"),
-    ],
-)
-def test_a_search_has_limits(query, k, depth, message):
-    check_search("x" * 2_000, 200, 1_000, Limits())
-    with pytest.raises(RequestError, match=message):
-        check_search(query, k, depth, Limits())
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost", "[::1]"])

@@ -7,7 +7,7 @@ import logging.config
 import pytest
 import uvicorn.config
 
-from aisle.serve.security.redact import SecretFilter, install_log_filter, redact
+from aisle.serve.redact import SecretFilter, install_log_filter, redact
 
 KEY = "aisle_0123456789ab_" + "s3cr3t-" * 6 + "x"
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm5hIn0.c2lnbmF0dXJlLXNlY3JldA"
@@ -19,6 +19,8 @@ TOKEN = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbm5hIn0.c2lnbmF0dXJlLXNlY3JldA"
         f"request with {KEY}",
         f"Authorization: Bearer {KEY}",
         f"{{'authorization': 'Bearer {TOKEN}'}}",
+        "Authorization: Bearer sEcReT-of-no-known-form",
+        "headers {'authorization': b'Basic sEcReTOnlyBase64='}",
         f"headers [(b'authorization', b'Bearer {TOKEN}')]",
         f"Cookie: aisle={TOKEN}; theme=dark",
         "GET /search?api_key=sEcReT-vAlUe-123&q=ink",

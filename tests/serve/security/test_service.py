@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from aisle.serve.content import Hash, content_hash
+from aisle.serve.security.event_files import read_events
 from tests.serve.security.conftest import bearer
 
 OPEN = {("get", "/health/live"), ("get", "/health/ready")}
@@ -12,7 +14,7 @@ WRITE = {"put", "patch", "delete"}
 
 def needed(method, path):
     """The scope of a route, as docs/security.md has it."""
-    if path in ("/metrics",) or path.startswith("/v1/rules"):
+    if path in ("/metrics", "/v1/events:delete") or path.startswith("/v1/rules"):
         return "admin"
     if path.startswith("/v1/judgments"):
         return "judge"
@@ -42,6 +44,34 @@ def test_no_route_is_open_by_being_forgotten(client, routes):
     assert {route for route, status in got.items() if status != 401} == OPEN
 
 
+def test_what_cannot_be_read_is_refused_for_want_of_a_key_first(client, routes):
+    client.app.state.security.keys.create("somebody", ["search"])
+    for method, path in routes:
+        if method in ("post", "put", "patch"):
+            headers = {"content-type": "application/json"}
+            answer = client.request(method, path.replace("{product_id}", "1"), content=b"{broken", headers=headers)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (401, "unauthorized"), path
+
+
+def test_the_description_of_the_api_is_behind_the_key_and_says_how_to_show_one(client):
+    assert client.get("/docs").headers["content-type"].startswith("text/html")
+    _, text = client.app.state.security.keys.create("somebody", ["search"])
+    assert client.get("/openapi.json").status_code == client.get("/docs").status_code == 401
+    schema = client.get("/openapi.json", headers=bearer(text)).json()
+    assert set(schema["components"]["securitySchemes"]) == {"bearer", "key"}
+    unguarded = {
+        (method, path)
+        for path, methods in schema["paths"].items()
+        for method, operation in methods.items()
+        if operation.get("security") != [{"bearer": []}, {"key": []}]
+    }
+    assert unguarded == OPEN
+    page = client.get("/docs", headers=bearer(text)).text
+    assert "<script" not in page
+    assert "http://" not in page.replace("http://127.0.0.1", "") or "src=" not in page
+    assert all(f"{method.upper()} {path}" in page for path, methods in schema["paths"].items() for method in methods)
+
+
 @pytest.mark.parametrize("scope", ["search", "write", "judge"])
 def test_a_scope_opens_its_routes_and_no_others(client, routes, scope):
     _, text = client.app.state.security.keys.create(scope, [scope])
@@ -67,7 +97,43 @@ def test_a_write_is_in_the_audit_log_with_who_and_which_request(client):
     (entry,) = security.audit.entries()
     assert (entry["who"], entry["request_id"], entry["target"]) == (key.id, "req-7", "t1")
     assert len(entry["after"]) == 64
-    assert security.audit.verify().entries == 1
+    assert entry["before"] == ""
+    patched = client.patch("/v1/products/t1", json={"price": 3.5}, headers=bearer(text))
+    assert patched.status_code == 200
+    lines = b'{"op": "delete", "id": "t1"}'
+    assert client.post("/v1/products:bulk", content=lines, headers=bearer(text)).status_code == 200
+    first, second, third = security.audit.entries()
+    assert second["before"] == first["after"] != second["after"]  # a chain of what the product was
+    assert third["before"] == content_hash([["t1", Hash(second["after"])]])
+    assert third["after"] == content_hash([["t1", ""]])
+    assert security.audit.verify().entries == 3
+
+
+def test_the_audit_log_has_the_rules_before(client):
+    security = client.app.state.security
+    rule = '[[rule]]\nname = "tv week"\nwhen = {query = ["tv"]}\nboost = {filter = "price > 1", by = 0.1}\n'
+    texts = [rule, rule.replace("0.1", "0.2")]
+    for text in texts:
+        assert client.put("/v1/rules", content=text, headers={"content-type": "application/toml"}).status_code == 200
+    first, second = security.audit.entries()
+    assert (first["before"], first["after"]) == ("", content_hash(texts[0]))
+    assert (second["before"], second["after"]) == (content_hash(texts[0]), content_hash(texts[1]))
+
+
+def test_a_user_is_forgotten_over_the_api(client):
+    def event(user, session):
+        return {"type": "click", "query": "ink", "user": user, "session": session, "items": [{"id": "t1"}]}
+
+    told = [event("anna", "s1"), event("", "s1"), event("ben", "s2"), event("", "s3")]
+    assert client.post("/v1/events", json={"events": told}).status_code == 202
+    security = client.app.state.security
+    answer = client.post("/v1/events:delete", json={"user": "anna"})
+    assert answer.json() == {"events": 2, "days": 1}
+    left = [one.event.user for one in read_events(security.state / "events")]
+    assert sorted(left) == sorted([security.events.hasher("user", "ben"), ""])
+    (entry,) = security.audit.entries()
+    assert (entry["action"], entry["target"]) == ("events.delete_user", security.events.hasher("user", "anna"))
+    assert client.post("/v1/events:delete", json={"user": "anna"}).json() == {"events": 0, "days": 0}
 
 
 def test_events_told_over_the_api_hold_nothing_personal(client):

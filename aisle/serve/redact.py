@@ -12,15 +12,17 @@ _SECRETS = (
     (re.compile(r"aisle_([0-9a-f]{12})_[A-Za-z0-9_-]{20,}"), r"aisle_\1_<secret>"),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]*"), "<token>"),
     (
-        re.compile(r"((?:proxy-)?authorization['\"]?\s*[:=,]\s*b?['\"]?(?:bearer|basic|token)?\s*)[^\s'\",)]+", re.I),
+        re.compile(
+            r"((?:proxy-)?authorization['\"]?\s*[:=,]\s*(?:b?['\"])?(?:bearer|basic|token)?\s*)[^\s'\",)]+", re.I
+        ),
         r"\1<secret>",
     ),
     (re.compile(r"(\b(?:bearer|basic)\s+)[A-Za-z0-9._~+/=-]{8,}", re.I), r"\1<secret>"),
-    (re.compile(r"((?:set-)?cookie['\"]?\s*[:=,]\s*b?['\"]?)[^'\"\r\n)]+", re.I), r"\1<secret>"),
+    (re.compile(r"((?:set-)?cookie['\"]?\s*[:=,]\s*(?:b?['\"])?)[^'\"\r\n)]+", re.I), r"\1<secret>"),
     (
         re.compile(
             r"((?:\b|_)(?:x-)?(?:api[-_]?key|access[-_]?token|refresh[-_]?token|id[-_]?token|csrf[-_]?token|client[-_]?secret"
-            r"|password|passwd|secret|token)['\"]?\s*[:=]\s*b?['\"]?)(?!<)[^\s'\"&,;)]{6,}",
+            r"|password|passwd|secret|token)['\"]?\s*[:=]\s*(?:b?['\"])?)(?!<)[^\s'\"&,;)]{6,}",
             re.I,
         ),
         r"\1<secret>",

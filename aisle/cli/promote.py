@@ -1,0 +1,79 @@
+"""`aisle promote` and `aisle rollback`: which index a running service serves. Parses, calls, prints."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aisle.cli.options import json_option
+from aisle.cli.output import print_json
+
+if TYPE_CHECKING:
+    from aisle.serve.settings import Config
+    from aisle.serve.versions import Promotion
+
+config_option = click.option(
+    "--config",
+    "config_file",
+    type=click.Path(path_type=Path),
+    help="aisle.toml of the service: the index must be fit to be searched with its recipe.",
+)
+
+
+@click.command()
+@click.argument("candidate", metavar="INDEX", type=click.Path(path_type=Path))
+@click.argument("name", metavar="DIR", type=click.Path(path_type=Path))
+@config_option
+@click.option(
+    "--since",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]),
+    help="When the catalogue of INDEX was read (UTC unless said): changes over the API since then are carried over. "
+    "By default since INDEX was begun.",
+)
+@json_option
+def promote(candidate: Path, name: Path, config_file: Path | None, since: dt.datetime | None, as_json: bool) -> None:
+    """Serve INDEX as DIR from now on, without a pause: a service of DIR answers every request, from one of the two.
+
+    DIR is a link to the index that is served; a folder becomes one at the first promotion, for which the service must
+    be stopped. What the service changed since INDEX was begun is carried over. `aisle rollback DIR` goes back.
+
+    Example: aisle index products.csv --out shop-2 && aisle promote shop-2 shop
+    """
+    from aisle.serve.versions import promote as run
+
+    if since is not None and since.tzinfo is None:
+        since = since.replace(tzinfo=dt.UTC)
+    _print(run(candidate, name, _config(config_file), since.timestamp() if since is not None else None), name, as_json)
+
+
+@click.command()
+@click.argument("name", metavar="DIR", type=click.Path(path_type=Path))
+@config_option
+@json_option
+def rollback(name: Path, config_file: Path | None, as_json: bool) -> None:
+    """Serve the index again that was served as DIR before; what was changed since is carried over to it.
+
+    Example: aisle rollback shop
+    """
+    from aisle.serve.versions import roll_back
+
+    _print(roll_back(name, _config(config_file)), name, as_json)
+
+
+def _config(path: Path | None) -> Config | None:
+    from aisle.serve.settings import read_config
+
+    return read_config(path) if path is not None else None
+
+
+def _print(done: Promotion, name: Path, as_json: bool) -> None:
+    if as_json:
+        before = str(done.before) if done.before is not None else None
+        print_json({"served": str(done.served), "before": before, "carried": done.carried})
+        return
+    instead = f" instead of {done.before.name}" if done.before is not None else ""
+    carried = f"; {done.carried:,} changed products carried over" if done.carried else ""
+    click.echo(f"{name}: {done.served.name}{instead}{carried}")

@@ -1,0 +1,175 @@
+"""What goes wrong around the service: damaged files, a full disk, clients that hang up, a language model away."""
+
+import json
+import random
+import resource
+import socket
+import subprocess
+import threading
+from dataclasses import replace
+
+import pytest
+from fastapi.testclient import TestClient
+
+from aisle.engine import SearchEngine
+from aisle.serve.app import Outside, create_app
+from aisle.serve.settings import Settings
+from aisle.serve.writing.journal import Journal
+from tests.serve.test_processes import AISLE, Service
+
+
+def harm(folder, pattern, how):
+    """Damage files of an index."""
+    for path in sorted((folder / "lance").rglob(pattern)):
+        if path.is_file():
+            path.unlink() if how == "gone" else path.write_bytes(
+                bytes(path.stat().st_size) if how == "zero" else b"LANC"
+            )
+
+
+@pytest.mark.parametrize(
+    ("pattern", "how"),
+    [
+        ("data/*.lance", "gone"),
+        pytest.param("data/*.lance", "cut", marks=pytest.mark.slow),
+        pytest.param("*.manifest", "zero", marks=pytest.mark.slow),
+    ],
+)
+def test_a_damaged_index_is_told_at_the_start_in_a_few_lines(folder, pattern, how):
+    harm(folder, pattern, how)
+    done = subprocess.run(
+        [*AISLE, "serve", str(folder), "--port", "0", "--workers", "1"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert "index" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("pattern", "how"), [("data/*.lance", "gone"), ("data/*.lance", "zero"), ("*.manifest", "cut")]
+)
+def test_damage_while_serving_is_told_in_health_and_answers(engine, folder, tmp_path, pattern, how):
+    app = create_app(engine, Settings(state=str(tmp_path / "state")), Outside(suggestions=False))
+    with TestClient(app, raise_server_exceptions=False) as client:
+        assert client.get("/health/ready").status_code == 200
+        harm(folder, pattern, how)
+        ready = client.get("/health/ready")
+        assert ready.status_code == 503
+        assert ready.json()["parts"]["index"].startswith("cannot be read")
+        answer = client.get("/v1/search", params={"q": "printer cartridge"})
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "index_unreadable")
+        assert "lance" not in answer.text.lower()
+        assert client.get("/health/live").status_code == 200
+
+
+@pytest.mark.slow
+def test_a_full_disk_loses_nothing_acknowledged_and_searches_go_on(folder, encoder, tmp_path):
+    """Files of more than 2 MB cannot be written: a commit with much text fails, smaller ones do not."""
+    limit = 2_000_000
+    service = Service(folder, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
+    chance = random.Random(1)
+    noise = ["".join(chance.choices("abcdefghijklmnopqrstuvwxyz0123456789", k=150_000)) for _ in range(40)]
+    lines = "".join(
+        json.dumps({"id": f"big{n}", "title": "Big", "description": text}) + "\n" for n, text in enumerate(noise)
+    )
+    assert service.client.put("/v1/products/small1", json={"title": "Small one"}).status_code == 201
+    told = [json.loads(line) for line in service.client.post("/v1/products:bulk", content=lines).text.splitlines()]
+    assert told[-1]["done"] is False
+    assert told[-1]["error"]["code"] == "not_written"
+    assert told[-1]["durable_to_line"] == 0
+    assert service.client.put("/v1/products/small2", json={"title": "Small two"}).status_code == 201
+    assert service.client.get("/health/ready").json()["parts"]["writer"] == "ok"
+    assert service.client.get("/v1/search", params={"q": "small two"}).json()["hits"][0]["product"]["id"] == "small2"
+    code, _ = service.end()
+    assert code == 0
+    with SearchEngine.open(folder, encoder=encoder) as engine:
+        assert all(engine.index.get(["small1", "small2"]))
+        assert engine.index.get(["big0", "big39"]) == (None, None)
+
+
+@pytest.mark.slow
+def test_a_client_that_hangs_up_in_the_middle_of_an_import_keeps_what_was_acknowledged(folder, encoder):
+    service = Service(folder)
+    host, port = service.address.removeprefix("http://").split(":")
+    lines = [json.dumps({"id": f"h{n}", "title": f"Hung {n}"}).encode() + b"\n" for n in range(700)]
+    with socket.create_connection((host, int(port)), timeout=300) as connection:
+        connection.sendall(b"POST /v1/products:bulk HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999\r\n\r\n")
+        connection.sendall(b"".join(lines))
+        told = b""
+        while b'"lines":[1,500]' not in told:
+            piece = connection.recv(65_536)
+            assert piece, told
+            told += piece
+    assert service.client.get("/v1/products/h499").status_code == 200
+    assert service.client.put("/v1/products/after", json={"title": "After"}).status_code == 201
+    assert service.end()[0] == 0
+    with SearchEngine.open(folder, encoder=encoder) as engine:
+        assert all(engine.index.get([f"h{n}" for n in range(500)]))
+
+
+@pytest.fixture
+def silent():
+    """An address that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        held, stop = [], threading.Event()
+        listening.settimeout(0.1)
+
+        def accept():
+            while not stop.is_set():
+                try:
+                    held.append(listening.accept()[0])
+                except TimeoutError:
+                    continue
+
+        thread = threading.Thread(target=accept)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/v1"
+        stop.set()
+        thread.join()
+        for connection in held:
+            connection.close()
+
+
+@pytest.mark.parametrize("kind", ["slow", "dead"])
+def test_a_language_model_that_is_away_leaves_the_order_before_it(folder, encoder, tmp_path, silent, kind):
+    endpoint = silent if kind == "slow" else "http://127.0.0.1:9/v1"
+    spec = tmp_path / "llm.toml"
+    limits = "timeout_s = 0.5\ndeadline_s = 1\nretries = 0\n"
+    spec.write_text(f'kind = "pointwise"\n[llm]\nendpoint = "{endpoint}"\nmodel = "m"\n{limits}')
+    with SearchEngine.open(folder, encoder=encoder) as engine:
+        recipe = replace(engine.recipe, ranking=replace(engine.recipe.ranking, model=str(spec)))
+    with (
+        SearchEngine.open(folder, recipe, encoder=encoder) as asked,
+        SearchEngine.open(folder, encoder=encoder) as plain,
+    ):
+        found = {}
+        for name, engine in (("asked", asked), ("plain", plain)):
+            app = create_app(engine, Settings(state=str(tmp_path / name)), Outside(suggestions=False))
+            with TestClient(app) as client:
+                body = {"query": "printer cartridge", "k": 5, "deadline_ms": 3_000}
+                found[name] = client.post("/v1/search", json=body)
+                if name == "asked":
+                    rerank = client.post(
+                        "/v1/rerank", json={"model": "aisle", "query": "ink", "documents": ["ink", "tea"]}
+                    )
+    assert found["asked"].status_code == 200
+    ids = {name: [hit["product"]["id"] for hit in answer.json()["hits"]] for name, answer in found.items()}
+    assert ids["asked"] == ids["plain"]
+    assert any(said.startswith("rerank") for said in found["asked"].json()["degraded"]), found["asked"].json()[
+        "degraded"
+    ]
+    assert (rerank.status_code, rerank.json()["error"]["code"]) == (503, "llm_error")
+
+
+def test_a_clock_that_is_set_back_hides_no_change_from_a_promotion(tmp_path, monkeypatch):
+    journal = Journal(tmp_path)
+    for now, one in ((1_000.0, "a"), (5_000.0, "b"), (1_100.0, "c")):
+        monkeypatch.setattr("aisle.serve.writing.journal.time.time", lambda now=now: now)
+        journal.add([one])
+    assert journal.since(4_000.0).ids == ("b", "c")
+    first = journal.since(0.0)
+    journal.add(["d", "a"])
+    with journal.path.open("ab") as file:
+        file.write(b'{"time": 1, "ids": ["torn')
+    journal.add(["e"])
+    assert journal.since(0.0, first.end).ids == ("d", "a", "e")
