@@ -7,10 +7,12 @@ whoever else is asking. What a killed process had under way stays charged at its
 
 from __future__ import annotations
 
+import fcntl
 import json
 import sqlite3
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from hashlib import blake2b
 from pathlib import Path
@@ -65,13 +67,14 @@ class Store:
                 path or ":memory:", timeout=_BUSY_MS / 1000, isolation_level=None, check_same_thread=False
             )
             self._end = weakref.finalize(self, self._connection.close)
-            format = self._connection.execute("PRAGMA user_version").fetchone()[0]
-            if format == 0:
-                self._connection.execute("PRAGMA journal_mode = WAL")
-                for statement in _TABLES.split(";"):
-                    self._connection.execute(statement)
-                self._connection.execute(f"PRAGMA user_version = {FORMAT}")
-            elif format != FORMAT:
+            with _alone(path):  # several processes may open a new store at once, and WAL does not wait
+                format = self._connection.execute("PRAGMA user_version").fetchone()[0]
+                if format == 0:
+                    self._connection.execute("PRAGMA journal_mode = WAL")
+                    for statement in _TABLES.split(";"):
+                        self._connection.execute(statement)
+                    self._connection.execute(f"PRAGMA user_version = {FORMAT}")
+            if format not in (0, FORMAT):
                 raise ArtifactError(
                     f"the store {str(path)!r} has format {format}", allowed=f"format {FORMAT}", fix="name another file"
                 )
@@ -156,6 +159,17 @@ def key_of(identity: Mapping[str, Any], question: Question) -> bytes:
     }
     text = json.dumps({"identity": identity, "asked": asked}, sort_keys=True, ensure_ascii=True, default=str)
     return blake2b(text.encode(), digest_size=20).digest()
+
+
+@contextmanager
+def _alone(path: Path | None) -> Iterator[None]:
+    """No other process makes this store meanwhile."""
+    if path is None:
+        yield
+        return
+    with path.with_name(f".{path.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _broken(path: Path | None, error: Exception) -> ArtifactError:

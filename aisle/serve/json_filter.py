@@ -97,7 +97,10 @@ def _scalar(field: str, value: object) -> Scalar:
     if isinstance(value, bool | str):
         return value
     if isinstance(value, int | float):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            raise FilterError(f"{field} is compared with {_shown(value)}", allowed="numbers below 1e308") from None
     raise FilterError(f"{field} is compared with {_shown(value)}", allowed="a text, a number, true or false")
 
 

@@ -64,7 +64,7 @@ class JudgmentFile:
     def read(self) -> list[Judged]:
         """The last word of each judge on each query and product, the latest last."""
         try:
-            lines = self.path.read_text(encoding="utf-8").splitlines()
+            lines = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return []
         found: dict[tuple[str, str, str], Judged] = {}
@@ -96,7 +96,7 @@ def _ends_line(path: Path) -> bool:
         return file.read(1) == b"\n"
 
 
-def _read(line: str) -> tuple[Judged | None, bool]:
+def _read(line: bytes) -> tuple[Judged | None, bool]:
     """A line's judgment, and whether it is taken back."""
     try:
         given = json.loads(line)

@@ -103,8 +103,8 @@ class RulesFile:
             if known is not None and self.read().version != known:
                 raise Changed
             write_text(self.path, text)
-        stored = self.read()
-        self._take(stored, rules, engine)
+            stored = self.read()
+            self._take(stored, rules, engine)
         return stored, found
 
     def follow(self, engine: SearchEngine) -> bool:

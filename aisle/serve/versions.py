@@ -143,7 +143,7 @@ def _switch(name: Path, current: Path | None, home: Path, encoder: Encoder, sinc
         first = journal.since(begun)
         carried = set(_carry(served, applier, first.ids))  # most of it, while the service goes on writing
         with switching(name):
-            carried |= set(_carry(served, applier, journal.since(begun, first.end).ids))
+            carried |= set(_carry(served, applier, journal.since(0.0, first.end).ids))
             index.close()  # so that the service's next writer finds it free
             _point(name, home)
     return Promotion(home, current, len(carried))

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from pydantic import ValidationError
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
@@ -23,7 +23,7 @@ from aisle.serve.parts import Parts, Shop
 from aisle.serve.routes.products import ProductBody
 from aisle.serve.routes.running import note, write
 from aisle.serve.searching import to_json
-from aisle.serve.writing.change import Change, Delete, Outcome, Patch, Put, checked_id
+from aisle.serve.writing.change import Change, Delete, Outcome, Patch, Put, checked_id, finite
 
 router = APIRouter(tags=["products"], dependencies=[needs("write")], route_class=GuardedRoute)
 NDJSON = "application/x-ndjson"
@@ -93,6 +93,12 @@ async def _answer(request: Request, shop: Parts) -> AsyncIterator[bytes]:
     except Fault as fault:
         error = {"code": fault.code, "message": fault.message, "allowed": fault.allowed, "fix": fault.fix}
         yield to_json({"done": False, "durable_to_line": done, "error": error}) + b"\n"
+    except HTTPException as refusal:  # too slow, or too large
+        if batch:
+            yield await _write(request, shop, batch)
+            done = batch[-1].number
+        error = {"code": "interrupted", "message": str(refusal.detail)}
+        yield to_json({"done": False, "durable_to_line": done, "error": error}) + b"\n"
     except ClientDisconnect:
         if batch:  # it had been sent, and may as well be kept
             await _write(request, shop, batch)
@@ -150,6 +156,7 @@ def _change(data: Any) -> Change:
     if op == "put":
         return Put(ProductBody.model_validate(data).product(product_id))
     if op == "patch" and data:
+        finite(data, product_id)
         return Patch(product_id, data)
     if op == "delete" and not data:
         return Delete(product_id)

@@ -29,6 +29,7 @@ from aisle.serve.writing.change import (
     Put,
     checked_id,
     checked_product,
+    finite,
 )
 from aisle.types import And, Compare, Filter, Not, Product, SearchRequest
 
@@ -135,6 +136,7 @@ async def patch(request: Request, shop: Shop, product_id: Id, body: PatchBody) -
     fields: Mapping[str, Any] = body.model_extra or {}
     if not fields:
         raise RequestError("the patch is empty", allowed='fields to change, such as {"price": 39.9}')
+    finite(fields, product_id)
     return await _changed(request, shop, Patch(checked_id(product_id), fields))
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import logging
 import threading
 import time
 from collections.abc import Sequence
@@ -20,6 +21,7 @@ from aisle.serve.security.event import Event, Hasher, line_of
 from aisle.serve.security.event_files import Deleted, day_file, delete_user, expire
 from aisle.serve.security.files import locked, private_folder
 
+LOG = logging.getLogger("aisle.serve")
 _CLOCK_SLACK_S = 3_600.0
 
 
@@ -113,7 +115,10 @@ class EventStore:
                 days.setdefault(day, []).append((lines, done))
             for day, parts in days.items():
                 self._write(day, parts)
-            self._expire()
+            try:
+                self._expire()
+            except OSError as error:  # tomorrow again; events go on being written
+                LOG.warning("events that are too old could not be removed: %s", error)
 
     def _write(self, day: str, parts: list[tuple[bytes, Future[None]]]) -> None:
         try:

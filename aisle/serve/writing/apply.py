@@ -68,9 +68,11 @@ class Applier:
         gone = [product_id for product_id, product in now.items() if product is None and product_id in stored]
         if not records and not gone:
             return
+        # before the index: if it fails here nothing was changed, and an id too many is carried over as it stands
+        self.journal.add([*(record.product.id for record in records), *gone])
+        _sync(self.journal.path)
         self.index.upsert(records)
         self.index.delete(gone)
-        self.journal.add([*(record.product.id for record in records), *gone])
         self._flush()
 
     def optimize(self) -> None:

@@ -130,7 +130,24 @@ def checked_product(product: Product) -> Product:
         value = getattr(product, name)
         if value is not None and not (math.isfinite(value) and 0 <= value < 2**53):
             raise RequestError(f"product {product.id!r}: {name} is {value!r}", allowed="a number, 0 or more")
+    finite(product_to_dict(product), product.id)
     return product if product.family else replace(product, family=product.id)
+
+
+def finite(value: Any, product_id: str) -> None:
+    """Refuse what JSON has no number for, wherever it stands.
+
+    Raises:
+        RequestError: A number is infinite or none.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RequestError(f"product {product_id!r}: {value!r} is no number", allowed="finite numbers")
+    if isinstance(value, Mapping):
+        for one in value.values():
+            finite(one, product_id)
+    elif isinstance(value, list | tuple):
+        for one in value:
+            finite(one, product_id)
 
 
 def patched(product: Product, fields: Mapping[str, Any]) -> Product:

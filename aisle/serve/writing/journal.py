@@ -1,6 +1,6 @@
 """Which products a service has changed since its index was made, so that the next index can be given the changes too.
 
-Ids and times alone: what the products are now stands in the index. A line a commit, written before it is acknowledged.
+Ids and times alone: what the products are now stands in the index. A line a commit, on the disk before it is made.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class Journal:
         self.path = folder / NAME
 
     def add(self, ids: Sequence[str]) -> None:
-        """Add a commit; whoever acknowledges it flushes the file first."""
+        """Add a commit that is about to be made; whoever makes it flushes the file first."""
         line = json.dumps({"time": round(time.time(), 3), "ids": list(ids)}, ensure_ascii=True)
         file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         try:
@@ -57,6 +57,7 @@ class Journal:
                 data = file.read()
         except FileNotFoundError:
             return Noted((), 0)
+        data = data[: data.rfind(b"\n") + 1]  # what is being written at this moment is read the next time
         found: dict[str, None] = {}
         latest = 0.0
         for line in data.split(b"\n"):
