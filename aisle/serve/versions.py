@@ -143,7 +143,9 @@ def _switch(name: Path, current: Path | None, home: Path, encoder: Encoder, sinc
         first = journal.since(begun)
         carried = set(_carry(served, applier, first.ids))  # most of it, while the service goes on writing
         with switching(name):
-            carried |= set(_carry(served, applier, journal.since(0.0, first.end).ids))
+            done = set(first.ids) - set(journal.since(0.0, first.last).ids)  # but for what was noted and not made yet
+            rest = [product_id for product_id in journal.since(begun).ids if product_id not in done]
+            carried |= set(_carry(served, applier, rest))
             index.close()  # so that the service's next writer finds it free
             _point(name, home)
     return Promotion(home, current, len(carried))

@@ -39,6 +39,7 @@ def test_a_line_that_is_being_written_is_read_the_next_time(tmp_path):
     assert first.ids == ("a",)
     journal.path.write_bytes(both)
     assert journal.since(begin=first.end).ids == ("b",)
+    assert journal.since(begin=first.last).ids == ("a", "b")  # noted before it is made: read again under the lock
 
 
 @pytest.mark.parametrize("value", ["NaN", "Infinity", "1e999", "[NaN]"])

@@ -17,10 +17,17 @@ NAME = "changes.jsonl"
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """Ids of changed products in the order of their first change, and where in the journal they end."""
+    """Ids of changed products in the order of their first change.
+
+    Attributes:
+        ids: Theirs.
+        end: Where in the journal they end.
+        last: Where its last commit begins, which may be noted and not made yet.
+    """
 
     ids: tuple[str, ...]
     end: int
+    last: int
 
 
 class Journal:
@@ -56,7 +63,7 @@ class Journal:
                 file.seek(begin)
                 data = file.read()
         except FileNotFoundError:
-            return Noted((), 0)
+            return Noted((), 0, 0)
         data = data[: data.rfind(b"\n") + 1]  # what is being written at this moment is read the next time
         found: dict[str, None] = {}
         latest = 0.0
@@ -68,4 +75,4 @@ class Journal:
                     found |= dict.fromkeys(commit["ids"])
             except (ValueError, TypeError, KeyError):  # blank, or torn by a kill: never acknowledged
                 continue
-        return Noted(tuple(found), begin + len(data))
+        return Noted(tuple(found), begin + len(data), begin + data.rstrip(b"\n").rfind(b"\n") + 1)
