@@ -13,6 +13,7 @@ from aisle.artifacts import MANIFEST
 from aisle.errors import ArtifactError
 from aisle.training.relevance.recipe import TrainingRecipe
 from aisle.training.tracking import flat
+from aisle.training.workplace import ABOUT
 
 _ENDING = ".training"
 
@@ -125,7 +126,7 @@ def _below(folder: Path) -> Iterator[Run]:
         try:
             if (path / MANIFEST).is_file() and (path / "metrics.json").is_file():
                 yield _finished(name, path)
-            elif path.name.endswith(_ENDING) and (path / "about.json").is_file():
+            elif path.name.endswith(_ENDING) and (path / ABOUT).is_file():
                 yield _interrupted(name, path)
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
@@ -148,7 +149,7 @@ def _finished(name: str, path: Path) -> Run:
 
 
 def _interrupted(name: str, path: Path) -> Run:
-    about = json.loads((path / "about.json").read_text(encoding="utf-8"))
+    about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
     log: dict[str, Any] = {}
     logs = sorted(path.glob("*/log.jsonl"), key=lambda file: file.stat().st_mtime)
     if logs:

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aisle.artifacts import Manifest
 from aisle.errors import RecipeError
 from aisle.training.distil.recipe import StepSettings
 from aisle.training.distil.student import kept_layers, with_layers
@@ -16,13 +15,13 @@ from aisle.training.distil.student import kept_layers, with_layers
 torch = pytest.importorskip("torch")
 
 from aisle.encoders.export import write_encoder  # noqa: E402
-from aisle.encoders.graph import BertShape  # noqa: E402
 from aisle.encoders.onnx import OnnxEncoder  # noqa: E402
 from aisle.encoders.weights import EncoderWeights, read_weights  # noqa: E402
 from aisle.training.distil.fit import DistilFit, DistilLesson, Guide  # noqa: E402
 from aisle.training.relevance.data import Lesson  # noqa: E402
 from aisle.training.relevance.lists import Lists, lists_of  # noqa: E402
 from aisle.training.relevance.model import TunedEncoder  # noqa: E402
+from tests.training.tiny import tiny_encoder  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 
@@ -44,22 +43,7 @@ def as_before():
 
 @pytest.fixture(scope="module")
 def base() -> EncoderWeights:
-    from transformers import BertConfig, BertModel
-
-    torch.manual_seed(3)
-    config = BertConfig(
-        vocab_size=ROWS,
-        hidden_size=DIM,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=16,
-    )
-    weights = {
-        name: value.numpy().copy() for name, value in BertModel(config, add_pooling_layer=False).state_dict().items()
-    }
-    weights["embeddings.word_embeddings.weight"] = np.random.default_rng(0).normal(size=(ROWS, DIM)).astype(np.float32)
-    return EncoderWeights(weights, BertShape(DIM, 4, 3, 1e-12, 16), {}, None, Manifest("encoder", 1, {}))
+    return tiny_encoder(3, ROWS)
 
 
 def lesson() -> DistilLesson:

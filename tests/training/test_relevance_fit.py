@@ -8,17 +8,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from aisle.artifacts import Manifest
 from aisle.training.relevance.recipe import FitSettings
 
 torch = pytest.importorskip("torch")
 
-from aisle.encoders.graph import BertShape  # noqa: E402
 from aisle.encoders.weights import EncoderWeights  # noqa: E402
 from aisle.training.relevance.data import Lesson  # noqa: E402
 from aisle.training.relevance.fit import Fit  # noqa: E402
 from aisle.training.relevance.lists import lists_of  # noqa: E402
 from aisle.training.relevance.model import TunedEncoder  # noqa: E402
+from tests.training.tiny import tiny_encoder  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 
@@ -53,23 +52,7 @@ def as_before():
 
 @pytest.fixture(scope="module")
 def base() -> EncoderWeights:
-    from transformers import BertConfig, BertModel
-
-    torch.manual_seed(3)
-    config = BertConfig(
-        vocab_size=ROWS,
-        hidden_size=DIM,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        intermediate_size=64,
-        max_position_embeddings=16,
-    )
-    weights = {
-        name: value.numpy().copy() for name, value in BertModel(config, add_pooling_layer=False).state_dict().items()
-    }
-    weights["embeddings.word_embeddings.weight"] = np.random.default_rng(0).normal(size=(ROWS, DIM)).astype(np.float32)
-    shape = BertShape(DIM, 4, 2, 1e-12, 16)
-    return EncoderWeights(weights, shape, {}, None, Manifest("encoder", 1, {}))
+    return tiny_encoder(2, ROWS)
 
 
 def planted() -> Lesson:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 DIM, ROWS, QUERIES = 32, 80, 15
 
 
-def tiny_encoder(layers: int = 2) -> EncoderWeights:
+def tiny_encoder(layers: int = 2, rows: int = ROWS) -> EncoderWeights:
     import torch
     from transformers import BertConfig, BertModel
 
@@ -25,7 +25,7 @@ def tiny_encoder(layers: int = 2) -> EncoderWeights:
 
     torch.manual_seed(3)
     config = BertConfig(
-        vocab_size=ROWS,
+        vocab_size=rows,
         hidden_size=DIM,
         num_hidden_layers=layers,
         num_attention_heads=4,
@@ -34,7 +34,7 @@ def tiny_encoder(layers: int = 2) -> EncoderWeights:
     )
     state = BertModel(config, add_pooling_layer=False).state_dict()
     weights = {name: value.numpy().copy() for name, value in state.items()}
-    weights["embeddings.word_embeddings.weight"] = np.random.default_rng(0).normal(size=(ROWS, DIM)).astype(np.float32)
+    weights["embeddings.word_embeddings.weight"] = np.random.default_rng(0).normal(size=(rows, DIM)).astype(np.float32)
     return EncoderWeights(weights, BertShape(DIM, 4, layers, 1e-12, 16), {}, None, Manifest("encoder", 1, {}))
 
 

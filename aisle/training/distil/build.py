@@ -24,6 +24,7 @@ from aisle.training.distil.recipe import DistilRecipe
 from aisle.training.gate import Check, Verdict, judge
 from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.recipe import FEW_QUERIES
+from aisle.training.workplace import workplace
 from aisle.types import Progress
 
 if TYPE_CHECKING:
@@ -175,20 +176,12 @@ def _refuse_foreign(out: Path) -> None:
 
 def _workplace(out: Path, about: Mapping[str, Any], recipe: DistilRecipe, resume: bool) -> Path:
     """The folder beside ``out`` with checkpoints; a resumed run must be of the same material, teachers and recipe."""
+    refusal = ArtifactError(
+        f"the interrupted distillation of {str(out)!r} was of other data, teachers or settings",
+        fix="give it the same ones, or leave --resume out to begin anew",
+    )
     work = out.with_name(f".{out.name}.distilling")
-    text = json.dumps({**about, "recipe": recipe.to_dict()}, sort_keys=True)
-    if resume and work.exists():
-        found = (work / "about.json").read_text(encoding="utf-8") if (work / "about.json").exists() else ""
-        if found != text:
-            raise ArtifactError(
-                f"the interrupted distillation of {str(out)!r} was of other data, teachers or settings",
-                fix="give it the same ones, or leave --resume out to begin anew",
-            )
-        return work
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    write_text(work / "about.json", text)
-    return work
+    return workplace(work, {**about, "recipe": recipe.to_dict()}, resume, refusal)
 
 
 def _finish(distilled: Distilled, recipe: DistilRecipe, student: str, data: str, taught: Taught) -> None:

@@ -30,6 +30,7 @@ from aisle.training.relevance.head_route import HeadRoute
 from aisle.training.relevance.recipe import TrainingRecipe
 from aisle.training.tracking import AUTO, NONE, Tracker, tracking
 from aisle.training.tracking import FOLDER as TRACKING
+from aisle.training.workplace import workplace
 from aisle.types import Product, Reranker
 
 FEW_PAIRS = 1000
@@ -252,20 +253,12 @@ def _refuse_foreign(out: Path) -> None:
 
 def _workplace(out: Path, data: str, recipe: TrainingRecipe, resume: bool) -> Path:
     """The folder beside ``out`` with checkpoints; a resumed run must be of the same data and recipe."""
+    refusal = ArtifactError(
+        f"the interrupted training of {str(out)!r} was of other data or another recipe",
+        fix="give it the same files and settings, or leave --resume out to begin anew",
+    )
     work = out.with_name(f".{out.name}.training")
-    about = json.dumps({"data": data, "recipe": recipe.to_dict()}, sort_keys=True)
-    if resume and work.exists():
-        found = (work / "about.json").read_text(encoding="utf-8") if (work / "about.json").exists() else ""
-        if found != about:
-            raise ArtifactError(
-                f"the interrupted training of {str(out)!r} was of other data or another recipe",
-                fix="give it the same files and settings, or leave --resume out to begin anew",
-            )
-        return work
-    shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
-    write_text(work / "about.json", about)
-    return work
+    return workplace(work, {"data": data, "recipe": recipe.to_dict()}, resume, refusal)
 
 
 def _finish(trained: Trained, recipe: TrainingRecipe, data: str, sets: Sequence[PairSet]) -> None:
