@@ -62,7 +62,7 @@ def precision(given: argparse.Namespace) -> dict[str, Any]:
             out = given.work / f"minilm-{name}-{kind}"
             facts = steps.make(Plan.from_dict({"precision": kind}), out)
             values[kind] = scores(out, material)
-            if facts:
+            if "ranges" in facts:
                 found[f"{name}, ranges"] = facts["ranges"]
         groups, levels = pairs.by_query(), pairs.levels()
         for kind in PRECISIONS[1:]:
