@@ -5,7 +5,7 @@ READY := .venv/.ready
 TRAIN_READY := .venv/.train-ready
 TORCH := 2.13.0
 
-.PHONY: demo test test-all test-train lint bench train-env lock clean
+.PHONY: demo test test-all test-train lint bench audit train-env lock clean
 
 demo: $(READY)
 	$(BIN)/python scripts/demo.py $(ARGS)
@@ -16,6 +16,10 @@ test: $(READY) lint
 test-all: $(READY) lint
 	$(BIN)/python -m pytest -m "not train"
 	@if [ -f $(TRAIN_READY) ]; then $(MAKE) test-train; else echo "PyTorch tests left out: make train-env adds them"; fi
+
+# Known vulnerabilities of the locked packages; says so where the advisories cannot be reached.
+audit:
+	PYTHON=$(PYTHON) scripts/audit.sh
 
 test-train: $(TRAIN_READY)
 	$(BIN)/python -m pytest -m train
