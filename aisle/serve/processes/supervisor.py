@@ -22,7 +22,9 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
+from aisle.config import Recipe
 from aisle.errors import AisleError, first_line
+from aisle.serve.experiment.settings import candidate_recipe
 from aisle.serve.processes.plan import Plan
 from aisle.serve.settings import Config
 
@@ -58,6 +60,9 @@ class Supervisor:
         self._own = Path(tempfile.mkdtemp(prefix="aisle-"))  # short: a socket's path may have 107 bytes
         self.plan = Plan(folder.absolute(), config, model, self._own)
         try:
+            tried = self.plan.experiment()
+            if tried.recipe:
+                candidate_recipe(tried, Recipe())
             if "monitor" in config.tables:
                 from aisle.serve.alarms import check_monitoring
 
@@ -82,17 +87,18 @@ class Supervisor:
             signal.signal(number, lambda *_: self._end.set())
         os.environ[METRICS] = str(self._own / "metrics")  # for the children alone: nothing here counts
         count = self.config.settings.workers or os.cpu_count() or 1
+        beside = [_Child("shadow", _shadow, (self.plan,))] if self.plan.experiment().shadows else []
         writer = _Child("writer", _writer, (self.plan,))
         workers = [_Child(f"worker {n}", _worker, (self.plan, self.listening)) for n in range(1, count + 1)]
         try:
-            return self._watch(writer, workers)
+            return self._watch(writer, workers, beside)
         finally:
-            self._stop(workers)
+            self._stop([*beside, *workers])
             self._stop([writer])
             self.listening.close()
             shutil.rmtree(self._own, ignore_errors=True)
 
-    def _watch(self, writer: _Child, workers: list[_Child]) -> int:
+    def _watch(self, writer: _Child, workers: list[_Child], beside: list[_Child]) -> int:
         children = [writer, *workers]
         told = False
         while not self._end.is_set():
@@ -101,6 +107,11 @@ class Supervisor:
                 if child.refused is not None:  # it would say the same again
                     LOG.error("%s cannot start: %s", child.name, child.refused)
                     raise AisleError(child.refused)
+            for child in beside:  # the service does not need them
+                child.look()
+                if child.refused is not None:
+                    LOG.error("%s cannot start, and is tried again: %s", child.name, child.refused)
+                    child.refused = None
             if not told and all(child.ready for child in children):
                 told = True
                 self.started(self.address)
@@ -213,6 +224,15 @@ def _writer(plan: Plan, pipe: Connection) -> None:
     _guarded(pipe, run)
 
 
+def _shadow(plan: Plan, pipe: Connection) -> None:
+    def run() -> int:
+        from aisle.serve.processes.shadow import run_shadow
+
+        return run_shadow(plan, lambda: pipe.send("ready"))
+
+    _guarded(pipe, run)
+
+
 def _guarded(pipe: Connection, run: Callable[[], int]) -> None:
     """Run a process; a deliberate error before it was ready is told, since it would come again."""
     threading.Thread(target=_end_with_parent, name="aisle-parent", daemon=True).start()
@@ -246,7 +266,8 @@ def _forget_metrics(pid: int) -> None:
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # Named as TCP, so that asyncio sends at once (TCP_NODELAY); else an answer's body waits 40 ms for the client's ACK.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((host, port))
