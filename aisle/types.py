@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -173,12 +173,11 @@ class SearchRequest:
 Stage = str  # "identifier", "bm25", "dense:text", "browse", "rerank", ...
 
 
-@dataclass(frozen=True, slots=True)
-class Part:
+class Part(NamedTuple):
     """What one stage contributed to a hit.
 
     ``score`` is the stage's own raw score, ``rank`` the place (from 1) it gave the product, ``contribution`` what
-    it added to the final score.
+    it added to the final score. A tuple, since a search makes thousands of them.
     """
 
     score: float

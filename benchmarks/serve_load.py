@@ -3,9 +3,11 @@
     python benchmarks/serve_load.py --index DIR [--seconds 8] [--plain] [--rerank]
 
 Every query is asked once: two to four neighbouring words of a random product's title (seed 0), so that no cache of
-answers helps. Closed loop: each client asks its next query when it has the answer. Overload: four times the rate that
-8 clients reached, at fixed times whatever comes back, then 8 clients again. The clients are raw sockets in a process of
-their own, and share the cores with the servers. Milliseconds are from the first byte sent to the last received.
+answers helps. Closed loop: each client asks its next query when it has the answer, and after a 429 waits as long as
+Retry-After says; "hammering" is 64 clients that ask again at once. Overload: four times the rate that 8 clients
+reached, at fixed times whatever comes back, then 8 clients again. The clients are raw sockets in a process of their
+own, and share the cores with the servers: "client_cpu_ms" is what they took of each request. Milliseconds are from the
+first byte sent to the last received.
 """
 
 from __future__ import annotations
@@ -59,6 +61,7 @@ class Client:
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
         self.stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self.retry_after_s = 0.0
 
     async def ask(self, path: str) -> tuple[int, float]:
         """The status and the milliseconds; 0 where the connection broke."""
@@ -69,7 +72,11 @@ class Client:
             reader, writer = self.stream
             writer.write(f"GET {path} HTTP/1.1\r\nHost: {self.host}:{self.port}\r\n\r\n".encode())
             head = await reader.readuntil(b"\r\n\r\n")
-            length = int(head.lower().split(b"content-length:")[1].split(b"\r\n")[0])
+            lower = head.lower()
+            length = int(lower.split(b"content-length:")[1].split(b"\r\n")[0])
+            self.retry_after_s = (
+                float(lower.split(b"retry-after:")[1].split(b"\r\n")[0]) if b"retry-after:" in lower else 0.0
+            )
             await reader.readexactly(length)
             return int(head.split(b" ", 2)[1]), (time.perf_counter() - start) * 1_000
         except (OSError, asyncio.IncompleteReadError, IndexError):
@@ -86,7 +93,9 @@ def path_of(query: str, mode: str) -> str:
     return "/v1/search?" + urllib.parse.urlencode({"q": query, "mode": mode, "k": 10})
 
 
-async def closed_loop(port: int, queries: list[str], mode: str, clients: int, seconds: float) -> dict[str, Any]:
+async def closed_loop(
+    port: int, queries: list[str], mode: str, clients: int, seconds: float, hammering: bool = False
+) -> dict[str, Any]:
     left = iter(queries)
     found: list[tuple[int, float]] = []
     end = time.perf_counter() + seconds
@@ -95,11 +104,14 @@ async def closed_loop(port: int, queries: list[str], mode: str, clients: int, se
         client = Client("127.0.0.1", port)
         while time.perf_counter() < end and (query := next(left, None)) is not None:
             found.append(await client.ask(path_of(query, mode)))
+            if found[-1][0] == 429 and not hammering:
+                await asyncio.sleep(max(0.0, min(client.retry_after_s, end - time.perf_counter())))
         client.close()
 
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     await asyncio.gather(*(one() for _ in range(clients)))
-    return summary(found, time.perf_counter() - start)
+    spent = (time.process_time() - cpu) * 1_000 / max(1, len(found))
+    return summary(found, time.perf_counter() - start) | {"client_cpu_ms": round(spent, 2)}
 
 
 async def open_loop(port: int, queries: list[str], mode: str, rate: float, seconds: float) -> dict[str, Any]:
@@ -142,6 +154,8 @@ def loads(port: int, queries: list[str], mode: str, clients: tuple[int, ...], se
         found[str(count)] = asyncio.run(closed_loop(port, part, mode, count, seconds))
         at += found[str(count)]["answered"] + found[str(count)]["shed"]
         print(mode, count, found[str(count)], flush=True)
+    found["64, hammering"] = asyncio.run(closed_loop(port, queries[at:], mode, 64, seconds, hammering=True))
+    print(mode, "64, hammering", found["64, hammering"], flush=True)
     return found
 
 

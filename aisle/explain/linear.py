@@ -49,7 +49,7 @@ class FusionScale:
         place = stages.index(STAGE)
         parts = {stage: hit.parts[stage] for stage in stages[:place]}
         later = {
-            stage: replace(hit.parts[stage], contribution=hit.parts[stage].contribution / self.weight)
+            stage: hit.parts[stage]._replace(contribution=hit.parts[stage].contribution / self.weight)
             for stage in stages[place + 1 :]
         }
         score = hit.score / self.weight

@@ -28,6 +28,8 @@ class AppendedLines:
     def fresh(self) -> list[str]:
         """The lines appended since the last time, whole ones only."""
         try:
+            if self.path.stat().st_size == self._read:
+                return []
             with self.path.open("rb") as file:
                 file.seek(self._read)
                 added = file.read()

@@ -7,7 +7,7 @@ Chinese words only rank what was found. Knows the table, not fusion.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,8 @@ from aisle.config import IndexSettings
 from aisle.indexes.kept import Kept
 from aisle.indexes.schema import text_column
 from aisle.indexes.segment import CHARACTER_WEIGHT, query_characters, query_tokens
+from aisle.indexes.snapshot import Snapshot, Words, numbered
+from aisle.indexes.snapshots import Snapshots
 from aisle.indexes.sql import one_of
 from aisle.indexes.vocabulary import Vocabulary
 from aisle.types import SearchRequest
@@ -47,8 +49,8 @@ class Clauses:
 class WordSearch:
     """BM25 on one table."""
 
-    def __init__(self, table: Any, vocabulary: Vocabulary, settings: IndexSettings) -> None:
-        self.table = table
+    def __init__(self, table: Any, vocabulary: Vocabulary, settings: IndexSettings, snapshots: Snapshots) -> None:
+        self.table, self.snapshots = table, snapshots
         self.vocabulary = vocabulary
         self.settings = settings
         self._together: Kept[tuple[str, ...], bool] = Kept(MAX_TOGETHER)
@@ -80,15 +82,24 @@ class WordSearch:
         weights = {field: weight for field, weight in self.settings.field_weights.items() if weight > 0}
         if not clauses.finding or not weights or depth < 1:
             return []
-        query = _query(clauses, weights)
+        return self.snapshots.reading(lambda snapshot: self._best(clauses, weights, where, depth, snapshot))
+
+    def _best(
+        self, clauses: Clauses, weights: dict[str, float], where: str | None, depth: int, snapshot: Snapshot | None
+    ) -> Ranked | None:
+        query = _query(clauses, weights, snapshot.words if snapshot is not None else None)
+        if query is None:
+            return []
         limit = depth + 50
         while True:
-            found = self._run(query, where, limit)
-            scores = [round(score, SCORE_DECIMALS) for score in found["_score"].to_pylist()]
+            found = numbered(self._search(query, where, limit), "_score", snapshot)
+            if found is None:
+                return None
+            ids, scores = found[0], [-round(score, SCORE_DECIMALS) for score in found[1]]
+            ranked = sorted(zip(scores, ids, strict=True))
             # more with the score of the last one wanted may be out there
-            if len(scores) < limit or min(scores) < sorted(scores, reverse=True)[depth - 1]:
-                ranked = sorted(zip(found["id"].to_pylist(), scores, strict=True), key=lambda hit: (-hit[1], hit[0]))
-                return ranked[:depth]
+            if len(ranked) < limit or ranked[-1][0] > ranked[depth - 1][0]:
+                return [(product_id, -score) for score, product_id in ranked[:depth]]
             limit *= 4
 
     def by_field(self, clauses: Clauses, where: str | None, ids: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -119,7 +130,10 @@ class WordSearch:
 
     def has_together(self, tokens: Sequence[str]) -> bool:
         """Whether some product has all these tokens in one field."""
-        version, clause = int(self.table.version), Clause(tuple(tokens), every=True)
+        snapshot = self.snapshots.latest()
+        if snapshot is not None:
+            return snapshot.words.together(tokens, list(self.settings.field_weights))
+        version, clause = self.snapshots.version(), Clause(tuple(tokens), every=True)
         known = self._together.among(version, [clause.tokens])
         if not known:
             query = _query(Clauses((clause,)), dict.fromkeys(self.settings.field_weights, 1.0))
@@ -128,23 +142,38 @@ class WordSearch:
         return known[clause.tokens]
 
     def _run(self, query: Any, where: str | None, limit: int) -> Any:
-        search = self.table.search(query, query_type="fts").select(["id", "_score"]).limit(limit)
-        return (search.where(where, prefilter=True) if where else search).to_arrow()
+        return self._search(query, where, limit).select(["id", "_score"]).to_arrow()
+
+    def _search(self, query: Any, where: str | None, limit: int) -> Any:
+        search = self.table.search(query, query_type="fts").limit(limit)
+        return search.where(where, prefilter=True) if where else search
 
 
-def _query(clauses: Clauses, weights: dict[str, float]) -> Any:
+def _query(clauses: Clauses, weights: dict[str, float], words: Words | None = None) -> Any:
+    """What LanceDB is asked; None where no product can be found.
+
+    Args:
+        clauses: To look for in each field.
+        weights: Of the fields.
+        words: Clauses that no product can match are left out, if this is given.
+    """
     from lancedb.query import BooleanQuery, Occur
 
-    some = BooleanQuery([(Occur.SHOULD, match) for match in _matches(clauses.finding, weights)])
-    if not clauses.ranking:
+    finding = _matches(clauses.finding, weights, words)
+    if not finding:
+        return None
+    some = BooleanQuery([(Occur.SHOULD, match) for match in finding])
+    ranking = _matches(clauses.ranking, weights, words)
+    if not ranking:
         return some
-    return BooleanQuery([(Occur.MUST, some), *((Occur.SHOULD, match) for match in _matches(clauses.ranking, weights))])
+    return BooleanQuery([(Occur.MUST, some), *((Occur.SHOULD, match) for match in ranking)])
 
 
-def _matches(clauses: Iterable[Clause], weights: dict[str, float]) -> list[Any]:
+def _matches(clauses: Sequence[Clause], weights: dict[str, float], words: Words | None) -> list[Any]:
     from lancedb.query import FullTextOperator, MatchQuery
 
     operators = {False: FullTextOperator.OR, True: FullTextOperator.AND}
+    there = [words.fields_of(clause.tokens, every=clause.every) if words is not None else None for clause in clauses]
     return [
         MatchQuery(
             " ".join(clause.tokens),
@@ -153,5 +182,6 @@ def _matches(clauses: Iterable[Clause], weights: dict[str, float]) -> list[Any]:
             operator=operators[clause.every and len(clause.tokens) > 1],
         )
         for field, weight in weights.items()
-        for clause in clauses
+        for clause, known in zip(clauses, there, strict=True)
+        if known is None or field in known
     ]

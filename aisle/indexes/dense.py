@@ -10,6 +10,7 @@ import numpy as np
 from aisle.errors import RequestError
 from aisle.indexes.bm25 import Ranked
 from aisle.indexes.schema import VECTOR, vectors_of
+from aisle.indexes.snapshot import Snapshot, numbered
 from aisle.indexes.sql import one_of
 from aisle.types import Array
 
@@ -29,34 +30,43 @@ MIN_INDEXED = 5_000
 """Below this many rows a plain scan is as quick as an index."""
 
 
-def nearest(table: Any, name: str, vector: Array, where: str | None, depth: int, candidates: int) -> Ranked:
-    """The products with the highest cosine, ties by id.
+def nearest(
+    table: Any,
+    name: str,
+    vector: Array,
+    where: str | None,
+    many: tuple[int, int],
+    snapshot: Snapshot | None,
+) -> Ranked | None:
+    """The products with the highest cosine, ties by id; None where the snapshot does not know a row.
 
     Args:
         table: A LanceDB table whose vectors have length 1.
         name: Which of the named vectors.
         vector: ``(dim,)``, of length 1.
         where: A condition that every product found meets.
-        depth: How many products.
-        candidates: How many rows meet the condition; without a condition, all.
+        many: How many products; and how many rows meet the condition, without a condition all.
+        snapshot: Knows the ids of rows, which else are read.
     """
-    limit = min(depth, candidates)
+    candidates = many[1]
+    limit = min(many)
     if limit < 1:
         return []
     query = check_vector(table, name, vector)
     search = (
         table.search(query, vector_column_name=VECTOR + name, query_type="vector")
         .distance_type("dot")  # 1 - dot; equals the cosine for vectors of length 1, without computing lengths
-        .select(["id", "_distance"])
         .limit(min(limit + 20, candidates))  # a little more, so that ties at the cut are cut by id
     )
     if where:
         search = search.where(where, prefilter=True)
     exact = where is not None or candidates <= EXACT_ROWS
     search = search.nprobes(ALL_PARTITIONS if exact else int(candidates / PARTITION_ROWS * PROBED))
-    found = search.to_arrow()
-    cosines = [1.0 - distance for distance in found["_distance"].to_pylist()]
-    return sorted(zip(found["id"].to_pylist(), cosines, strict=True), key=lambda hit: (-hit[1], hit[0]))[:limit]
+    found = numbered(search, "_distance", snapshot)
+    if found is None:
+        return None
+    pairs = sorted((distance, product_id) for product_id, distance in zip(*found, strict=True))
+    return [(product_id, 1.0 - distance) for distance, product_id in pairs[:limit]]
 
 
 def cosines(table: Any, name: str, vector: Array, ids: Sequence[str]) -> dict[str, float]:

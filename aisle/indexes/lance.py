@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 from aisle.config import IndexSettings
 from aisle.errors import ArtifactError
 from aisle.filters.fields import NUMBER_FIELDS, resolve
-from aisle.indexes.bm25 import WordSearch
+from aisle.indexes.bm25 import Ranked, WordSearch
 from aisle.indexes.browse import browse
 from aisle.indexes.catalogue_words import WordsOfTable
 from aisle.indexes.chinese_words import ChineseWords
@@ -25,21 +25,21 @@ from aisle.indexes.connection import TABLE, connect, open_table
 from aisle.indexes.dense import MIN_INDEXED, PARTITION_ROWS, cosines, nearest
 from aisle.indexes.facets import count_values, fields_of, without_field
 from aisle.indexes.kept import Kept
+from aisle.indexes.latest import Latest
 from aisle.indexes.lock import WriterLock
 from aisle.indexes.schema import (
     TEXT,
-    VECTOR,
     attribute_token,
     check_text_fields,
-    product_of,
     rows,
     table_schema,
     text_column,
     texts_of,
-    vectors_of,
 )
 from aisle.indexes.segment import READY_MADE
-from aisle.indexes.sql import both, has_any, one_of, where
+from aisle.indexes.snapshots import Snapshots
+from aisle.indexes.sql import has_any, one_of, where
+from aisle.indexes.stored import StoredRows, chunks
 from aisle.indexes.unknown import unknown_attribute
 from aisle.indexes.vocabulary import Vocabulary
 from aisle.types import Array, Candidates, Facets, Filter, Product, Record, SearchRequest
@@ -51,9 +51,7 @@ LOCK, WORDS, CHINESE_WORDS = "writer.lock", "words.txt", "chinese.txt"
 KEEP_VERSIONS = timedelta(minutes=10)
 """Files that no version newer than this needs are removed: far longer than any read takes."""
 
-MAX_TOTALS, MAX_RECORDS = 256, 5_000
-CHUNK = 2_000
-"""Ids per condition."""
+MAX_TOTALS = 256
 
 
 class LanceIndex:
@@ -63,15 +61,16 @@ class LanceIndex:
         self.folder = folder
         self.settings = settings
         self._table = table
-        self._search = WordSearch(table, Vocabulary(folder / WORDS), settings)
+        self._latest = Latest(folder / f"{TABLE}.lance" / "_versions", lambda: int(table.version))
+        self.snapshots = Snapshots(table, self._latest)
+        self._stored = StoredRows(table, self.snapshots)
+        self._search = WordSearch(table, Vocabulary(folder / WORDS), settings, self.snapshots)
         self.words = WordsOfTable(self._search, ChineseWords(folder / CHINESE_WORDS))
         self._lock = WriterLock(folder / LOCK)
         self._writing = threading.Lock()
         self._background: threading.Thread | None = None
         self._failure: Exception | None = None
         self._totals: Kept[str | None, int] = Kept(MAX_TOTALS)
-        self._records: Kept[str, Record] = Kept(MAX_RECORDS)
-        self._vector_columns = {f.name[len(VECTOR) :]: f.name for f in table.schema if f.name.startswith(VECTOR)}
         self._seen_attributes: set[str] = set()
 
     @classmethod
@@ -149,7 +148,7 @@ class LanceIndex:
         table = rows(list(latest.values()), self._table.schema)
         with self._write():
             self.words.add(text for record in latest.values() for text in texts_of(record.product, table.schema))
-            if next(self._found(list(latest), ["id"]), None):
+            if next(self._stored.found(list(latest), ["id"]), None):
                 merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
                 merge.execute(table)
             else:  # much quicker, and just as atomic
@@ -165,7 +164,7 @@ class LanceIndex:
         if not wanted:
             return 0
         with self._write():
-            return sum(int(self._table.delete(one_of("id", part)).num_deleted_rows) for part in _chunks(wanted))
+            return sum(int(self._table.delete(one_of("id", part)).num_deleted_rows) for part in chunks(wanted))
 
     def optimize(self, *, wait: bool = True) -> None:
         """Fold recent writes into the search structures; reads go on meanwhile, writes of this process wait.
@@ -191,7 +190,7 @@ class LanceIndex:
 
         with self._write():
             count = self._table.count_rows()
-            for column in self._vector_columns.values():
+            for column in self._stored.vector_columns.values():
                 if count >= MIN_INDEXED and self._outgrown(column):
                     partitions = max(1, count // PARTITION_ROWS)
                     config = IvfFlat(distance_type="dot", num_partitions=partitions)
@@ -215,6 +214,7 @@ class LanceIndex:
         """Wait for background work and let go of the lock."""
         try:
             self._join()
+            self.snapshots.close()
         finally:
             self._lock.release()
 
@@ -228,7 +228,7 @@ class LanceIndex:
     @property
     def version(self) -> int:
         """The number of the latest commit."""
-        return int(self._table.version)
+        return self._latest()
 
     def roll_back(self, version: int) -> None:
         """Make the products those of an earlier commit, as a new commit.
@@ -262,43 +262,22 @@ class LanceIndex:
             lists["bm25"] = tuple(self._search.best(self._search.clauses(request), condition, depth))
         if request.mode != "bm25":
             for name, vector in vectors.items():
-                lists[f"dense:{name}"] = tuple(nearest(self._table, name, vector, condition, depth, total))
+                lists[f"dense:{name}"] = tuple(self._nearest(name, vector, condition, depth, total))
         return Candidates(lists, total)
 
     def lookup(
         self, keys: Sequence[str], filter: Filter | None = None, limit: int = 20
     ) -> Mapping[str, tuple[str, ...]]:
         """Products that carry an identifier (already folded by ``fold_identifier``): key to ids, sorted."""
-        wanted = list(dict.fromkeys(key for key in keys if key))
-        if not wanted:
-            return {}
-        condition = both(self._condition(filter), has_any("keys", wanted))
-        found = self._scan(condition, ["id", "keys"])
-        carriers: dict[str, list[str]] = {}
-        for product_id, carried in zip(found["id"].to_pylist(), found["keys"].to_pylist(), strict=True):
-            for key in carried:
-                carriers.setdefault(key, []).append(product_id)
-        return {key: tuple(sorted(carriers[key])[:limit]) for key in wanted if key in carriers}
+        return self._stored.lookup(keys, self._condition(filter), limit)
 
     def get(self, ids: Sequence[str]) -> tuple[Product | None, ...]:
         """The stored products in the order asked for; None where there is none."""
-        found = {row["id"]: product_of(row["product"]) for row in self._found(ids, ["id", "product"])}
-        return tuple(found.get(product_id) for product_id in ids)
+        return self._stored.get(ids)
 
     def stored(self, ids: Sequence[str]) -> Mapping[str, Record]:
         """What is stored under these ids, with text hash and vectors; unknown ids are absent."""
-        version, wanted = self.version, list(dict.fromkeys(ids))
-        known = self._records.among(version, wanted)
-        fresh = {}
-        for part in _chunks([product_id for product_id in wanted if product_id not in known]):
-            found = self._scan(one_of("id", part), ["id", "product", "text_hash", *self._vector_columns.values()])
-            vectors = {name: vectors_of(found[column]) for name, column in self._vector_columns.items()}
-            texts = (found[name].to_pylist() for name in ("id", "product", "text_hash"))
-            for row, (product_id, product, text_hash) in enumerate(zip(*texts, strict=True)):
-                own = {name: vector for name, rows in vectors.items() if (vector := rows[row]) is not None}
-                fresh[product_id] = Record(product_of(product), text_hash, own)
-        self._records.keep(version, fresh)
-        return {product_id: found for product_id in wanted if (found := known.get(product_id) or fresh.get(product_id))}
+        return self._stored.records(ids)
 
     def features(self, ids: Sequence[str], request: SearchRequest, vectors: Mapping[str, Array]) -> pa.Table:
         """One row per id, in order: "product_id", "bm25:FIELD" per text field, "dense:NAME" per vector (cosine).
@@ -308,12 +287,12 @@ class LanceIndex:
         """
         import pyarrow as pa
 
-        known = {row["id"] for row in self._found(ids, ["id"])}
+        known = {row["id"] for row in self._stored.found(ids, ["id"])}
         wanted = [product_id for product_id in dict.fromkeys(ids) if product_id in known]
         clauses = self._search.clauses(request)
         condition = self._condition(request.filter)
         scores: dict[str, dict[str, float]] = {}
-        for part in _chunks(wanted) or [[]]:
+        for part in chunks(wanted) or [[]]:
             for field, found in self._search.by_field(clauses, condition, part).items():
                 scores.setdefault(f"bm25:{field}", {}).update(found)
             for name, vector in vectors.items():
@@ -344,7 +323,7 @@ class LanceIndex:
 
     def ids(self) -> Iterable[str]:
         """All product ids, in no particular order."""
-        found: list[str] = self._scan(None, ["id"])["id"].to_pylist()
+        found: list[str] = self._stored.scan(None, ["id"])["id"].to_pylist()
         return found
 
     def check(self, filter: Filter) -> None:
@@ -356,6 +335,11 @@ class LanceIndex:
         self._check_fields(fields_of(filter))
 
     # --- shared ---
+
+    def _nearest(self, name: str, vector: Array, condition: str | None, depth: int, total: int) -> Ranked:
+        return self.snapshots.reading(
+            lambda known: nearest(self._table, name, vector, condition, (depth, total), known)
+        )
 
     def _total(self, condition: str | None) -> int:
         """How many rows meet a condition; remembered until the table changes, since stages and pages ask again."""
@@ -381,16 +365,4 @@ class LanceIndex:
             if self._table.count_rows(has_any("tokens", [attribute_token(name)])):
                 self._seen_attributes.add(name)
             elif self._table.count_rows():
-                raise unknown_attribute(name, self._scan(None, ["labels"])["labels"].to_pylist())
-
-    def _found(self, ids: Sequence[str], columns: list[str]) -> Iterator[dict[str, Any]]:
-        for part in _chunks(list(dict.fromkeys(ids))):
-            yield from self._scan(one_of("id", part), columns).to_pylist()
-
-    def _scan(self, condition: str | None, columns: list[str]) -> Any:
-        search = self._table.search().select(columns)
-        return (search.where(condition) if condition else search).to_arrow()
-
-
-def _chunks(ids: Sequence[str]) -> list[Sequence[str]]:
-    return [ids[start : start + CHUNK] for start in range(0, len(ids), CHUNK)]
+                raise unknown_attribute(name, self._stored.scan(None, ["labels"])["labels"].to_pylist())

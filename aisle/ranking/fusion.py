@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from aisle.types import Part
 
 Scored = tuple[str, float, dict[str, Part]]
 """Product id, final score, parts."""
+_PART: Callable[[tuple[float, int, float]], Part] = partial(tuple.__new__, Part)  # without a call in Python for each
 
 
 def fuse(
@@ -34,29 +36,37 @@ def fuse(
     """
     scores: dict[str, float] = {}
     parts: dict[str, dict[str, Part]] = {}
-    alone = len(lists) == 1
     for stage, items in lists.items():
-        weight = weights.get(stage, 1.0)
-        best = items[0][1] if items else 0.0
-        rank, previous = 0, None
-        for position, (product_id, score) in enumerate(items, start=1):
-            if score != previous:
-                rank, previous = position, score
-            if alone:
-                contribution = score
-            elif rrf_k is None:
-                contribution = weight * score / best if score > 0 and best > 0 else 0.0
-            else:
-                contribution = weight / (rrf_k + rank)
-            part = Part(score, rank, contribution)
+        raw = [score for _, score in items]
+        ranks = _ranks(raw)
+        weight, best = weights.get(stage, 1.0), raw[0] if raw else 0.0
+        if len(lists) == 1:
+            added = raw
+        elif rrf_k is None:
+            added = [weight * score / best if score > 0 and best > 0 else 0.0 for score in raw]
+        else:
+            added = [weight / (rrf_k + rank) for rank in ranks]
+        made = map(_PART, zip(raw, ranks, added, strict=True))
+        for (product_id, _), contribution, part in zip(items, added, made, strict=True):
             if product_id in parts:
                 parts[product_id][stage] = part
                 scores[product_id] += contribution
             else:
                 parts[product_id] = {stage: part}
                 scores[product_id] = contribution
-    order = sorted(scores, key=lambda product_id: (-scores[product_id], product_id))
-    return [(product_id, scores[product_id], parts[product_id]) for product_id in order]
+    order = sorted(zip([-score for score in scores.values()], scores, strict=True))
+    return [(product_id, scores[product_id], parts[product_id]) for _, product_id in order]
+
+
+def _ranks(scores: Sequence[float]) -> list[int]:
+    """The places, from 1, of scores from the highest to the lowest; equal ones share the better place."""
+    ranks: list[int] = []
+    rank, previous = 0, None
+    for position, score in enumerate(scores, start=1):
+        if score != previous:
+            rank, previous = position, score
+        ranks.append(rank)
+    return ranks
 
 
 def lift(scored: Sequence[Scored], stage: str, chosen: Sequence[str]) -> list[Scored]:

@@ -221,11 +221,11 @@ def wording(query: str, texts: Sequence[str]) -> Array:
     asked = _plain(query)
     sizes = range(min(RUNS.start, len(asked)), min(RUNS.stop, len(asked) + 1))
     runs = [{asked[at : at + size] for at in range(len(asked) - size + 1)} for size in sizes]
-    found = [[sum(run in plain for run in some) / len(some) for some in runs] for plain in map(_plain, texts)]
+    found = [[sum(map(plain.__contains__, some)) / len(some) for some in runs] for plain in map(_plain, texts)]
     return np.array([sum(shares) / len(shares) if asked else 0.0 for shares in found], np.float32)
 
 
-@lru_cache(maxsize=4_096)  # the same products come again and again
+@lru_cache(maxsize=20_000)  # the same products come again and again
 def _plain(text: str) -> str:
     """Words in lower case between single blanks, with one before and after; none beside Chinese and Japanese."""
     words = _WORD.findall(normalise(text).casefold())

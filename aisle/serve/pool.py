@@ -102,6 +102,14 @@ class Pool:
         ahead = len(self._jobs) + (1 if self.running >= self.threads else 0)
         return ahead * self._mean_s / self.threads
 
+    @property
+    def full(self) -> int:
+        """Seconds after which a place is likely, where a job that comes now is refused; else 0."""
+        wait = self.expected_wait_s
+        if len(self._jobs) < self.queue and not (self._jobs and wait > self.max_wait_s):
+            return 0
+        return max(1, math.ceil(wait))
+
     async def call(self, work: Callable[[], A], key: Hashable | None = None) -> A:
         """Run a function in a thread; see `run`."""
         done: Done[A] = await self.run(Group(_call), work, key)
@@ -127,9 +135,8 @@ class Pool:
             job = self._by_key.get(key) if key is not None else None
             shared = job is not None
             if job is None:
-                wait = self.expected_wait_s
-                if len(self._jobs) >= self.queue or (self._jobs and wait > self.max_wait_s):
-                    raise Busy(max(1, math.ceil(wait)))
+                if seconds := self.full:
+                    raise Busy(seconds)
                 job = _Job(group, request, key, time.monotonic())
                 self._jobs.append(job)
                 if key is not None:

@@ -1,0 +1,102 @@
+"""Makes the snapshot of a table's latest version, in the background, once it has stood and was asked for.
+
+While a table changes all the time none is made, and everything is read from disk: answers are the same. Knows a table,
+not what its rows are for.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from aisle.indexes.snapshot import MAX_ROWS, Snapshot
+
+LOG = logging.getLogger("aisle")
+T = TypeVar("T")
+MIN_READS, MIN_AGE_S = 20, 1.0
+"""A version is worth a snapshot when it was read so often, and has stood so long."""
+REST = 20.0
+"""After one was made, so many times as long as that took none is: a twentieth of a core at most."""
+
+
+class Snapshots:
+    """The latest version of one table in memory, if it is there.
+
+    Args:
+        table: Whose every read sees the latest commit.
+        version: Gives the number of the latest commit.
+        most: Rows; a larger table has no snapshots.
+        clock: Seconds.
+    """
+
+    def __init__(
+        self,
+        table: Any,
+        version: Callable[[], int],
+        most: int = MAX_ROWS,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.table, self.version, self.most, self._clock = table, version, most, clock
+        self._made: Snapshot | None = None
+        self._version, self._reads, self._since, self._rest_until = -1, 0, 0.0, 0.0
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+
+    def latest(self) -> Snapshot | None:
+        """That of the version that is the latest now; None where it is not made (yet)."""
+        version, made = self.version(), self._made
+        if made is not None and made.version == version:
+            return made
+        with self._lock:
+            now = self._clock()
+            if version != self._version:
+                self._version, self._reads, self._since = version, 0, now
+            self._reads += 1
+            settled = self._reads >= MIN_READS and now - self._since >= MIN_AGE_S and now >= self._rest_until
+            if settled and (self._thread is None or not self._thread.is_alive()):
+                self._thread = threading.Thread(target=self._make_quietly, name="aisle-snapshot", daemon=True)
+                self._thread.start()
+        return None
+
+    def reading(self, read: Callable[[Snapshot | None], T | None]) -> T:
+        """What a function reads of the table with the help of a snapshot.
+
+        It is called again without one where the table has changed meanwhile, or where it gave None.
+        """
+        snapshot = self.latest()
+        if snapshot is not None:
+            found = read(snapshot)
+            if found is not None and self.version() == snapshot.version:
+                return found
+        plain = read(None)
+        assert plain is not None
+        return plain
+
+    def make(self) -> Snapshot | None:
+        """Make one now; None where the table is too large, or changes meanwhile."""
+        started = self._clock()
+        version = self.version()
+        if self.table.count_rows() > self.most:
+            self._rest_until = started + 60.0
+            return None
+        rows = self.table.search().select(Snapshot.columns(self.table.schema)).with_row_id(True).to_arrow()
+        if self.version() != version:
+            return None
+        made = Snapshot(version, rows)
+        self._made, self._rest_until = made, started + (1.0 + REST) * (self._clock() - started)
+        return made
+
+    def close(self) -> None:
+        """Wait for what is being made."""
+        if self._thread is not None:
+            self._thread.join()
+
+    def _make_quietly(self) -> None:
+        try:
+            self.make()
+        except Exception as error:  # searches go on without one, and the next one is tried after a rest
+            self._rest_until = self._clock() + 60.0
+            LOG.warning("no snapshot of the index: %s", error)

@@ -1,0 +1,171 @@
+"""A snapshot in memory: every answer is the one that the table gives by itself, and none is of an older version."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from aisle.config import IndexSettings
+from aisle.filters import parse_filter
+from aisle.indexes.bm25 import Clause, Clauses, _query
+from aisle.indexes.lance import LanceIndex
+from aisle.indexes.latest import SETTLED_NS, Latest
+from aisle.indexes.snapshot import Words
+from aisle.indexes.snapshots import MIN_READS, Snapshots
+from aisle.types import Product, Record, SearchRequest
+
+TITLES = [
+    "wireless mouse",
+    "wireless keyboard black",
+    "black mouse pad",
+    "手机壳 黑色",
+    "手机 128GB",
+    "usb cable black",
+]
+TEXTS = ["wireless mouse", "mouse", "black", "手机", "壳", "cable wireless", "zzz", "黑色手机", "keyboard zzz"]
+QUERY = np.array([0.8, 0.6], np.float32)
+
+
+def record(number: int, title: str) -> Record:
+    angle = number / 3
+    vector = {"text": np.array([np.cos(angle), np.sin(angle)], np.float32)} if number != 4 else {}
+    product = Product(
+        f"p{number}", title, brand=["HP", "Sony"][number % 2], price=10.0 * number, identifiers=(f"LC5{number}C",)
+    )
+    return Record(product, f"hash-{number}", vector)
+
+
+@pytest.fixture
+def index(tmp_path: Path):
+    opened = LanceIndex.create(tmp_path / "lance", IndexSettings(), {"text": 2})
+    opened.upsert([record(n, title) for n, title in enumerate(TITLES * 3)])
+    opened.delete(["p7"])
+    opened.upsert([record(2, "black mouse pad, wireless")])
+    yield opened
+    opened.close()
+
+
+def answers(index: LanceIndex) -> list[object]:
+    """What every kind of read gives."""
+    found: list[object] = []
+    for text in TEXTS:
+        for asked in (None, parse_filter("brand = HP"), parse_filter("price < 60")):
+            request = SearchRequest(text, filter=asked)
+            found.append(index.search(request, {"text": QUERY}, 5))
+            found.append(index.search(request, {"text": QUERY}, 100))
+        found.append(index.words.has(text))
+    ids = ["p2", "p7", "p16", "nobody", "p4"]
+    found.append(index.get(ids))
+    stored = index.stored(ids)
+    found.append(
+        [(i, r.product, r.text_hash, {n: v.tolist() for n, v in r.vectors.items()}) for i, r in stored.items()]
+    )
+    found.append(index.lookup(["lc52c", "lc57c", "p3", "none"], None, 3))
+    found.append(index.lookup(["lc52c"], parse_filter("price > 1000"), 3))
+    return found
+
+
+def test_every_answer_is_that_of_the_table(index):
+    most, index.snapshots.most = index.snapshots.most, 0
+    plain = answers(index)
+    assert index.snapshots.latest() is None
+    index.snapshots.most = most
+    made = index.snapshots.make()
+    assert made is not None
+    assert made.size == 17
+    assert index.snapshots.latest() is made
+    assert answers(index) == plain
+    index.optimize()
+    assert index.snapshots.latest() is None  # row numbers are others now
+    index.snapshots.make()
+    folded = answers(index)
+    index.snapshots._made, index.snapshots.most = None, 0
+    assert answers(index) == folded
+
+
+def test_a_write_is_seen_at_once_by_a_reader_with_a_snapshot(index):
+    reader = LanceIndex.open(index.folder, IndexSettings())
+    assert reader.snapshots.make() is not None
+    for number in range(20, 30):
+        index.upsert([record(number, f"trackball number{number}")])
+        assert [i for i, _ in reader.search(SearchRequest(f"number{number}", mode="bm25"), {}, 5).lists["bm25"]] == [
+            f"p{number}"
+        ]
+        assert reader.get([f"p{number}"]) == index.get([f"p{number}"]) != (None,)
+        assert reader.lookup([f"lc5{number}c"]) == {f"lc5{number}c": (f"p{number}",)}
+        index.delete([f"p{number}"])
+        assert reader.get([f"p{number}"]) == (None,)
+    reader.close()
+
+
+def test_what_is_read_while_the_table_changes_is_read_again(index):
+    snapshots = index.snapshots
+    snapshots.make()
+    seen: list[object] = []
+
+    def read(known):
+        seen.append(known)
+        if known is not None:
+            index.delete(["p0"])
+        return "read"
+
+    assert snapshots.reading(read) == "read"
+    assert [known is not None for known in seen] == [True, False]
+
+
+def test_a_version_that_stands_and_is_asked_for_gets_one(index):
+    now = [100.0]
+    snapshots = Snapshots(index._table, lambda: index.version, clock=lambda: now[0])
+    for _ in range(MIN_READS * 2):
+        assert snapshots.latest() is None
+    snapshots.close()
+    assert snapshots.latest() is None  # it has not stood for a second
+    now[0] += 2
+    snapshots.latest()
+    snapshots.close()
+    assert snapshots.latest() is not None
+
+
+def test_a_table_that_is_too_large_has_none(index):
+    assert Snapshots(index._table, lambda: index.version, most=5).make() is None
+
+
+def test_words_know_fields_and_rows(index):
+    table = index._table.search().select(["fts_title", "fts_brand"]).to_arrow()
+    words = Words.of(table)
+    titles = [set(text.split()) for text in table["fts_title"].to_pylist()]
+    for tokens in (["wireless", "mouse"], ["wireless", "cable"], ["手机"], ["black"], ["hp"], ["hp", "mouse"], ["zzz"]):
+        assert words.together(tokens, ["title"]) == any(set(tokens) <= title for title in titles)
+    assert words.together(["hp"], ["title", "brand"])
+    assert words.fields_of(["hp", "mouse"], every=False) == {"title", "brand"}
+    assert words.fields_of(["hp", "mouse"], every=True) == set()
+
+
+def test_clauses_that_nothing_matches_are_not_asked(index):
+    words = index.snapshots.make().words
+    weights = {"title": 3.0, "brand": 1.0}
+    assert _query(Clauses((Clause(("zzz",)),)), weights, words) is None
+    asked = _query(Clauses((Clause(("mouse",)),)), weights, words)
+    assert [match.column for _, match in asked.queries] == ["fts_title"]
+
+
+def test_the_latest_version_is_asked_for_where_the_folder_changed_or_did_so_just_now(tmp_path):
+    import os
+    import time
+
+    asked: list[int] = []
+
+    def ask() -> int:
+        asked.append(len(asked))
+        return len(asked)
+
+    latest = Latest(tmp_path, ask)
+    assert [latest(), latest()] == [1, 2]  # the folder was made just now
+    old = time.time_ns() - 2 * SETTLED_NS
+    os.utime(tmp_path, ns=(old, old))
+    assert [latest(), latest(), latest()] == [3, 3, 3]
+    (tmp_path / "commit").touch()
+    assert latest() == 4
+    future = time.time_ns() + 10**12
+    os.utime(tmp_path, ns=(future, future))
+    assert [latest(), latest()] == [5, 6]  # a clock that was set back proves nothing
