@@ -27,6 +27,7 @@ from aisle.rerankers.cosine import product_text
 from aisle.rerankers.cross_encoder import OnnxCrossEncoder
 from aisle.rerankers.cross_encoder import fingerprint as files_of
 from aisle.rerankers.head import FORMAT, KIND, wording
+from aisle.rerankers.spelling import Speller
 from aisle.types import Array, Encoder, Product
 
 ARCHITECTURE = "combination"
@@ -44,11 +45,13 @@ class Combination:
         weights: Signal to weight; that of the cosine is 1, so that a score is a cosine with corrections.
         words: How rare words are in the shop that the weights are of.
         description: Whether the description is read beside the title.
+        correct: Whether words of a query that the shop lacks are read in the spelling of a near one that it has.
     """
 
     weights: Mapping[str, float]
     words: WordStatistics
     description: bool = False
+    correct: bool = False
 
     def save(self, path: Path) -> None:
         """Write as JSON: equal combinations give equal bytes."""
@@ -56,6 +59,7 @@ class Combination:
         data = {
             "weights": dict(self.weights),
             "description": self.description,
+            **({"correct": True} if self.correct else {}),
             "words": words | {"carriers": dict(self.words.carriers)},
         }
         path.write_text(json.dumps(data, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
@@ -76,7 +80,7 @@ class Combination:
             weights = {name: float(data["weights"][name]) for name in names}
             if not all(map(math.isfinite, (*weights.values(), statistics.average_length))):
                 raise ValueError("a number that is not finite")
-            return cls(weights, statistics, bool(data["description"]))
+            return cls(weights, statistics, bool(data["description"]), bool(data.get("correct", False)))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ArtifactError(
                 f"cannot read {str(path)!r}: {type(error).__name__} {error}", fix="train it again"
@@ -120,6 +124,8 @@ class CombinationReranker:
             raise FingerprintError(
                 f"the parts of {str(folder)!r} are not those that were trained together", fix="train it again"
             )
+        words = self.combination.words
+        self._speller = Speller(words.carriers) if self.combination.correct else None
         has = CROSS in self.combination.weights
         self.cross = OnnxCrossEncoder(folder / CROSS) if has else None
 
@@ -132,8 +138,9 @@ class CombinationReranker:
         """Score texts into ``(n,)`` float32."""
         if not texts:
             return np.empty(0, np.float32)
-        cosine = self.encoder.encode(texts, "product") @ self.encoder.encode([query], "query")[0]
-        signals = np.column_stack([cosine, word_signals(self.combination.words, query, texts)])
+        asked = self._speller.corrected(query) if self._speller is not None else query
+        cosine = self.encoder.encode(texts, "product") @ self.encoder.encode([asked], "query")[0]
+        signals = np.column_stack([cosine, word_signals(self.combination.words, asked, texts)])
         weights = [self.combination.weights[name] for name in SIGNALS]
         if self.cross is not None:
             signals = np.column_stack([signals, self.cross.score_texts(query, texts)])

@@ -250,3 +250,22 @@ def test_parts_that_were_not_trained_together_are_refused(tmp_path):
     Combination(WEIGHTS | {"bm25": 0.5}, words_of_the_shop()).save(folder / "combination.json")
     with pytest.raises(FingerprintError, match="not those that were trained together"):
         load_reranker(folder)
+
+
+def test_a_combination_that_corrects_reads_queries_in_the_spelling_of_the_shop(tmp_path):
+    words = words_of_the_shop()
+    words = WordStatistics(
+        words.texts, words.average_length, {word: 2 * count for word, count in words.carriers.items()}
+    )
+    word = max((word for word in words.carriers if word.isalpha() and len(word) >= 6), key=lambda w: words.carriers[w])
+    slip = word[:-2] + word[-1] + word[-2] if word[-1] != word[-2] else word[:-1]
+    texts = [f"{word} black", "something else"]
+    plain = CombinationReranker(write_combination(tmp_path / "plain", Combination(WEIGHTS, words)))
+    correcting = CombinationReranker(
+        write_combination(tmp_path / "correcting", Combination(WEIGHTS, words, correct=True))
+    )
+    assert correcting.combination.correct
+    assert not plain.combination.correct
+    assert slip not in words.carriers
+    np.testing.assert_array_equal(correcting.score_texts(slip, texts), plain.score_texts(word, texts))
+    assert not np.array_equal(plain.score_texts(slip, texts), plain.score_texts(word, texts))

@@ -76,7 +76,8 @@ def train(
 
     Args:
         pairs: Of the shop that the model is for, with grades.
-        more: Further judgments to learn from first; queries of ``pairs`` are taken out of them. A head takes none.
+        more: Further judgments to learn from first; queries of ``pairs`` are taken out of them. Of them a head learns
+            what the wording counts before any pair is seen.
         recipe: How.
         out: The model folder; one that is there already is replaced when the new one is complete.
         must_pass: ``(query, better text, worse text)`` whose order is beyond dispute.
@@ -96,8 +97,6 @@ def train(
     if model != "head":
         _refuse_without_torch()
         _refuse_few(pairs)
-    elif more:
-        note("a task head learns from the first judgments only: the further files are not read")
     _refuse_foreign(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     with one_writer(out):
@@ -152,7 +151,7 @@ class _Job:
 def _make(job: _Job, report: Report, note: Note, trackers: Sequence[Tracker]) -> tuple[Candidate, Mapping[str, Any]]:
     """Train; beside the candidate what that was thought to take and what it took."""
     if job.model == "head":
-        return HeadRoute(job.recipe, job.work, note).make(job.pairs), {}
+        return HeadRoute(job.recipe, job.work, note, job.more).make(job.pairs), {}
     from aisle.training.relevance.compute import Compute
     from aisle.training.relevance.encoder_route import Beside, EncoderRoute
     from aisle.training.relevance.plan import estimate

@@ -46,6 +46,7 @@ def card(trained: Trained, recipe: TrainingRecipe, sources: Sequence[Mapping[str
         "## Training",
         "",
         *(f"- {line}" for line in told(candidate.training)),
+        *(f"- {line}" for line in changes(recipe)),
         f"- {trained.seconds:.0f} seconds; every setting: recipe.toml",
         "",
         "## Limits",
@@ -54,6 +55,21 @@ def card(trained: Trained, recipe: TrainingRecipe, sources: Sequence[Mapping[str
         " `aisle evaluate` before using it.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def changes(recipe: TrainingRecipe) -> list[str]:
+    """What its queries and texts underwent while training, and what queries undergo when it is asked, in words."""
+    augment = recipe.augment
+    lines = []
+    for what, shares in (("queries", augment.query), ("texts", augment.title)):
+        if shares:
+            named = ", ".join(f"{name} {share:.0%}" for name, share in shares.items())
+            lines.append(f"changed {what} while training: {named}")
+    if augment.changes and augment.consistency:
+        lines.append(f"consistency with the texts as they were: weight {augment.consistency:g}, lists {augment.lists}")
+    if recipe.correct:
+        lines.append("words of a query that the shop lacks are read in the spelling of a near one that it has")
+    return lines
 
 
 def told(training: Mapping[str, Any]) -> list[str]:

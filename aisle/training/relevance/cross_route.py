@@ -133,7 +133,8 @@ class CrossRoute:
             model.load_state_dict(self._start, strict=False)
         folder = self.work / name
         folder.mkdir(exist_ok=True)
-        run = Fit(model, lesson(train, validation, self.recipe.description, self._ids), settings, folder)
+        task = lesson(train, validation, self.recipe.description, self._ids, self.recipe.augment)
+        run = Fit(model, task, settings, folder)
         done = run.resume()
         if done:
             self.note(f"going on after step {done:,}")

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from aisle.augment.settings import AugmentSettings
 from aisle.encoders.cosines import Encode
 from aisle.encoders.cosines import cosines as texts_cosines
 from aisle.errors import JudgmentError
 from aisle.judgments.pairs import PairSet, pair_text
 from aisle.judgments.split import folds, query_key, split
 from aisle.training.relevance.lists import Lists, lists_of
+from aisle.training.relevance.noise import Noise
 
 if TYPE_CHECKING:
     from aisle.types import Array
@@ -43,7 +45,8 @@ class Shares:
 class Lesson:
     """What a run learns from: token ids by number, the lists to train on, and those that say when to stop.
 
-    ``train_queries`` and ``validation_queries`` are the number of each list's query.
+    ``train_queries`` and ``validation_queries`` are the number of each list's query. ``noise`` changes queries and
+    texts of the lists to train on, where the recipe says so.
     """
 
     queries: Sequence[Ids]
@@ -52,6 +55,7 @@ class Lesson:
     validation: Lists
     train_queries: Sequence[int]
     validation_queries: Sequence[int]
+    noise: Noise | None = None
 
 
 def shares(pairs: PairSet, validation: float, held_out: float, seed: int) -> Shares:
@@ -98,6 +102,7 @@ def lesson(
     validation: PairSet,
     description: bool,
     ids_of: Callable[[Sequence[str]], list[Ids]],
+    augment: AugmentSettings | None = None,
 ) -> Lesson:
     """Token ids and lists; every distinct text is there once.
 
@@ -122,7 +127,8 @@ def lesson(
 
     learnt, train_queries = read(train)
     checked, validation_queries = read([validation])
-    return Lesson(ids_of(list(queries)), ids_of(list(texts)), learnt, checked, train_queries, validation_queries)
+    noise = Noise(augment, list(queries), list(texts), ids_of) if augment is not None and augment.changes else None
+    return Lesson(ids_of(list(queries)), ids_of(list(texts)), learnt, checked, train_queries, validation_queries, noise)
 
 
 def fingerprint(sets: Iterable[PairSet]) -> str:

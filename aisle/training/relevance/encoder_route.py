@@ -33,6 +33,7 @@ from aisle.rerankers.combination import (
     word_signals,
 )
 from aisle.rerankers.head import FORMAT, KIND
+from aisle.rerankers.spelling import Speller
 from aisle.training.gate import Check
 from aisle.training.relevance.adapters import write_tuned
 from aisle.training.relevance.candidate import Candidate, Note, Report
@@ -94,6 +95,7 @@ class EncoderRoute:
         self.weights = read_weights(self.base)
         self.before = OnnxEncoder(self.base)
         self._start: dict[str, Tensor] | None = None
+        self._speller: Speller | None = None
 
     def make(self, pairs: PairSet, combine: bool, beside: Beside | None = None) -> Candidate:
         """Train, and gather what the gate needs.
@@ -104,8 +106,9 @@ class EncoderRoute:
             beside: A cross-encoder whose scores are weighed, too.
         """
         self._learn_from_more(pairs)
-        scored, outcome, part = rounds(pairs, self.recipe, self, self.note)
         statistics = WordStatistics.of([pair_text(pair, self.recipe.description) for pair in pairs], segment)
+        self._speller = Speller(statistics.carriers) if combine and self.recipe.correct else None
+        scored, outcome, part = rounds(pairs, self.recipe, self, self.note)
         scores, weights = scored.score, None
         if combine:
             signals = np.column_stack([scored.score.astype(np.float64), self.words(scored.pairs, statistics)])
@@ -160,7 +163,12 @@ class EncoderRoute:
 
     def score(self, folder: Path, pairs: PairSet) -> Array:
         """The cosines of an encoder's folder."""
-        return cosines(OnnxEncoder(folder).encode, pairs, self.recipe.description)
+        asked = replace(pairs, items=tuple(replace(pair, query=self._read(pair.query)) for pair in pairs))
+        return cosines(OnnxEncoder(folder).encode, asked, self.recipe.description)
+
+    def _read(self, query: str) -> str:
+        """A query as the model will read it."""
+        return self._speller.corrected(query) if self._speller is not None else query
 
     def _fit(
         self, train: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings
@@ -172,7 +180,7 @@ class EncoderRoute:
         folder = self.work / name
         folder.mkdir(exist_ok=True)
         ids = self.before.tokenizer(settings.max_tokens).ids
-        run = Fit(model, lesson(train, validation, self.recipe.description, ids), settings, folder)
+        run = Fit(model, lesson(train, validation, self.recipe.description, ids, self.recipe.augment), settings, folder)
         done = run.resume()
         if done:
             self.note(f"going on after step {done:,}")
@@ -193,7 +201,7 @@ class EncoderRoute:
         found = np.zeros((len(pairs), len(SIGNALS) - 1))
         for rows in pairs.by_query().values():
             texts = [pair_text(pairs[row], self.recipe.description) for row in rows]
-            found[rows] = word_signals(statistics, pairs[rows[0]].query, texts)
+            found[rows] = word_signals(statistics, self._read(pairs[rows[0]].query), texts)
         return found
 
     def _write_combination(
@@ -206,7 +214,7 @@ class EncoderRoute:
             if (folder / name).exists():  # a run that was stopped here
                 shutil.rmtree(folder / name)
             part.rename(folder / name)
-        combination = Combination(weights, statistics, self.recipe.description)
+        combination = Combination(weights, statistics, self.recipe.description, self._speller is not None)
         combination.save(folder / FILE)
         write_manifest(folder, Manifest(KIND, FORMAT, fingerprint(folder), {"architecture": ARCHITECTURE}))
         return folder

@@ -243,7 +243,7 @@ class Fit:
     def _backward(self, chunks: Sequence[Chunk]) -> dict[str, float]:
         """Adds the gradient of the step's losses, in as many parts as the settings say; returns the losses."""
         parts = min(self.settings.accumulate, len(chunks))
-        if parts == 1 or not self.objective.separable:
+        if parts == 1 or not self.study.separable:
             return self._backward_of(chunks, self.settings.accumulate, 1.0)
         found: dict[str, float] = {}
         for part in range(parts):
@@ -255,7 +255,7 @@ class Fit:
 
     def _backward_of(self, chunks: Sequence[Chunk], parts: int, share: float) -> dict[str, float]:
         """Adds ``share`` of the gradient of the losses over some lists, all in memory at once or in parts."""
-        step = self.study.step(chunks)
+        step = self.study.step(chunks, f"{self.settings.seed}:{self._done}")
         found: Mapping[str, Tensor]
         if parts > 1:
             found = cached_backward(step.encode, parts_of(step.lengths, parts), step.losses, self._back)

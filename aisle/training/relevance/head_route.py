@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +14,21 @@ from aisle.config import RenderSettings
 from aisle.encoders.load import load_encoder
 from aisle.judgments.pairs import PairSet, pair_text
 from aisle.rerankers.head import ARCHITECTURE, TaskHead, wording, write_head
-from aisle.training.head import fit_head
+from aisle.training.combine import fit_weights
+from aisle.training.head import HeadSettings, fit_head
 from aisle.training.relevance.candidate import Candidate, Note
-from aisle.training.relevance.data import MIN_QUERIES, shares, turns
+from aisle.training.relevance.data import MIN_QUERIES, shares, turns, without_queries_of
 from aisle.training.relevance.evidence import NONE, evidence
 from aisle.training.relevance.recipe import TrainingRecipe
 from aisle.types import Array
 
 _TOKENS = 256
+BELIEVED, TOLD_SPREAD = 0.5, 1.0
+"""How much of what further judgments say of the wording is believed; the least prior spread of corrections beside it.
+
+Made queries have their titles' own words, so they say too much of it: believed whole, they took .023 from Icecat
+(docs/synthesis.md).
+"""
 
 
 class HeadRoute:
@@ -29,17 +38,21 @@ class HeadRoute:
         recipe: How; its base may be any encoder.
         work: A folder to write in.
         note: Told, in words, of what is happening.
+        more: Further judgments, such as synthetic ones: they say what the wording counts before any pair of the shop
+            is seen, and nothing else.
 
     Raises:
         ArtifactError: The recipe's base is no encoder.
     """
 
-    def __init__(self, recipe: TrainingRecipe, work: Path, note: Note) -> None:
-        self.recipe, self.work, self.note = recipe, work, note
+    def __init__(self, recipe: TrainingRecipe, work: Path, note: Note, more: Sequence[PairSet] = ()) -> None:
+        self.recipe, self.work, self.note, self.more = recipe, work, note, more
         self.encoder = load_encoder(recipe.base)
+        self.wording = 0.0
 
     def make(self, pairs: PairSet) -> Candidate:
         """Fit, and gather what the gate needs: each query is held out once, where there are enough of them."""
+        self.wording = self._wording_of_more(pairs)
         self.note(f"encoding {len(pairs):,} pairs")
         queries, texts, words = self.features(pairs)
         cosine = np.einsum("ij,ij->i", queries, texts)
@@ -78,9 +91,19 @@ class HeadRoute:
         """A head of some rows; the others are those of all pairs."""
         levels = pairs.levels()[rows].astype(np.float32)
         groups = [pairs[row].query_id for row in rows]
-        return fit_head(
-            queries[rows], texts[rows], levels, groups, self.recipe.head.settings(), self.recipe.seed, words[rows]
-        )
+        settings = told(self.recipe.head.settings(), self.wording)
+        return fit_head(queries[rows], texts[rows], levels, groups, settings, self.recipe.seed, words[rows])
+
+    def _wording_of_more(self, pairs: PairSet) -> float:
+        """What further judgments say that wording counts beside the cosine; the mean where they are several files."""
+        found = []
+        for more in self.more:
+            kept = without_queries_of(more, pairs)
+            kept = kept.subset([row for row, level in enumerate(kept.levels()) if not np.isnan(level)])
+            if len(kept):
+                self.note(f"weighing the wording by {len(kept):,} pairs of {Path(more.source).name} first")
+                found.append(wording_weight(*self.features(kept), kept))
+        return float(np.mean(found)) if found else 0.0
 
     def features(self, pairs: PairSet) -> tuple[Array, Array, Array]:
         """Vectors of each pair's query and text, ``(n, dim)`` each, and its wording ``(n,)``."""
@@ -95,3 +118,25 @@ class HeadRoute:
         for rows in pairs.by_query().values():
             words[rows] = wording(pairs[rows[0]].query, [read[row] for row in rows])
         return queries, texts, words
+
+
+def told(settings: HeadSettings, weight: float) -> HeadSettings:
+    """How a head is fitted that was told what wording counts elsewhere: it begins at half of that, and is freer."""
+    if not weight:
+        return settings
+    freer = max(settings.correction_spread, TOLD_SPREAD)
+    return replace(settings, wording=BELIEVED * weight, correction_spread=freer)
+
+
+def wording_weight(queries: Array, texts: Array, words: Array, pairs: PairSet) -> float:
+    """What the wording counts beside the cosine in the order of judged texts; 0 where that is below.
+
+    Args:
+        queries: ``(n, dim)`` unit rows, the query of each pair.
+        texts: ``(n, dim)`` unit rows, its text.
+        words: ``(n,)`` the wording of each pair.
+        pairs: With their grades.
+    """
+    cosine = np.einsum("ij,ij->i", queries, texts).astype(np.float64)
+    signals = np.column_stack([cosine, words])
+    return max(0.0, float(fit_weights(signals, pairs.levels(), list(pairs.by_query().values()))[1]))

@@ -82,7 +82,7 @@ def estimate(route: EncoderRoute, pairs: PairSet, combine: bool) -> Estimate:
 
 def _task(route: EncoderRoute, sets: Sequence[PairSet]) -> Lesson:
     ids = route.before.tokenizer(route.recipe.fit.max_tokens).ids
-    return lesson(sets, sets[0].subset([]), route.recipe.description, ids)
+    return lesson(sets, sets[0].subset([]), route.recipe.description, ids, route.recipe.augment)
 
 
 def _encoding(route: EncoderRoute, pairs: PairSet, in_turns: bool, combine: bool) -> float:

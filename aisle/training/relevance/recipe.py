@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+from aisle.augment.settings import AugmentSettings
 from aisle.config import checked, with_changes
 from aisle.errors import RecipeError
 from aisle.training.gate import MAX_LATENCY_RATIO
@@ -165,6 +166,9 @@ class TrainingRecipe:
         peft: Which part of it is trained (docs/peft.md).
         head: How a head is fitted.
         cross: How a cross-encoder is trained.
+        correct: Whether a combination reads words of a query that no text has in the spelling of a near one that texts
+            have.
+        augment: Which changes its queries and texts undergo while training (docs/augmentation.md); none.
     """
 
     name: str = "default"
@@ -182,6 +186,8 @@ class TrainingRecipe:
     peft: PeftSettings = Field(default_factory=PeftSettings)
     head: HeadFit = Field(default_factory=HeadFit)
     cross: CrossSettings = Field(default_factory=CrossSettings)
+    correct: bool = False
+    augment: AugmentSettings = Field(default_factory=AugmentSettings)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], source: str = "recipe") -> TrainingRecipe:

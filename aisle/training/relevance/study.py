@@ -41,8 +41,13 @@ class Step:
 class Study(Protocol):
     """What a run asks of a model beyond its weights."""
 
-    def step(self, chunks: Sequence[Chunk]) -> Step:
-        """The items of some lists."""
+    @property
+    def separable(self) -> bool:
+        """Whether a step's loss may be added up list by list."""
+        ...
+
+    def step(self, chunks: Sequence[Chunk], seed: str) -> Step:
+        """The items of some lists, with the changes that the seed draws."""
         ...
 
     def validate(self) -> float:
@@ -65,11 +70,22 @@ class EncoderStudy:
         keeping = objective.settings.keep > 0
         self._first = {name: value.detach().clone() for name, value in model.trained().items()} if keeping else {}
 
-    def step(self, chunks: Sequence[Chunk]) -> Step:
-        """Each list's query, then the distinct texts."""
+    @property
+    def separable(self) -> bool:
+        """Consistency is a mean over the changed items, however many a list has."""
+        return self.objective.separable and not self._consistency
+
+    @property
+    def _consistency(self) -> float:
+        return self.task.noise.settings.consistency if self.task.noise is not None else 0.0
+
+    def step(self, chunks: Sequence[Chunk], seed: str) -> Step:
+        """Each list's query, then the distinct texts; then what changed items are to be consistent with."""
         ids, number = items(self.task, chunks)
+        count = len(ids)
+        ids, changed = self._with_changes(ids, chunks, number, seed)
         longest = max(map(len, ids)) if self.objective.settings.late > 0 else 0
-        first = self._first_vectors(ids) if self._first else None  # before the weights are needed for gradients
+        first = self._first_vectors(ids[:count]) if self._first else None  # before the weights are needed for gradients
 
         def encode(part: Sequence[int]) -> Tensor:
             with self.compute.autocast():
@@ -77,9 +93,41 @@ class EncoderStudy:
 
         def losses(rows: Tensor) -> Mapping[str, Tensor]:
             vectors, tokens = self.model.split(rows, longest)
-            return self.objective.losses(vectors, tokens, first, chunks, number)
+            listed = None if tokens is None else tokens[:count]
+            found = self.objective.losses(vectors[:count], listed, first, chunks, number)
+            if len(ids) > count:
+                found["consistency"] = self._consistency * apart(vectors[changed], vectors[count:], self._clean)
+            return found
 
         return Step([len(row) for row in ids], encode, losses)
+
+    @property
+    def _clean(self) -> bool:
+        return self.task.noise is not None and self.task.noise.settings.lists == "clean"
+
+    def _with_changes(
+        self, ids: list[Ids], chunks: Sequence[Chunk], number: Mapping[int, int], seed: str
+    ) -> tuple[list[Ids], list[int]]:
+        """The items with the changes of this step; where consistency counts, the other form of each behind them.
+
+        Returns:
+            The items, and the places of those that have another form.
+        """
+        noise = self.task.noise
+        if noise is None:
+            return ids, []
+        found: dict[int, Ids] = {}
+        for row, chunk in enumerate(chunks):
+            query = noise.query(self.task.train_queries[chunk.query], f"{seed}:{chunk.query}:{chunk.texts[0]}")
+            found |= {row: query} if query is not None else {}
+        asked = {text: self.task.train_queries[chunk.query] for chunk in chunks for text in chunk.texts}
+        for text, at in number.items():
+            changed = noise.text(text, seed, asked[text])
+            found |= {len(chunks) + at: changed} if changed is not None else {}
+        if self._clean:
+            return [*ids, *found.values()], list(found)
+        kept = [ids[place] for place in found] if self._consistency else []
+        return [found.get(place, row) for place, row in enumerate(ids)] + kept, list(found)
 
     def validate(self) -> float:
         """By the cosines of validation's queries and texts."""
@@ -122,10 +170,14 @@ class CrossStudy:
     def __init__(self, model: CrossModel, task: Lesson, objective: Objective, compute: Compute) -> None:
         self.model, self.task, self.objective, self.compute = model, task, objective, compute
 
-    def step(self, chunks: Sequence[Chunk]) -> Step:
+    @property
+    def separable(self) -> bool:
+        """As its losses are."""
+        return self.objective.separable
+
+    def step(self, chunks: Sequence[Chunk], seed: str) -> Step:
         """Each list's texts, one list after the other."""
-        queries = self.task.train_queries
-        pairs = [self._pair(queries[chunk.query], text) for chunk in chunks for text in chunk.texts]
+        pairs = [pair for chunk in chunks for pair in self._pairs(chunk, seed)]
 
         def encode(part: Sequence[int]) -> Tensor:
             with self.compute.autocast():
@@ -147,6 +199,15 @@ class CrossStudy:
         ]
         return _ndcg(task.validation, self.model.scores(pairs))
 
+    def _pairs(self, chunk: Chunk, seed: str) -> list[Pair]:
+        task, query, base = self.task, self.task.train_queries[chunk.query], self.model.base
+        noise = task.noise
+        if noise is None:
+            return [self._pair(query, text) for text in chunk.texts]
+        asked = noise.query(query, f"{seed}:{chunk.query}:{chunk.texts[0]}") or task.queries[query]
+        texts = [noise.text(text, seed, query) or task.texts[text] for text in chunk.texts]
+        return [joined(asked, text, base.query_tokens, base.max_tokens) for text in texts]
+
     def _pair(self, query: int, text: int) -> Pair:
         base = self.model.base
         return joined(self.task.queries[query], self.task.texts[text], base.query_tokens, base.max_tokens)
@@ -157,6 +218,18 @@ def items(task: Lesson, chunks: Sequence[Chunk]) -> tuple[list[Ids], dict[int, i
     number = {text: at for at, text in enumerate(dict.fromkeys(text for chunk in chunks for text in chunk.texts))}
     ids = [task.queries[task.train_queries[chunk.query]] for chunk in chunks]
     return ids + [task.texts[text] for text in number], number
+
+
+def apart(vectors: Tensor, others: Tensor, clean_first: bool) -> Tensor:
+    """How far changed texts are from themselves as they were, 1 - cosine in the mean; only the changed ones are moved.
+
+    Args:
+        vectors: ``(n, dim)`` unit rows, in the lists.
+        others: ``(n, dim)``, the other form of each.
+        clean_first: Whether those of the lists are the ones as they were.
+    """
+    clean, changed = (vectors, others) if clean_first else (others, vectors)
+    return (1 - (changed * clean.detach()).sum(1)).mean()
 
 
 def _ndcg(lists: Lists, scores: np.ndarray) -> float:

@@ -1,0 +1,1 @@
+"""Changes of product images. Needs Pillow."""

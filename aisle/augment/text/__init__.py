@@ -1,0 +1,1 @@
+"""Changes of queries and titles."""

@@ -1,0 +1,149 @@
+"""`aisle augment`: more training data from what there is. Parses, calls, prints."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from aisle.cli.options import json_option, named_columns, pair_column_option
+from aisle.cli.output import print_json, print_table
+from aisle.errors import RecipeError
+
+if TYPE_CHECKING:
+    from aisle.augment.augment import Augmented
+    from aisle.augment.change import Change, Side
+
+COLUMNS = ("id", "query_id", "query", "title", "description", "relevance", "source", "how", "effect", "seed", "detail")
+BRAND_CHANGES = ("brand-dropped", "brand-swapped")
+
+
+@click.group()
+def augment() -> None:
+    """Change judged pairs, or product images, into further ones, each with where it came from.
+
+    Example: aisle augment text pairs.csv --out more.csv --change typos --change order
+    """
+
+
+@augment.command()
+@click.argument("pairs", metavar="PAIRS", type=click.Path(path_type=Path))
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="CSV of the changed pairs, with provenance; not the others."
+)
+@click.option(
+    "--change", "wanted", multiple=True, metavar="NAME[@SIDE]", help="Repeatable; default: typos, order, joined."
+)
+@click.option("--copies", default=1, show_default=True, type=click.IntRange(min=1), help="Of each query's list.")
+@click.option("--seed", default=0, show_default=True, help="Of what is drawn.")
+@click.option("--held-out", type=click.Path(path_type=Path), help="Pairs that judge: their queries are refused.")
+@click.option("--brands", "brand_file", type=click.Path(path_type=Path), help="A brand a line, for the brand changes.")
+@click.option("--list", "listed", is_flag=True, help="Only say which changes there are, and what each does to a grade.")
+@pair_column_option
+@json_option
+def text(
+    pairs: Path,
+    out: Path | None,
+    wanted: tuple[str, ...],
+    copies: int,
+    seed: int,
+    held_out: Path | None,
+    brand_file: Path | None,
+    listed: bool,
+    columns: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Change queries and titles of judged PAIRS, without touching what a grade is of.
+
+    A change that keeps the grade keeps it; one that lowers it (another brand is asked for) leaves at most half; where
+    only a judge can tell, the relevance is empty. A training reads the file beside the one it was made from; to change
+    texts anew in every step instead: aisle train --set augment.query.typos=0.2 (docs/augmentation.md).
+
+    Example: aisle augment text pairs.csv --out more.csv --change typos --change truncated@title --copies 2
+    """
+    from aisle.artifacts import write_text
+    from aisle.augment.augment import augmented
+    from aisle.judgments.pairs import read_pairs
+
+    brands = _brands(brand_file)
+    if listed:
+        _list(brands, as_json)
+        return
+    if out is None:
+        raise RecipeError("--out is missing", allowed="the file of the changed pairs, or --list alone")
+    read = read_pairs(pairs, named_columns(columns))
+    judging = [pair.query for pair in read_pairs(held_out, named_columns(columns))] if held_out else []
+    chosen = _chosen(wanted or ("typos@query", "order@query", "joined@query"), brands)
+    found = augmented(read, chosen, copies, seed, judging)
+    write_text(out, _table(found))
+    made = Counter((how, item.provenance.effect) for item in found for how in item.provenance.how)
+    if as_json:
+        rows = [{"change": how, "effect": effect, "pairs": count} for (how, effect), count in sorted(made.items())]
+        print_json({"out": str(out), "pairs": len(found), "of": len(read), "changes": rows})
+    else:
+        table = [[how, effect, f"{count:,}"] for (how, effect), count in sorted(made.items())]
+        print_table(f"{len(found):,} changed pairs of {len(read):,} in {out}", ["change", "grade", "pairs"], table)
+
+
+def _available(brands: Sequence[str]) -> list[Change]:
+    from aisle.augment.text.brands import BrandDropped, Brands, BrandSwapped
+    from aisle.augment.text.table import CHANGES
+
+    known = Brands(brands)
+    return [*CHANGES.values(), BrandDropped(known, "query"), BrandDropped(known, "title"), BrandSwapped(known)]
+
+
+def _chosen(wanted: Sequence[str], brands: Sequence[str]) -> dict[Side, list[Change]]:
+    found: dict[Side, list[Change]] = {"query": [], "title": []}
+    for spec in wanted:
+        name, _, side = spec.partition("@")
+        fitting = [
+            (where, change)
+            for change in _available(brands)
+            for where in sorted(change.sides)
+            if change.name == name and side in ("", where)
+        ]
+        if name in BRAND_CHANGES and not brands:
+            raise RecipeError(f"{name!r} needs the shop's brands", fix="give --brands FILE, a brand a line")
+        if not fitting:
+            names = ", ".join(dict.fromkeys(change.name for change in _available(brands)))
+            raise RecipeError(f"no change {spec!r}", allowed=names, fix="see --list for what each may be applied to")
+        where, change = fitting[0]  # without a side, the query where it may be one
+        found[where].append(change)
+    return found
+
+
+def _brands(path: Path | None) -> list[str]:
+    if path is None:
+        return []
+    from aisle.judgments.files import lines_of, read_text
+
+    return [line.strip() for line in lines_of(read_text(path, "brands")) if line.strip()]
+
+
+def _list(brands: Sequence[str], as_json: bool) -> None:
+    rows = [
+        {"change": change.name, "sides": sorted(change.sides), "effect": change.effect} for change in _available(brands)
+    ]
+    if as_json:
+        print_json({"changes": rows})
+    else:
+        table = [[str(row["change"]), " ".join(row["sides"]), str(row["effect"])] for row in rows]
+        print_table("Changes of text", ["change", "of", "grade"], table)
+
+
+def _table(found: Sequence[Augmented]) -> str:
+    lines = io.StringIO()
+    writer = csv.writer(lines, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for item in found:
+        pair, made = item.pair, item.provenance
+        grade = "" if pair.grade is None else f"{pair.grade:g}"
+        texts = (pair.doc_id, pair.query_id, pair.query, pair.title, pair.description, grade)
+        writer.writerow([*texts, made.source, " ".join(made.how), made.effect, made.seed, made.detail])
+    return lines.getvalue()
