@@ -14,9 +14,10 @@ import click
 from aisle.artifacts import MANIFEST
 from aisle.cli.evaluation_tables import print_comparison, print_modes, print_run
 from aisle.cli.metric_options import MetricsCommand
-from aisle.cli.options import json_option, judgments_option, model_option, recipe_option
+from aisle.cli.options import json_option, judgments_option, model_option, pair_column_option, recipe_option
 from aisle.cli.output import print_json
-from aisle.errors import ArtifactError
+from aisle.errors import ArtifactError, InputError
+from aisle.types import MODES
 
 if TYPE_CHECKING:
     from aisle.evaluate import Evaluation
@@ -27,8 +28,8 @@ report_option = click.option("--report", type=click.Path(path_type=Path), help="
 
 
 @click.command(cls=MetricsCommand)
-@click.argument("run", metavar="RUN.trec|DIR", type=click.Path(path_type=Path))
-@judgments_option
+@click.argument("run", metavar="RUN.trec|DIR", required=False, type=click.Path(path_type=Path))
+@click.option("--judgments", type=click.Path(path_type=Path), help="CSV, TSV or TREC file, or a BEIR folder.")
 @click.option(
     "--metrics",
     multiple=True,
@@ -38,24 +39,59 @@ report_option = click.option("--report", type=click.Path(path_type=Path), help="
 @recipe_option
 @model_option
 @report_option
+@click.option("--robustness", is_flag=True, help="Ask again with typos, other words, dirty titles; docs/robustness.md.")
+@click.option("--bias", is_flag=True, help="With --pairs: brands, genders and origins exchanged; docs/robustness.md.")
+@click.option("--mode", type=click.Choice(MODES), default="hybrid", show_default=True, help="For --robustness of DIR.")
+@click.option("--pairs", multiple=True, type=click.Path(path_type=Path), help="Graded pairs instead of DIR; see rank.")
+@click.option("--seeds", default=3, show_default=True, type=click.IntRange(1, 100), help="Draws to average over.")
+@click.option("--only", multiple=True, metavar="NAME", help="One perturbation, or axis of bias; repeatable.")
+@pair_column_option
 @json_option
-def evaluate(
-    run: Path,
-    judgments: Path,
-    metrics: tuple[str, ...],
-    recipe_file: Path | None,
-    model: str | None,
-    report: Path | None,
-    as_json: bool,
-) -> None:
+@click.pass_context
+def evaluate(context: click.Context, /, run: Path | None, **_: Any) -> None:
     """Measure a TREC run, or every search mode of the index in DIR, against judgments.
 
+    With --robustness the judged queries of DIR are asked in other words; with --pairs and --model titles change, too.
+
     Example: aisle evaluate shop --judgments samples/icecat/ratings.csv --metrics nDCG@10 R@100 judged@10
+
+    Example: aisle evaluate --robustness shop --judgments samples/icecat/ratings.csv --mode hybrid
     """
+    given = context.params
+    if given["robustness"] and given["bias"]:
+        raise InputError("--robustness and --bias", allowed="one at a time")
+    if given["robustness"]:
+        from aisle.cli.robustness import measure
+
+        measure(given)
+    elif given["bias"]:
+        from aisle.cli.bias import measure as measure_bias
+
+        measure_bias(given)
+    elif run is None or given["judgments"] is None:
+        wanted = "run" if run is None else "judgments"
+        raise click.MissingParameter(
+            ctx=context, param=next(one for one in context.command.params if one.name == wanted)
+        )
+    else:
+        _refuse(given)
+        _measure(run, given)
+
+
+def _refuse(given: Mapping[str, Any]) -> None:
+    """Options that only --robustness and --bias read."""
+    for name in ("pairs", "only"):
+        if given[name]:
+            raise InputError(f"--{name} without --robustness or --bias", fix=f"leave --{name} out, or say which")
+
+
+def _measure(run: Path, given: Mapping[str, Any]) -> None:
     from aisle.evaluate import evaluate as evaluate_run
     from aisle.judgments import align, read_judgments
     from aisle.metrics import Metric, split_names
 
+    judgments, metrics, recipe_file, model = (given[name] for name in ("judgments", "metrics", "recipe_file", "model"))
+    report, as_json = given["report"], given["as_json"]
     names = [name for text in metrics for name in split_names(text)] or DEFAULT_METRICS
     chosen = list(dict.fromkeys(Metric.parse(name) for name in names))
     known = read_judgments(judgments)

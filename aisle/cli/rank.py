@@ -133,6 +133,16 @@ def _run(pairs: PairSet, scores: Array) -> dict[str, list[tuple[str, float]]]:
 # --- models ------------------------------------------------------------------------------------------------
 
 
+def scorer_of(model: str) -> Scorer:
+    """What scores pairs under this name, as `aisle rank` does.
+
+    Raises:
+        ArtifactError: It names no model, or one that cannot be loaded.
+    """
+    reranker = _reranker(model)
+    return _scorer(model) if reranker is None else _by_reranker(reranker)
+
+
 def _reranker(model: str) -> Reranker | None:
     """The re-ranker under this name; None where it is something else."""
     from aisle.rerankers.load import load_reranker
@@ -173,6 +183,10 @@ def _score_by_words(pairs: PairSet, progress: Progress) -> Array:
 
 
 def _by_encoder(encoder: Encoder) -> Scorer:
+    from aisle.encoders.kept import KeptVectors
+
+    kept = KeptVectors(encoder)  # who asks again, with few texts changed, waits for these alone
+
     def score(pairs: PairSet, progress: Progress) -> Array:
         from aisle.encoders.cosines import cosines
         from aisle.encoders.onnx import OnnxEncoder
@@ -180,7 +194,7 @@ def _by_encoder(encoder: Encoder) -> Scorer:
 
         description = isinstance(encoder, OnnxEncoder) and encoder.reads_description
         texts = [pair_text(pair, description) for pair in pairs]
-        return cosines(encoder.encode, [pair.query for pair in pairs], texts, progress)
+        return cosines(kept.encode, [pair.query for pair in pairs], texts, progress)
 
     return score
 
