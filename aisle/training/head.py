@@ -23,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from aisle.errors import InputError
 from aisle.rerankers.head import Doubles, TaskHead, centred_cosine, softmax, zero_shot
+from aisle.training.head_checks import check_pairs, check_scale
 from aisle.types import Array
 
 Integers = NDArray[np.int64]
@@ -36,8 +36,6 @@ _USUAL_COSINE, _USUAL_CORRECTIONS, _USUAL_PAIRS = 0.15, (0.3, 0.03), 10
 _BIAS_SPREAD = 3.0
 _LEAST_SLOPE = 0.1
 """Of the prior's mean: however the labels fall, the cosine keeps its sign."""
-_UNIT = 1e-2
-"""How far from 1 the length of a row may be: vectors kept in half precision pass."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,7 @@ class HeadSettings:
             queries taught, k / (k + this) is believed of the others: half of it when there are this many.
         folds: Of the cross-validation.
         choose_from: With fewer pairs nothing is chosen: wording and centre alone, as their prior has them.
+        wording: What wording counts beside the cosine before any pair is seen, as other pairs taught.
     """
 
     scale: tuple[float, ...] = ()
@@ -67,6 +66,7 @@ class HeadSettings:
     queries_for_half: float = 10.0
     folds: int = 5
     choose_from: int = 64
+    wording: float = 0.0
 
 
 def fit_head(
@@ -90,28 +90,29 @@ def fit_head(
         wording: ``(n,)`` as ``aisle.rerankers.head.wording`` gives it; without it the head uses vectors alone.
 
     Returns:
-        The head; ``zero_shot`` where there is no pair, or only one grade and no declared scale.
+        The head; ``zero_shot`` with the wording that was told of where there is no pair, or one grade and no scale.
 
     Raises:
         InputError: Shapes do not fit, rows are not unit vectors, or a grade or gain is not of the scale.
     """
     q, t, y = (np.asarray(part, np.float64) for part in (queries, texts, levels))
     words = np.zeros(len(q)) if wording is None else np.asarray(wording, np.float64)
-    _check(q, t, y, words, groups)
+    check_pairs(q, t, y, words, groups)
     scale = np.asarray(settings.scale or tuple(np.unique(y)), np.float64)
     if len(scale) < 2:
-        return zero_shot(q.shape[1])
+        return replace(zero_shot(q.shape[1]), wording=settings.wording)
     gains = np.asarray(settings.gains or tuple(np.exp2(scale) - 1), np.float64)
-    _check_scale(scale, gains, y)
+    check_scale(scale, gains, y)
     if not len(y):
-        return zero_shot(q.shape[1], tuple(scale), tuple(gains))
+        return replace(zero_shot(q.shape[1], tuple(scale), tuple(gains)), wording=settings.wording)
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     group = np.array([numbers[name] for name in groups])
-    features = _features(q, t, words, group, settings.rank)
+    features = _features(q, t, words, group, settings)
     problem = _Problem(features, (scale - scale[0]) / np.ptp(scale), np.searchsorted(scale, y), group, settings)
     choice = _choose(problem, seed)
     fit = problem.posterior(choice).fit()
-    return features.head(fit, choice, scale, gains, len(numbers) / (len(numbers) + settings.queries_for_half))
+    belief = len(numbers) / (len(numbers) + settings.queries_for_half)
+    return features.head(fit, choice, scale, gains, belief)
 
 
 # --- the model ---------------------------------------------------------------------------------------------
@@ -231,10 +232,11 @@ Choice = tuple[float, float]
 class _Features:
     """What ``n`` pairs look like to the model, and the way back from weights to a head."""
 
-    cosine: Doubles  # (n,)
+    first: Doubles  # (n,), the ranking before any pair is seen: the cosine, and the wording as others taught
+    told: float
     corrections: Doubles  # (n, 2): wording, and the centred cosine less the plain one, over their sizes
     free: Doubles  # (n, 3 rank + rank^2): x_q, x_i, |x_q - x_i| and the products, in the basis
-    cosine_size: float
+    first_size: float
     correction_sizes: Doubles  # (2,)
     centre_query: Doubles
     centre_text: Doubles
@@ -242,7 +244,7 @@ class _Features:
 
     def design(self, choice: Choice) -> Doubles:
         """``(n, features)`` of which the prior's standard deviation is 1 but for the cosine's weight."""
-        return np.concatenate([self.cosine[:, None], *self._scaled(choice)], axis=1)
+        return np.concatenate([self.first[:, None], *self._scaled(choice)], axis=1)
 
     def _scaled(self, choice: Choice) -> list[Doubles]:
         return [part * spread for part, spread in zip((self.corrections, self.free), choice, strict=True) if spread]
@@ -267,7 +269,7 @@ class _Features:
             centre_query=self.centre_query,
             centre_text=self.centre_text,
             centred=float(centred),
-            wording=float(words),
+            wording=float(self.told + words),
             query=self.basis @ query,
             text=self.basis @ text,
             basis=self.basis,
@@ -276,22 +278,24 @@ class _Features:
         )
 
 
-def _features(q: Doubles, t: Doubles, words: Doubles, group: Integers, rank: int) -> _Features:
+def _features(q: Doubles, t: Doubles, words: Doubles, group: Integers, settings: HeadSettings) -> _Features:
     _, first = np.unique(group, return_index=True)
     centre_query, centre_text = q[first].mean(axis=0), t.mean(axis=0)
     _, lengths, axes = np.linalg.svd(np.concatenate([q[first], t]), full_matrices=False)
-    basis = axes[:rank][lengths[:rank] > 1e-6 * lengths[0]].T
+    basis = axes[: settings.rank][lengths[: settings.rank] > 1e-6 * lengths[0]].T
     low_q, low_t = q @ basis, t @ basis
     cosine = np.einsum("ij,ij->i", q, t)
+    first_score = cosine + settings.wording * words
     moved = centred_cosine(q, t, centre_query, centre_text) - cosine
     corrections = np.stack([words, moved], axis=1)
     sizes = _size(corrections, np.array(_USUAL_CORRECTIONS))
     products = (low_q[:, :, None] * low_t[:, None, :]).reshape(len(q), -1)
     return _Features(
-        cosine=cosine,
+        first=first_score,
+        told=settings.wording,
         corrections=corrections / sizes,
         free=np.concatenate([low_q, low_t, np.abs(low_q - low_t), products], axis=1),
-        cosine_size=float(_size(cosine, np.array(_USUAL_COSINE))),
+        first_size=float(_size(first_score, np.array(_USUAL_COSINE))),
         correction_sizes=sizes,
         centre_query=centre_query,
         centre_text=centre_text,
@@ -321,8 +325,8 @@ class _Problem:
     def posterior(self, choice: Choice) -> Posterior:
         design = self.features.design(choice)
         mean, spread = np.zeros(design.shape[1]), np.ones(design.shape[1])
-        mean[0] = _COSINE_LOGITS / self.features.cosine_size
-        spread[0] = _COSINE_LOGITS_SPREAD / self.features.cosine_size
+        mean[0] = _COSINE_LOGITS / self.features.first_size
+        spread[0] = _COSINE_LOGITS_SPREAD / self.features.first_size
         return Posterior(
             design=design - design.mean(axis=0),
             place=self.place,
@@ -357,39 +361,3 @@ def _choose(problem: _Problem, seed: int) -> Choice:
     gained = {choice: losses[usual] - loss for choice, loss in losses.items()}
     sure = [choice for choice, by in gained.items() if by.sum() > 2 * by.std() * np.sqrt(groups)]
     return max(sure, key=lambda choice: float(gained[choice].sum()), default=usual)
-
-
-# --- what cannot be used -----------------------------------------------------------------------------------
-
-
-def _check(q: Doubles, t: Doubles, y: Doubles, words: Doubles, groups: Sequence[str]) -> None:
-    if q.ndim != 2 or q.shape != t.shape:
-        raise InputError(f"queries of shape {q.shape} and texts of shape {t.shape}", allowed="both (n, dim)")
-    if y.shape != (len(q),) or len(groups) != len(q) or words.shape != (len(q),):
-        raise InputError(
-            f"{len(q)} pairs, levels of shape {y.shape}, wording of shape {words.shape}, {len(groups)} query ids",
-            allowed="one of each for every pair",
-        )
-    if not np.isfinite(words).all():
-        raise InputError("wording has numbers that are not finite", allowed="numbers from 0 to 1")
-    for name, rows in (("queries", q), ("texts", t)):
-        wrong = ~(np.abs(np.linalg.norm(rows, axis=1) - 1) <= _UNIT)  # not a number is wrong too
-        if wrong.any():
-            raise InputError(
-                f"{name}: row {int(wrong.argmax())} has length {np.linalg.norm(rows[wrong.argmax()]):.3g}",
-                allowed="rows of length 1",
-                fix="divide each vector by its length",
-            )
-
-
-def _check_scale(scale: Doubles, gains: Doubles, y: Doubles) -> None:
-    if not np.isfinite(scale).all() or (np.diff(scale) <= 0).any():
-        raise InputError(f"scale {tuple(scale.tolist())}", allowed="grades, each above the one before")
-    unknown = y[~np.isin(y, scale)]
-    if len(unknown):
-        raise InputError(f"grade {unknown[0]:g} is not of the scale", allowed=", ".join(f"{one:g}" for one in scale))
-    if gains.shape != scale.shape or not np.isfinite(gains).all() or (np.diff(gains) < 0).any():
-        raise InputError(
-            f"gains {tuple(gains.tolist())} for the grades {tuple(scale.tolist())}",
-            allowed="one for each grade, none less than the one before",
-        )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from click.testing import CliRunner
 from aisle.cli.main import cli
 from aisle.encoders.embedded import EmbeddedEncoder
 from aisle.errors import ArtifactError, JudgmentError
-from aisle.judgments.pairs import pair_text, read_pairs
+from aisle.judgments.pairs import PairSet, pair_text, read_pairs
 from aisle.rerankers.head import HEAD_FILE, HeadReranker, TaskHead, wording
 from aisle.rerankers.load import load_reranker
 from aisle.training.relevance import build
@@ -224,11 +225,15 @@ def test_an_encoder_of_few_queries_is_refused(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["pairs.csv"]
 
 
-def test_further_files_are_said_not_to_be_read(tmp_path):
-    said = []
-    pairs = pairs_of(tmp_path, EIGHT)
-    train(pairs, [pairs], DEFAULT, tmp_path / "model", note=said.append)
-    assert "further files are not read" in said[0]
+def test_further_files_say_what_wording_counts_but_for_the_queries_of_the_shop(tmp_path):
+    pairs, said = pairs_of(tmp_path, EIGHT), []
+    train(pairs, [pairs], DEFAULT, tmp_path / "same", note=said.append)  # all of its queries are the shop's
+    train(pairs, [], DEFAULT, tmp_path / "none")
+    assert not [line for line in said if "wording" in line]
+    assert (tmp_path / "same" / HEAD_FILE).read_bytes() == (tmp_path / "none" / HEAD_FILE).read_bytes()
+    others = PairSet(tuple(replace(pair, query=f"{pair.query} please") for pair in pairs), pairs.scale, "others.csv")
+    train(pairs, [others], DEFAULT, tmp_path / "told", note=said.append)
+    assert any("weighing the wording by" in line and "others.csv" in line for line in said)
 
 
 # --- the gate, and what stands there already ---------------------------------------------------------------
