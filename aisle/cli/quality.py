@@ -50,9 +50,9 @@ def quality(
         raise ArtifactError(
             f"no events are kept in {str(folder.parent)!r}", fix="name the index that is served, or --state"
         )
-    looks = None if propensities is None else [_number(text, "--propensities") for text in propensities.split(",")]
+    looks = None if propensities is None else [number(text, "--propensities") for text in propensities.split(",")]
     planned = dict(_share(text) for text in shares) or None
-    found = judge(read_events(folder, _day(since, "--since"), _day(until, "--until")), looks, planned)
+    found = judge(read_events(folder, day(since, "--since"), day(until, "--until")), looks, planned)
     if as_json:
         print_json(asdict(found))
     else:
@@ -90,7 +90,12 @@ def _share_text(value: float | None) -> str:
     return "-" if value is None else f"{value:.2%}"
 
 
-def _number(text: str, option: str) -> float:
+def number(text: str, option: str) -> float:
+    """A number of an option.
+
+    Raises:
+        InputError: It is none.
+    """
     try:
         return float(text)
     except ValueError:
@@ -101,10 +106,15 @@ def _share(text: str) -> tuple[str, Any]:
     name, equals, weight = text.rpartition("=")
     if not (name and equals):
         raise InputError(f"--share {text!r} is not VARIANT=WEIGHT", allowed="such as --share new=0.1")
-    return name, _number(weight, "--share")
+    return name, number(weight, "--share")
 
 
-def _day(text: str | None, option: str) -> dt.date | None:
+def day(text: str | None, option: str) -> dt.date | None:
+    """A day of an option; None where it is not given.
+
+    Raises:
+        InputError: It is none.
+    """
     if text is None:
         return None
     try:

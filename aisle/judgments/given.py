@@ -1,6 +1,7 @@
-"""Judgments that people give through the service: a file of JSON lines that is only appended to.
+"""Judgments as they are given, one rater and one product at a time: a file of JSON lines that is only appended to.
 
-The last word of each judge on a query and a product counts. Knows no search.
+The service's page and the terminal write the same file. The last word of each judge on a query and a product counts.
+Knows no search.
 """
 
 from __future__ import annotations
@@ -23,13 +24,18 @@ WITHDRAWN = "withdrawn"
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """One person's grade of a product for a query, 0 to 3; ``at`` is in seconds since 1970."""
+    """One rater's grade of a product for a query, 0 to 3 on the page; ``at`` is in seconds since 1970."""
 
     query: str
     product_id: str
     grade: float
     judge: str = ""
     at: float = 0.0
+
+
+def key_of(query: str) -> str:
+    """Queries that are the same but for case and spelling of characters have the same judgments."""
+    return normalise(query).casefold()
 
 
 class JudgmentFile:
@@ -71,7 +77,7 @@ class JudgmentFile:
         for line in lines:
             one, withdrawn = _read(line)
             if one is not None:
-                key = (one.judge, normalise(one.query).casefold(), one.product_id)
+                key = (one.judge, key_of(one.query), one.product_id)
                 found.pop(key, None)
                 if not withdrawn:
                     found[key] = one
@@ -84,6 +90,15 @@ def agreed(judged: Iterable[Judged]) -> list[Judgment]:
     for one in judged:
         grades.setdefault((one.query, one.product_id), []).append(one.grade)
     return [Judgment(query, query, product_id, sum(some) / len(some)) for (query, product_id), some in grades.items()]
+
+
+def judged_by(judged: Iterable[Judged], judge: str) -> dict[str, dict[str, float]]:
+    """Key of a query to the products that one rater judged, with the grades."""
+    found: dict[str, dict[str, float]] = {}
+    for one in judged:
+        if one.judge == judge:
+            found.setdefault(key_of(one.query), {})[one.product_id] = one.grade
+    return found
 
 
 def _stamped(one: Judged) -> Judged:
