@@ -1,0 +1,1 @@
+"""Judgments that deserve a second look: likely wrong grades, pairs that stand twice, raters who disagree."""
