@@ -142,6 +142,49 @@ def swap_in(new: Path, final: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+@contextmanager
+def turn_of(folder: Path, how: int) -> Iterator[None]:
+    """A lock file beside a folder, shared by who commits to what stands there, alone for who puts another in its place.
+
+    The latter removes it.
+
+    Args:
+        folder: The name under which it is used; may be a link.
+        how: `fcntl.LOCK_SH` or `fcntl.LOCK_EX`.
+    """
+    path = folder.absolute().with_name(f".{folder.name}.switch")
+    file = _locked(path, how)
+    try:
+        yield
+    finally:
+        if how == fcntl.LOCK_EX:  # nobody else holds it; who waits for it finds it gone and asks for a new one
+            path.unlink(missing_ok=True)
+        os.close(file)
+
+
+def _locked(path: Path, how: int) -> int:
+    """A lock file held; one that was removed while this waited is asked for again."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(file, how)
+            if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+                return file
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)
+
+
+def swap_live(new: Path, final: Path) -> None:
+    """`swap_in` while no service commits to what stands there: its change is made before, or to the new folder."""
+    if not final.exists():  # then nobody uses it
+        swap_in(new, final)
+        return
+    with turn_of(final, fcntl.LOCK_EX):
+        swap_in(new, final)
+
+
 def recover(final: Path) -> None:
     """Undo what a kill between the two renames of ``swap_in`` left: the old folder comes back to its place."""
     old = final.with_name(f".{final.name}.old")

@@ -25,7 +25,16 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from aisle.artifacts import MANIFEST, Manifest, one_writer, read_manifest, recover, swap_in, write_manifest, write_text
+from aisle.artifacts import (
+    MANIFEST,
+    Manifest,
+    one_writer,
+    read_manifest,
+    recover,
+    swap_live,
+    write_manifest,
+    write_text,
+)
 from aisle.catalogue.render import Renderer
 from aisle.config import RankingSettings, Recipe
 from aisle.errors import ArtifactError, CatalogueError, FingerprintError, RecipeError
@@ -153,7 +162,7 @@ def build_index(
                 fill.run(folder)
                 _finish(folder, fill, made_by, attach)
             else:
-                swap_in(_build_aside(folder, fill, made_by, attach), folder)
+                swap_live(_build_aside(folder, fill, made_by, attach), folder)
             return fill.warnings
     except Exception:
         for parent in made:

@@ -19,6 +19,7 @@ LAYERS = {
     "catalogue": 2,
     "judgments": 2,
     "evaluate": 2,
+    "augment": 2.5,  # of judged pairs
     "query": 2,
     "encoders": 3,
     "rerankers": 3.5,  # some are encoders with a head
@@ -39,6 +40,7 @@ LAYERS = {
     "stages": 4.5,
     "engine": 5,
     "explain": 5.5,
+    "improve": 5.5,
     "calibrate": 6,
     "learn_ranking": 6,
     "serve": 6.5,

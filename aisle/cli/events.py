@@ -49,7 +49,7 @@ def list_events(index: Path, state: Path | None, as_json: bool) -> None:
 @state_option
 @json_option
 def delete(index: Path, user: str, state: Path | None, as_json: bool) -> None:
-    """Delete all events of a user, and those of the same visits before signing in.
+    """Delete all events of a user, those of the same visits before signing in, and the searches they name in the logs.
 
     The deletion is written to the audit log, without the user's name. Backups are not reached.
 
@@ -66,9 +66,11 @@ def delete(index: Path, user: str, state: Path | None, as_json: bool) -> None:
         "command line", "events.delete_user", hasher("user", user), after={"events": deleted.events}
     )
     if as_json:
-        print_json({"events": deleted.events, "days": deleted.days})
+        print_json({"events": deleted.events, "days": deleted.days, "requests": deleted.requests})
     else:
-        click.echo(f"deleted {deleted.events:,} events of {deleted.days:,} days")
+        click.echo(
+            f"deleted {deleted.events:,} events of {deleted.days:,} days, {deleted.requests:,} lines of other logs"
+        )
 
 
 @events.command()

@@ -9,15 +9,21 @@ import sys
 
 import click
 
+from aisle.cli.augment import augment
+from aisle.cli.augment_images import images
 from aisle.cli.calibrate import calibrate
 from aisle.cli.catalogue import catalogue
+from aisle.cli.check_labels import check_labels
+from aisle.cli.choose import choose
 from aisle.cli.distil import distil
 from aisle.cli.evaluate import compare, evaluate
 from aisle.cli.events import audit, events
+from aisle.cli.experiment import experiment
 from aisle.cli.explain import explain
 from aisle.cli.export import export
 from aisle.cli.exposure import exposure
 from aisle.cli.index import index
+from aisle.cli.judge import judge
 from aisle.cli.keys import keys
 from aisle.cli.learn import learn
 from aisle.cli.llm import llm
@@ -30,6 +36,7 @@ from aisle.cli.runs import runs
 from aisle.cli.search import run as run_queries
 from aisle.cli.search import search
 from aisle.cli.serve import serve
+from aisle.cli.synthesise import synthesise
 from aisle.cli.train import train
 from aisle.cli.tune import tune
 from aisle.errors import AisleError
@@ -53,23 +60,30 @@ for command in (
     rank,
     evaluate,
     compare,
+    synthesise,
     train,
+    augment,
     export,
     tune,
     runs,
     distil,
     learn,
     calibrate,
+    choose,
+    check_labels,
     llm,
     rules,
     exposure,
+    judge,
     keys,
     events,
     audit,
     monitor,
+    experiment,
 ):
     cli.add_command(command)
 events.add_command(quality)
+augment.add_command(images)
 
 
 def run() -> None:

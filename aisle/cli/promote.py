@@ -1,4 +1,4 @@
-"""`aisle promote` and `aisle rollback`: which index a running service serves. Parses, calls, prints."""
+"""`aisle promote` and `aisle rollback`: which index and which models a service serves. Parses, calls, prints."""
 
 from __future__ import annotations
 
@@ -21,10 +21,17 @@ config_option = click.option(
     type=click.Path(path_type=Path),
     help="aisle.toml of the service: the index must be fit to be searched with its recipe.",
 )
+of_option = click.option(
+    "--of",
+    "index",
+    metavar="DIR",
+    type=click.Path(path_type=Path),
+    help="It is a model of this index's recipe: a re-ranker, a calibration or a learnt ranking.",
+)
 
 
 @click.command()
-@click.argument("candidate", metavar="INDEX", type=click.Path(path_type=Path))
+@click.argument("candidate", metavar="INDEX|MODEL", type=click.Path(path_type=Path))
 @click.argument("name", metavar="DIR", type=click.Path(path_type=Path))
 @config_option
 @click.option(
@@ -33,15 +40,34 @@ config_option = click.option(
     help="When the catalogue of INDEX was read (UTC unless said): changes over the API since then are carried over. "
     "By default since INDEX was begun.",
 )
+@of_option
 @json_option
-def promote(candidate: Path, name: Path, config_file: Path | None, since: dt.datetime | None, as_json: bool) -> None:
+def promote(
+    candidate: Path,
+    name: Path,
+    config_file: Path | None,
+    since: dt.datetime | None,
+    index: Path | None,
+    as_json: bool,
+) -> None:
     """Serve INDEX as DIR from now on, without a pause: a service of DIR answers every request, from one of the two.
 
     DIR is a link to the index that is served; a folder becomes one at the first promotion, for which the service must
     be stopped. What the service changed since INDEX was begun is carried over. `aisle rollback DIR` goes back.
 
+    With --of SHOP it is a model that becomes DIR, which the recipe of SHOP names; it must fit the index.
+
     Example: aisle index products.csv --out shop-2 && aisle promote shop-2 shop
+
+    Example: aisle promote model-2 model --of shop --config aisle.toml
     """
+    if index is not None:
+        from aisle.serve.models import promote_model
+
+        if since is not None:
+            raise click.UsageError("--since is of an index: a model carries nothing over")
+        _print(promote_model(candidate, name, index, _config(config_file)), name, as_json)
+        return
     from aisle.serve.versions import promote as run
 
     if since is not None and since.tzinfo is None:
@@ -52,12 +78,20 @@ def promote(candidate: Path, name: Path, config_file: Path | None, since: dt.dat
 @click.command()
 @click.argument("name", metavar="DIR", type=click.Path(path_type=Path))
 @config_option
+@of_option
 @json_option
-def rollback(name: Path, config_file: Path | None, as_json: bool) -> None:
+def rollback(name: Path, config_file: Path | None, index: Path | None, as_json: bool) -> None:
     """Serve the index again that was served as DIR before; what was changed since is carried over to it.
+
+    With --of SHOP it is a model of the recipe of SHOP.
 
     Example: aisle rollback shop
     """
+    if index is not None:
+        from aisle.serve.models import roll_back_model
+
+        _print(roll_back_model(name, index, _config(config_file)), name, as_json)
+        return
     from aisle.serve.versions import roll_back
 
     _print(roll_back(name, _config(config_file)), name, as_json)

@@ -1,4 +1,4 @@
-"""The last stretch of a log that grows: each line is read once."""
+"""A log that grows, and its last stretch: each line is read once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,28 @@ SLACK_S = 60.0
 """A line may be written so much later than its request was answered."""
 
 
+class Tail:
+    """The lines of files that grow, each once; a line that is still being written is read the next time."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, int] = {}
+
+    def lines(self, path: Path) -> list[bytes]:
+        """What was added to a file since it was read last."""
+        found, at = [], self._read.get(path, 0)
+        with path.open("rb") as file:
+            if file.seek(0, 2) < at:
+                at = 0  # another file has taken its place
+            file.seek(at)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                at += len(line)
+                found.append(line)
+        self._read[path] = at
+        return found
+
+
 class Follower:
     """Keeps the records of the last seconds of a folder of daily files.
 
@@ -22,7 +44,7 @@ class Follower:
 
     def __init__(self, folder: Path, seconds: float) -> None:
         self.folder, self.seconds = folder, seconds
-        self._read: dict[Path, int] = {}
+        self._tail = Tail()
         self._records: list[Record] = []
 
     def records(self, now: dt.datetime) -> Sequence[Record]:
@@ -34,18 +56,10 @@ class Follower:
         return self._records
 
     def _new(self, path: Path) -> list[Record]:
-        found, at = [], self._read.get(path, 0)
-        with path.open("rb") as file:
-            if file.seek(0, 2) < at:
-                at = 0  # another file has taken its place
-            file.seek(at)
-            for line in file:
-                if not line.endswith(b"\n"):
-                    break  # still being written
-                at += len(line)
-                try:
-                    found.append(record_of(line))
-                except ValueError:
-                    continue
-        self._read[path] = at
+        found = []
+        for line in self._tail.lines(path):
+            try:
+                found.append(record_of(line))
+            except ValueError:
+                continue
         return found

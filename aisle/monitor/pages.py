@@ -178,7 +178,9 @@ def pages_of(events: Iterable[TimedEvent], attach_s: float = ATTACH_S) -> Pages:
         for item in event.items:
             owner = by_request.get(event.request_id) if event.request_id else None
             if owner is None:
-                owner = _last(by_visit.get(event.session or event.user, ()), item.id, one.time, attach_s)
+                visits = filter(None, (event.session, event.user))
+                theirs = (_last(by_visit.get(visit, ()), item.id, one.time, attach_s) for visit in visits)
+                owner = next(filter(None, theirs), None)
             if owner is None or all(place.id != item.id for place in owner.places):
                 orphans += 1
                 continue

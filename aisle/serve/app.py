@@ -18,10 +18,14 @@ from fastapi import APIRouter, FastAPI
 from aisle.engine import SearchEngine
 from aisle.errors import ArtifactError
 from aisle.indexes.lance import LanceIndex
+from aisle.judgments.given import JudgmentFile
 from aisle.serve.alarms import open_monitoring
+from aisle.serve.experiment.candidate import Candidate
+from aisle.serve.experiment.settings import EXPERIMENT, ExperimentSettings
+from aisle.serve.experiment.shadow import ShadowSender
+from aisle.serve.experiment.trial import Trial
 from aisle.serve.facts import FactsMiddleware, Observer
 from aisle.serve.faults import install_faults
-from aisle.serve.judgments import JudgmentFile
 from aisle.serve.metrics import Metrics
 from aisle.serve.pages.page import Pages
 from aisle.serve.pages.routers import PAGE_ROUTERS
@@ -46,6 +50,7 @@ from aisle.serve.rules import NAME, RulesFile
 from aisle.serve.searching import Searches
 from aisle.serve.security import Security, install
 from aisle.serve.settings import Settings
+from aisle.serve.shedding import Shedding
 from aisle.serve.writing.change import Writer
 from aisle.serve.writing.open import open_queue
 
@@ -80,6 +85,8 @@ class Outside:
         tables: Of the configuration file, for other parts.
         suggestions: Whether to make some.
         folder: The name under which the index is served, which may be a link to it; None: the engine's folder.
+        candidate: Of an experiment that shows one.
+        shadow: Socket of the process that scores searches silently, where the configuration asks for that.
     """
 
     writer: Writer | None = None
@@ -88,6 +95,8 @@ class Outside:
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     suggestions: bool = True
     folder: Path | None = None
+    candidate: Candidate | None = None
+    shadow: Path | None = None
 
 
 def create_app(engine: SearchEngine, settings: Settings | None = None, outside: Outside | None = None) -> FastAPI:
@@ -100,18 +109,23 @@ def create_app(engine: SearchEngine, settings: Settings | None = None, outside: 
 
     Raises:
         ArtifactError: The engine was not made from a folder.
-        RecipeError: A setting of the page is wrong.
+        RecipeError: A setting of the page or of the experiment is wrong.
     """
     settings, outside = settings or Settings(), outside or Outside()
     folder = engine.folder
     if folder is None or not isinstance(engine.index, LanceIndex):
         raise ArtifactError("this engine has no folder to serve", fix="open one with SearchEngine.open")
     page = PageSettings.from_dict(outside.tables.get(PAGE, {}), "configuration")
+    tried = ExperimentSettings.from_dict(outside.tables.get(EXPERIMENT, {}))
     observers: list[Observer] = []
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         parts = _parts(engine, outside.folder or folder, settings, outside, observers)
+        if tried.explores or (tried.shows and outside.candidate is not None):
+            parts.trial = Trial(tried, parts.state, outside.candidate)
+        if tried.shadows and outside.shadow is not None:
+            parts.shadow = ShadowSender(outside.shadow, tried.share)
         app.state.parts, app.state.searches, app.state.metrics = parts, Searches(parts), Metrics(parts)
         app.state.pages = Pages(parts, page)
         observers.extend((app.state.metrics, app.state.pages.recent))
@@ -131,6 +145,10 @@ def create_app(engine: SearchEngine, settings: Settings | None = None, outside: 
             await asyncio.to_thread(parts.pool.close, settings.grace_s)
             await parts.writer.close()
             await asyncio.to_thread(monitoring.close)
+            if parts.trial is not None:
+                await asyncio.to_thread(parts.trial.close)
+            if parts.shadow is not None:
+                parts.shadow.close()
 
     app = FastAPI(
         title="Aisle",
@@ -144,6 +162,7 @@ def create_app(engine: SearchEngine, settings: Settings | None = None, outside: 
     for prefix, router in ROUTERS:
         app.include_router(router, prefix=prefix)
     install_faults(app)
+    app.add_middleware(Shedding)
     app.add_middleware(FactsMiddleware, observers=observers)
     if outside.security is not None:
         install(app, outside.security)  # last, so that it is outermost

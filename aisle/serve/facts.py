@@ -45,6 +45,7 @@ class Facts:
         scores: Of the products shown.
         index_version: Of the products.
         variant: Of an experiment.
+        shadow: Whether a candidate is to score it silently: "sent", "dropped", or "" where it is not one of those.
         principal: Who asked.
         shared: Whether the answer was that of an equal request at the same time.
     """
@@ -66,6 +67,7 @@ class Facts:
     scores: tuple[float, ...] = ()
     index_version: int = 0
     variant: str = ""
+    shadow: str = ""
     principal: str = ""
     shared: bool = False
 
@@ -147,7 +149,7 @@ class FactsMiddleware:
 
 def _route(scope: Scope) -> str:
     """The pattern of the path that answered, with the version before it, which a router does not know."""
-    pattern: str = getattr(scope.get("route"), "path", "")
+    pattern: str = getattr(scope.get("route"), "path", "") or scope.get("state", {}).get("refused", "")
     if not pattern:
         return "(none)"
     version = "/" + str(scope["path"]).split("/")[1]

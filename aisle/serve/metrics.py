@@ -13,8 +13,12 @@ from typing import TYPE_CHECKING
 from aisle.serve.facts import Facts
 from aisle.serve.parts import Parts
 
+SHADOWED = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
+
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
+
+    from aisle.monitor.experiments import ShadowLine
 
 FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 BUCKETS = (0.005, 0.01, 0.02, 0.03, 0.04, 0.06, 0.08, 0.1, 0.15, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -44,6 +48,8 @@ class Metrics:
         self._degraded = Counter("aisle_searches_degraded", "Something left out.", ("what",), registry=own)
         self._shared = Counter("aisle_searches_shared", "Searches answered with an equal one.", registry=own)
         self._scores = Histogram("aisle_top_score", "Score of the first product.", buckets=SCORES, registry=own)
+        self._variants = Counter("aisle_searches_variant", "Searches of an experiment.", ("variant",), registry=own)
+        self._shadow = ShadowMetrics(own)
         self._queue = Gauge("aisle_queue_waiting", "Requests waiting.", multiprocess_mode="livesum", registry=own)
         self._writes = Gauge("aisle_changes_waiting", "Changes not durable.", multiprocess_mode="livesum", registry=own)
         self._version = Gauge("aisle_index_version", "Of the products.", multiprocess_mode="livemax", registry=own)
@@ -75,6 +81,10 @@ class Metrics:
             self._shared.inc()
         for what in facts.degraded:
             self._degraded.labels(what.partition(":")[0].partition(" ")[0]).inc()
+        if facts.variant:
+            self._variants.labels(facts.variant).inc()
+        if facts.shadow:
+            self._shadow.outcome(facts.shadow)
         if facts.scores:
             self._scores.observe(facts.scores[0])
 
@@ -98,3 +108,31 @@ class Metrics:
         self._products.set(index.count())
         newest = max((path.stat().st_mtime for path in index.folder.glob("*.lance/_versions")), default=time.time())
         self._changed.set(newest)
+
+
+class ShadowMetrics:
+    """What becomes of searches that a candidate is to score silently.
+
+    Args:
+        registry: None: one of its own, for a process that only counts.
+    """
+
+    def __init__(self, registry: CollectorRegistry | None) -> None:
+        from prometheus_client import CollectorRegistry, Counter, Histogram
+
+        own = CollectorRegistry() if registry is None else registry
+        self._outcomes = Counter("aisle_shadow_searches", "Searches for a candidate.", ("outcome",), registry=own)
+        self._seconds = Histogram("aisle_shadow_seconds", "The candidate's stages.", buckets=BUCKETS, registry=own)
+        self._overlap = Histogram(
+            "aisle_shadow_overlap", "Of the first products with those served.", buckets=SHADOWED, registry=own
+        )
+
+    def outcome(self, what: str) -> None:
+        """Count a search that was sent, dropped (no room), late, failed or compared."""
+        self._outcomes.labels(what).inc()
+
+    def compared(self, line: ShadowLine) -> None:
+        """Count a search that was scored."""
+        self.outcome("compared")
+        self._seconds.observe(line.candidate_ms / 1_000)
+        self._overlap.observe(line.overlap)

@@ -16,9 +16,11 @@ from fastapi import Depends, Request
 from aisle.engine import SearchEngine
 from aisle.errors import first_line
 from aisle.indexes.lance import LanceIndex
+from aisle.judgments.given import JudgmentFile
 from aisle.serve.documents import EncoderReranker
+from aisle.serve.experiment.shadow import ShadowSender
+from aisle.serve.experiment.trial import Trial
 from aisle.serve.facts import Observer
-from aisle.serve.judgments import JudgmentFile
 from aisle.serve.pool import Pool
 from aisle.serve.rules import RulesFile
 from aisle.serve.security.audit import AuditLog
@@ -73,6 +75,8 @@ class Parts:
         observers: Told of each request.
         tables: Of the configuration file, for other parts.
         reopen: Opens the index that stands in the folder now.
+        trial: The experiment that changes some answers, if there is one.
+        shadow: Where searches go that a candidate is to score silently.
         ending: Whether no more requests should come.
         trouble: Why the index that is to be served cannot be, while the one before still is.
     """
@@ -91,6 +95,8 @@ class Parts:
     observers: list[Observer] = field(default_factory=list)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reopen: Callable[[], SearchEngine] | None = None
+    trial: Trial | None = None
+    shadow: ShadowSender | None = None
     ending: bool = False
     started: float = field(default_factory=time.time)
     _reranker: Reranker | None = None
@@ -175,14 +181,16 @@ class Parts:
         while True:
             await asyncio.sleep(LOOK_S)
             await asyncio.to_thread(self._look_for_another)
+            if self.trial is not None:
+                await asyncio.to_thread(self.trial.refresh)
             try:
                 await asyncio.to_thread(self.rules.follow, self.engine)
             except Exception:  # the rules before stay in force
                 LOG.exception("the rules cannot be read")
 
 
-def parts_of(request: Request) -> Parts:
-    """The parts of the app that answers a request."""
+async def parts_of(request: Request) -> Parts:
+    """The parts of the app that answers a request; async, since FastAPI calls anything else in a thread."""
     parts: Parts = request.app.state.parts
     return parts
 

@@ -17,12 +17,14 @@ from aisle.encoders.onnx import OnnxEncoder
 from aisle.engine import SearchEngine
 from aisle.errors import FingerprintError
 from aisle.explain import NearWords, explain_page
+from aisle.indexes.facets import without_field
 from aisle.indexes.lance import LanceIndex
 from aisle.indexes.segment import query_tokens
+from aisle.serve.experiment.trial import Part, Tried
 from aisle.serve.highlight import fields, highlight, words_to_mark
 from aisle.serve.parts import Parts
 from aisle.serve.pool import Group
-from aisle.types import Facets, Hit, Ranking, SearchRequest
+from aisle.types import Facets, FacetValue, Hit, In, Or, Ranking, SearchRequest
 
 MIN_LEFT_MS = 0.001
 """The least deadline there is: what cannot be left out is done all the same."""
@@ -40,6 +42,7 @@ class Ask:
         fields: Of each product; none: all.
         highlight: Whether to say where the query's words are.
         explain: Whether to say why each hit is there.
+        part: Of an experiment.
         since: When the request came, `time.monotonic`.
     """
 
@@ -48,6 +51,7 @@ class Ask:
     fields: tuple[str, ...] = ()
     highlight: bool = False
     explain: bool = False
+    part: Part | None = None
     since: float = field(default=0.0, compare=False)
 
     def left(self) -> SearchRequest:
@@ -60,11 +64,13 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An answer as JSON, and the ranking it tells of."""
+    """An answer as JSON, the ranking it tells of, the index it is from, and what an experiment did to it."""
 
     body: bytes
     ranking: Ranking
     index_version: int
+    index: str = ""
+    tried: Tried | None = None
 
 
 class Searches:
@@ -74,10 +80,12 @@ class Searches:
         self.parts = parts
         self._alone: Group[Ask, Found] = Group(self._work, 1)
         self._batched: Group[Ask, Found] = Group(self._work, parts.settings.batch)
+        self._trials: Group[Ask, Found] = Group(self._try, 1)
 
-    @property
-    def group(self) -> Group[Ask, Found]:
+    def group(self, ask: Ask) -> Group[Ask, Found]:
         """Who answers: the embedded encoder runs each text by itself, a vector must not depend on its neighbours."""
+        if ask.part is not None and not ask.part.served:
+            return self._trials
         return self._alone if isinstance(self.parts.engine.encoder, OnnxEncoder) else self._batched
 
     def _work(self, asks: Sequence[Ask]) -> list[Found | Exception]:
@@ -86,6 +94,22 @@ class Searches:
         except FingerprintError as error:  # another index stands in the folder
             fresh = self.parts.reopened()
             return [error] * len(asks) if fresh is None else self._together(fresh, asks)
+
+    def _try(self, asks: Sequence[Ask]) -> list[Found | Exception]:
+        try:
+            return [self._tried(self.parts.engine, ask) for ask in asks]
+        except FingerprintError:  # another index stands in the folder
+            fresh = self.parts.reopened()
+            if fresh is None:
+                raise
+            return [self._tried(fresh, ask) for ask in asks]
+
+    def _tried(self, engine: SearchEngine, ask: Ask) -> Found:
+        trial, part = self.parts.trial, ask.part
+        assert trial is not None
+        assert part is not None
+        tried = trial.answer(engine, ask.left(), part)
+        return replace(answer(tried.engine, ask, tried.ranking, tried), tried=tried)
 
     def _together(self, engine: SearchEngine, asks: Sequence[Ask]) -> list[Found | Exception]:
         found: list[Found | Exception] = []
@@ -117,7 +141,7 @@ class Searches:
                 yield error
 
 
-def answer(engine: SearchEngine, ask: Ask, ranking: Ranking) -> Found:
+def answer(engine: SearchEngine, ask: Ask, ranking: Ranking, tried: Tried | None = None) -> Found:
     """What a client is told of a ranking."""
     degraded = list(ranking.degraded)
     spelling = hint(engine, ask.request.text)
@@ -130,6 +154,11 @@ def answer(engine: SearchEngine, ask: Ask, ranking: Ranking) -> Found:
         "k": ask.request.k,
     }
     hits = [_hit(hit, ask) for hit in ranking.hits]
+    if ask.part is not None:
+        said["experiment"] = {"name": ask.part.experiment, "variant": ask.part.variant}
+        for hit, shown in zip(hits, tried.shown if tried is not None else (), strict=False):
+            hit |= {"team": shown.team} if shown.team else {}
+            hit |= {"propensity": shown.propensity} if shown.propensity is not None else {}
     if ask.explain and not _late(ask, "explanation", degraded):
         for hit, why in zip(hits, explain_page(engine, ranking, near=NearWords(engine.encoder)), strict=True):
             hit["explanation"] = why.to_dict() | {"in_words": why.in_words()}
@@ -140,7 +169,7 @@ def answer(engine: SearchEngine, ask: Ask, ranking: Ranking) -> Found:
             hit["highlight"] = highlight(one.product, words)
     said["hits"] = hits
     if ask.facets and not _late(ask, "facets", degraded):
-        said["facets"] = _facets(engine.facets(replace(ask.request, deadline_ms=None), ask.facets))
+        said["facets"] = _facets(facets_of(engine, replace(ask.request, deadline_ms=None), ask.facets))
     said |= {
         "spelling": spelling,
         "rewrites": list(ranking.rewrites),
@@ -153,7 +182,7 @@ def answer(engine: SearchEngine, ask: Ask, ranking: Ranking) -> Found:
     }
     version = engine.index.version if isinstance(engine.index, LanceIndex) else 0
     told = replace(ranking, degraded=tuple(degraded))
-    return Found(to_json(said), told, version)
+    return Found(to_json(said), told, version, str(said["index"]))
 
 
 def _late(ask: Ask, what: str, degraded: list[str]) -> bool:
@@ -186,6 +215,27 @@ def _names(rewrite: str) -> str:
         if mark in rewrite:
             return rewrite.partition(mark)[2].partition(" (")[0]
     return ""
+
+
+def facets_of(engine: SearchEngine, request: SearchRequest, fields: Sequence[str]) -> Facets:
+    """Values with their counts. None is below what the ranking itself holds.
+
+    While a field is counted, what the filter asks of that field is left out, and a ranking goes so far down only: of a
+    value that was chosen, fewer products may be among the first thousand of all than of its own first thousand.
+    """
+    counted = dict(engine.facets(request, fields).fields)
+    chosen = [name for name in fields if request.text.strip() and without_field(request.filter, name) != request.filter]
+    if chosen:
+        ids = tuple(product_id for product_id, _, _ in engine.ranked(request))
+        within = Or((In("id", ids), In("title", ())))  # two fields, so that counting ids does not leave it out
+        own = engine.index.facets(chosen, within).fields
+        for name in chosen:
+            counts = {one.value: one.count for one in counted[name]}
+            for one in own[name]:
+                counts[one.value] = max(one.count, counts.get(one.value, 0))
+            ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+            counted[name] = tuple(FacetValue(value, count) for value, count in ordered)
+    return Facets(counted)
 
 
 def _facets(facets: Facets) -> dict[str, list[dict[str, Any]]]:

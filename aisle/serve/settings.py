@@ -22,6 +22,13 @@ from aisle.errors import RecipeError
 SERVE = "serve"
 SERVICE_TABLES = (SERVE, "security", "monitor", "experiment", "page")
 """Tables of the file that are no recipe's."""
+FILES = {
+    SERVE: ("state",),
+    "monitor": ("rules", "reference"),
+    "page": ("judgments",),
+    "experiment": ("index", "recipe"),
+}
+"""Settings that are files or folders: they are looked for from where the configuration is."""
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -144,5 +151,14 @@ def read_config(path: Path) -> Config:
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise RecipeError(f"{path}: {name!r} is no table", allowed=f"settings below [{name}]")
+    folder = path.absolute().parent
+    for name, settings_of_files in FILES.items():
+        tables |= {name: _beside(tables[name], settings_of_files, folder)} if name in tables else {}
     settings = Settings.from_dict(tables.get(SERVE, {}), str(path))
-    return Config(settings, tables, tomli_w.dumps(data) if data else "", path.absolute().parent)
+    return Config(settings, tables, tomli_w.dumps(data) if data else "", folder)
+
+
+def _beside(table: Mapping[str, Any], names: tuple[str, ...], folder: Path) -> dict[str, Any]:
+    """A table with its files as seen from a folder; what is no name of a file is left to who checks it."""
+    given = {name: table[name] for name in names if isinstance(table.get(name), str) and table[name]}
+    return {**table, **{name: str(folder / Path(value).expanduser()) for name, value in given.items()}}

@@ -10,15 +10,13 @@ before the link is moved, while changes wait: none is lost. Searches never wait:
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from aisle.artifacts import one_writer, write_text
+from aisle.artifacts import one_writer
 from aisle.build import check_index, stored_recipe
 from aisle.catalogue.render import Renderer
 from aisle.config import Recipe
@@ -26,6 +24,7 @@ from aisle.engine import SearchEngine
 from aisle.errors import ArtifactError, IndexLockedError
 from aisle.indexes.lance import LOCK, LanceIndex
 from aisle.indexes.lock import WriterLock
+from aisle.serve import links
 from aisle.serve.settings import Config
 from aisle.serve.writing.apply import Applier
 from aisle.serve.writing.change import Change, Delete, Put
@@ -77,15 +76,11 @@ def promote(candidate: Path, name: Path, config: Config | None = None, since: fl
     with one_writer(name.absolute()):
         if name.exists() and not name.is_symlink():
             _make_link(name)
-        current = _target(name)
+        current = links.target(name)
         if home == current:
             raise ArtifactError(f"{str(candidate)!r} is served already", fix="name another index")
         engine = _tried(home, config or Config())
-        promoted = [path for path in _promoted(name) if path != home]
-        if current is not None:
-            at = promoted.index(current) + 1 if current in promoted else len(promoted)
-            promoted = [*promoted[:at], *([] if current in promoted else [current])]
-        write_text(_history(name), json.dumps([_relative(path, name) for path in (*promoted, home)]) + "\n")
+        links.remember(name, current, home)
         return _switch(name, current, home, engine.encoder, since)
 
 
@@ -102,25 +97,25 @@ def roll_back(name: Path, config: Config | None = None) -> Promotion:
         IndexLockedError: Somebody writes to it.
     """
     with one_writer(name.absolute()):
-        current = _target(name)
+        current = links.target(name)
         if current is None:
             raise ArtifactError(f"{str(name)!r} is no link to an index", fix="aisle promote INDEX NAME")
-        promoted = _promoted(name)
-        at = promoted.index(current) if current in promoted else 0
-        if at < 1:
-            raise ArtifactError(f"nothing was served as {str(name)!r} before {current.name!r}")
-        home = promoted[at - 1]
+        home = links.before(name, current)
         check_index(home)
         return _switch(name, current, home, _tried(home, config or Config()).encoder, None)
 
 
 def _tried(home: Path, config: Config) -> SearchEngine:
-    """An engine of the index, which has found one of its products.
+    return tried(home, config.recipe_over(stored_recipe(home)))
+
+
+def tried(home: Path, recipe: Recipe) -> SearchEngine:
+    """An engine of the index, closed, which has found one of its products.
 
     Raises:
         ArtifactError: It has no products, or does not find them.
     """
-    with SearchEngine.open(home, config.recipe_over(stored_recipe(home))) as engine:
+    with SearchEngine.open(home, recipe) as engine:
         first = next(iter(sorted(engine.index.ids())), None)
         product = engine.index.get([first])[0] if first is not None else None
         if product is None:
@@ -133,13 +128,15 @@ def _tried(home: Path, config: Config) -> SearchEngine:
 def _switch(name: Path, current: Path | None, home: Path, encoder: Encoder, since: float | None) -> Promotion:
     recipe = stored_recipe(home)
     begun = _begun(home) if since is None else since  # before the lock of the index is taken, which notes the time
-    with closing(_writable(home, recipe)) as index:
+    with ExitStack() as held:
+        index = held.enter_context(closing(_writable(home, recipe)))
         applier = Applier(index, encoder, Renderer(recipe.render, encoder.count_tokens))
         if current is None:
-            _point(name, home)
+            links.point(name, home)
             return Promotion(home, None, 0)
         served = LanceIndex.open(current / "lance", stored_recipe(current).index)
         journal = Journal(current)
+        held.enter_context(journal.kept())  # places in it must hold
         first = journal.since(begun)
         carried = set(_carry(served, applier, first.ids))  # most of it, while the service goes on writing
         with switching(name):
@@ -147,7 +144,7 @@ def _switch(name: Path, current: Path | None, home: Path, encoder: Encoder, sinc
             rest = [product_id for product_id in journal.since(begun).ids if product_id not in done]
             carried |= set(_carry(served, applier, rest))
             index.close()  # so that the service's next writer finds it free
-            _point(name, home)
+            links.point(name, home)
     return Promotion(home, current, len(carried))
 
 
@@ -185,19 +182,6 @@ def _begun(home: Path) -> float:
         return 0.0
 
 
-def _point(name: Path, home: Path) -> None:
-    """Make the name lead to an index, in one step."""
-    temporary = name.with_name(f".{name.name}.{os.getpid()}.link")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(_relative(home, name), target_is_directory=True)
-    temporary.replace(name)
-    folder = os.open(name.absolute().parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 def _make_link(name: Path) -> None:
     """Make a folder a link to itself under a name with a number.
 
@@ -214,41 +198,6 @@ def _make_link(name: Path) -> None:
             fix="stop the service for this once: the folder becomes a link, which can be moved while it runs",
         ) from None
     try:
-        number = next(n for n in range(1, 1_000_000) if not name.with_name(f"{name.name}-{n}").exists())
-        numbered = name.with_name(f"{name.name}-{number}")
-        name.rename(numbered)
-        _point(name, numbered.resolve())
+        links.number(name)
     finally:
         lock.release()
-
-
-def _target(name: Path) -> Path | None:
-    return name.resolve() if name.is_symlink() and name.exists() else None
-
-
-def _history(name: Path) -> Path:
-    return name.absolute().with_name(f".{name.name}.versions.json")
-
-
-def _promoted(name: Path) -> list[Path]:
-    """What was promoted and is still there, in its order.
-
-    Raises:
-        ArtifactError: The file cannot be read.
-    """
-    path = _history(name)
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        listed = [(name.absolute().parent / one).resolve() for one in found]
-    except FileNotFoundError:
-        return []
-    except (OSError, ValueError, TypeError) as error:
-        raise ArtifactError(
-            f"cannot read {str(path)!r}: {error}", fix="remove it; a rollback is a promotion then"
-        ) from None
-    return [one for one in listed if one.is_dir()]
-
-
-def _relative(home: Path, name: Path) -> str:
-    """The path of an index from where the name is, so that both can be moved together."""
-    return os.path.relpath(home, name.absolute().parent.resolve())

@@ -23,6 +23,7 @@ RECORDED = re.compile(r"\baisle:[a-z0-9_:]+\b")
 LABEL = re.compile(r"([a-z_]+)\s*(?:=~|!=|!~|=)\s*\"")
 BY = re.compile(r"by \(([^)]*)\)")
 ENDS = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",)}
+EXPLORE = {"method": "epsilon", "slot": 1, "depth": 2}
 OF_PROMETHEUS = {"job", "instance"}
 
 
@@ -34,10 +35,15 @@ def exposed(tmp_path_factory):
         [Product("1", "USB hub"), Product("2", "HDMI cable")], folder, encoder=EmbeddedEncoder()
     )
     with engine:
-        app = create_app(engine, Settings(), Outside(tables={"monitor": {"log": False}}, suggestions=False))
+        (folder.parent / "other.toml").write_text("[search]\nfusion = 'ranks'\n")
+        tried = {"name": "t", "how": "shadow", "share": 1.0, "recipe": str(folder.parent / "other.toml")}
+        tables = {"monitor": {"log": False}, "experiment": tried | {"explore": EXPLORE}}
+        nobody = folder.parent / "nobody.sock"
+        app = create_app(engine, Settings(), Outside(tables=tables, suggestions=False, shadow=nobody))
         with TestClient(app) as client:
             for body in (
                 {"query": "usb"},
+                {"query": "usb", "k": 1},
                 {"query": "usb", "mode": "bm25"},
                 {"query": "usb hub", "deadline_ms": 0.001},
             ):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from aisle.catalogue.render import Renderer
-from aisle.serve.judgments import Judged, JudgmentFile
+from aisle.judgments.given import Judged, JudgmentFile
 from aisle.serve.writing.apply import Applier
 from aisle.serve.writing.change import Put
 from aisle.serve.writing.journal import Journal

@@ -1,8 +1,11 @@
 """Searching over HTTP: the same answers as the engine's, every option, every error in one shape."""
 
+from dataclasses import replace
+
 import pytest
 
 from aisle.filters import parse_filter
+from aisle.serve.searching import facets_of
 from aisle.types import SearchRequest
 
 ERROR = {"code", "message", "allowed", "fix", "request_id"}
@@ -29,6 +32,24 @@ def test_an_app_does_nothing_before_it_starts(built, encoder, tmp_path):
         assert not hasattr(app.state, "parts")
         assert not (tmp_path / "state").exists()
         assert {thread.name for thread in threading.enumerate()} == before
+
+
+def test_a_chosen_value_is_counted_as_often_as_its_ranking_holds_it(reading):
+    """A ranking goes so far down only: of a brand, fewer products are among the first of all than of its own first."""
+    engine = engine_of(reading)
+    shallow = replace(engine.recipe, search=replace(engine.recipe.search, depth=20, rerank_depth=20))
+    engine = engine.with_recipe(shallow)
+    asked = SearchRequest("cable", k=5, mode="dense", filter=parse_filter("brand = HP"))
+    total = engine.search(asked).total
+    alone = {one.value: one.count for one in engine.facets(asked, ["brand"]).fields["brand"]}
+    assert alone.get("HP", 0) < total  # what is mended here
+    found = facets_of(engine, asked, ["brand", "category"]).fields
+    assert [one.count for one in found["brand"] if one.value == "HP"] == [total]
+    assert {one.value: one.count for one in found["brand"] if one.value != "HP"} == {
+        value: count for value, count in alone.items() if value != "HP"
+    }
+    assert [one.count for one in found["brand"]] == sorted((one.count for one in found["brand"]), reverse=True)
+    assert found["category"] == engine.facets(asked, ["category"]).fields["category"]
 
 
 @pytest.mark.parametrize("mode", ["bm25", "dense", "hybrid"])

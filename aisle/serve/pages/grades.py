@@ -8,17 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from aisle.language.normalise import normalise
+from aisle.judgments.given import Judged, agreed, key_of
 from aisle.metrics import Gain, ndcg
-from aisle.serve.judgments import Judged, agreed
 from aisle.types import Judgment
 
 CUTOFF = 10
-
-
-def key_of(query: str) -> str:
-    """Queries that are the same but for case and spelling of characters have the same judgments."""
-    return normalise(query).casefold()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from fastapi import APIRouter, Form, Request, Response
 
 from aisle.engine import SearchEngine
 from aisle.errors import RequestError
+from aisle.judgments.given import Judged, judged_by, key_of
 from aisle.serve.access import needs
 from aisle.serve.faults import missing_product
-from aisle.serve.judgments import Judged
-from aisle.serve.pages.grades import CUTOFF, key_of
-from aisle.serve.pages.judging import GRADES, agreements, judged_by, pool
+from aisle.serve.pages.grades import CUTOFF
+from aisle.serve.pages.judging import GRADES, agreements, pool
 from aisle.serve.pages.page import Pages, over_engine
 from aisle.serve.pages.rendering import PageRoute, Shown, from_our_form
 from aisle.serve.pages.setups import AS_SERVED, CHOICES, WORDS_ALONE, Setup

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import combinations
 
-from aisle.serve.judgments import Judged
-from aisle.serve.pages.grades import key_of
+from aisle.evaluate.agreement import weighted_kappa
+from aisle.judgments.given import Judged, key_of
 
 GRADES = (0, 1, 2, 3)
 LEAST_PAIRS = 2
@@ -24,7 +24,7 @@ class Agreement:
         second: Another.
         pairs: Judged by both.
         same: Share with the same grade.
-        kappa: Cohen's, weighted by the square of the difference; None where a rater gave one grade only.
+        kappa: Cohen's, weighted by the square of the difference; None where both gave one and the same.
     """
 
     first: str
@@ -40,15 +40,6 @@ def pool(rankings: Iterable[Sequence[str]], query: str) -> list[str]:
     return sorted(ids, key=lambda one: blake2b(f"{key_of(query)}\0{one}".encode(errors="replace")).digest())
 
 
-def judged_by(judged: Iterable[Judged], judge: str) -> dict[str, dict[str, float]]:
-    """Key of a query to the products that one rater judged, with the grades."""
-    found: dict[str, dict[str, float]] = {}
-    for one in judged:
-        if one.judge == judge:
-            found.setdefault(key_of(one.query), {})[one.product_id] = one.grade
-    return found
-
-
 def agreements(judged: Iterable[Judged]) -> list[Agreement]:
     """The agreement of all raters that judged the same pairs, those with the most pairs first."""
     grades: dict[str, dict[tuple[str, str], int]] = {}
@@ -60,13 +51,10 @@ def agreements(judged: Iterable[Judged]) -> list[Agreement]:
 
 
 def _agreement(first: str, second: str, grades: Mapping[str, Mapping[tuple[str, str], int]]) -> Agreement | None:
-    from sklearn.metrics import cohen_kappa_score
-
     both = sorted(grades[first].keys() & grades[second].keys())
     if len(both) < LEAST_PAIRS:
         return None
     ours, theirs = [grades[first][pair] for pair in both], [grades[second][pair] for pair in both]
     same = sum(a == b for a, b in zip(ours, theirs, strict=True)) / len(both)
-    varied = len(set(ours)) > 1 and len(set(theirs)) > 1
-    kappa = float(cohen_kappa_score(ours, theirs, labels=list(GRADES), weights="quadratic")) if varied else None
+    kappa = weighted_kappa(ours, theirs, GRADES, "quadratic")
     return Agreement(first, second, len(both), same, kappa)

@@ -11,7 +11,7 @@ from typing import TypeVar
 from aisle.engine import SearchEngine
 from aisle.errors import FilterError, FingerprintError
 from aisle.judgments import read_judgments
-from aisle.serve.judgments import Judged
+from aisle.judgments.given import Judged
 from aisle.serve.pages.grades import Grades
 from aisle.serve.pages.recent import Recent
 from aisle.serve.pages.rendering import Renderer

@@ -49,6 +49,7 @@ async def change(
         if action != "replace":
             found: Sequence[Finding] = await run(request, shop, lambda: _check(text, engine.index))
             return _shown(request, text, version, found, "checked")
+        before = await run(request, shop, shop.rules.read)  # if it is not the version of the form, nothing is changed
         stored, found = await run(request, shop, lambda: shop.rules.replace(text, engine, version, force=force))
     except RecipeError as error:
         return _shown(request, text, version, (), "unreadable", str(error), 422)
@@ -56,7 +57,7 @@ async def change(
         return _shown(request, text, version, error.findings, "unfit", status=422)
     except Changed:
         return _shown(request, text, version, (), "changed", status=412)
-    await note(request, shop, "rules.replace", stored.version, stored.text)
+    await note(request, shop, "rules.replace", stored.version, stored.text, before=before.text or None)
     return _shown(request, stored.text, stored.version, found, "replaced")
 
 

@@ -37,11 +37,14 @@ from aisle.serve.pages.wanted import SORTS, Wanted
 from aisle.serve.parts import Parts, Shop
 from aisle.serve.routes.running import run, run_group
 from aisle.serve.searching import Ask, Found, Searches
+from aisle.serve.similar import similar_to
 from aisle.types import MODES, AttributeValue, Product, SearchRequest
 
 router = APIRouter(dependencies=[needs("search")], route_class=PageRoute, include_in_schema=False)
 VALUES_SHOWN, MOST_VALUES = 8, 60
 PAGES_AROUND = 2
+SIMILAR = 6
+"""Products like the one of a page."""
 _Id = Annotated[str, Path(max_length=256)]
 
 
@@ -74,7 +77,7 @@ async def search(request: Request, shop: Shop) -> Response:
     language = renderer.language(request)
     ask = Ask(_asked(shop, wanted, settings.products), facets, highlight=True, since=time.monotonic())
     searches: Searches = request.app.state.searches
-    found = await run_group(request, shop, searches.group, ask, key=ask)
+    found = await run_group(request, shop, searches.group(ask), ask, key=ask)
     facts = facts_of(request)
     facts.of_ranking(found.ranking)
     facts.index_version = found.index_version
@@ -181,13 +184,16 @@ async def product(request: Request, shop: Shop, product_id: _Id) -> Response:
     renderer = renderer_of(request)
     language = renderer.language(request)
     engine = shop.engine
+    index = shop.index
     found = await run(request, shop, lambda: engine.index.get([product_id])[0])
     if found is None:
         raise missing_product(product_id)
+    near = await run(request, shop, lambda: similar_to(index, product_id, SIMILAR)) or []
     values = {
         "product": found,
         "tile": tile_of(found),
         "facts": _facts(found, language),
+        "similar": [tile_of(one) for one, _ in near],
         "pictures": [image for image in found.images if is_web(image)],
     }
     return renderer.show(request, Shown("product.html", values))

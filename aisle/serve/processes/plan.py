@@ -12,6 +12,8 @@ from aisle.serve.settings import Config
 
 if TYPE_CHECKING:
     from aisle.engine import SearchEngine
+    from aisle.serve.experiment.candidate import Candidate
+    from aisle.serve.experiment.settings import ExperimentSettings
     from aisle.serve.security import Security
 
 SOCKET = "writer.sock"
@@ -58,15 +60,49 @@ class Plan:
         settings = SecuritySettings.from_dict(self.config.tables.get("security", {}), "configuration")
         return Security(self.config.settings.state_folder(self.folder), settings)
 
+    def experiment(self) -> ExperimentSettings:
+        """What is tried.
+
+        Raises:
+            RecipeError: A setting is wrong.
+        """
+        from aisle.serve.experiment.settings import EXPERIMENT, ExperimentSettings
+
+        return ExperimentSettings.from_dict(self.config.tables.get(EXPERIMENT, {}))
+
+    def rules_path(self, recipe: Recipe) -> Path:
+        """The file of the merchant's rules."""
+        named = recipe.ranking.rules
+        return Path(named) if named else self.config.settings.state_folder(self.folder) / "rules.toml"
+
+    def candidate(self, engine: SearchEngine) -> Candidate | None:
+        """What shoppers are shown beside the engine that is served, opened; None where there is nothing.
+
+        Raises:
+            AisleError: It cannot be opened.
+        """
+        settings = self.experiment()
+        if not settings.shows:
+            return None
+        from aisle.serve.experiment.candidate import Candidate
+        from aisle.serve.rules import RulesFile
+
+        candidate = Candidate(settings, self.recipe, RulesFile(self.rules_path(engine.recipe)))
+        candidate.engine(engine)
+        return candidate
+
     def open(self) -> SearchEngine:
         """The index that is to be served now; promoting another one changes nothing for who has this one open.
 
         It has answered a search: its files can be read, and what is read once has been.
         """
         from aisle.engine import SearchEngine
+        from aisle.indexes.lance import LanceIndex
         from aisle.types import SearchRequest
 
         home = self.home()
         engine = SearchEngine.open(home, self.recipe(home))
         engine.search(SearchRequest("a", k=1))
+        if isinstance(engine.index, LanceIndex):
+            engine.index.snapshots.make()
         return engine

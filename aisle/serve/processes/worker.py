@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import socket
+import sys
 from collections.abc import Callable
 
 from aisle.serve.app import Outside, create_app
+from aisle.serve.experiment.shadow import SOCKET as SHADOW
 from aisle.serve.processes.plan import SOCKET, Plan
 from aisle.serve.redact import install_log_filter
 from aisle.serve.writing.client import WriteClient
 
 BACKLOG = 1_024
 """Connections that the system keeps until a worker has time."""
+SWITCH_S = 0.001
+"""Python lets a thread run this long before another may; of the usual 5 ms a request would wait several times."""
 
 
 def run_worker(plan: Plan, listening: socket.socket, ready: Callable[[], None]) -> None:
@@ -32,8 +37,19 @@ def run_worker(plan: Plan, listening: socket.socket, ready: Callable[[], None]) 
     settings = plan.config.settings
     with plan.open() as engine:
         client = WriteClient(plan.sockets / SOCKET, settings.grace_s, settings.write_queue)
-        outside = Outside(client, plan.security(), plan.open, plan.config.tables, folder=plan.folder)
+        outside = Outside(
+            client,
+            plan.security(),
+            plan.open,
+            plan.config.tables,
+            folder=plan.folder,
+            candidate=plan.candidate(engine),
+            shadow=plan.sockets / SHADOW,
+        )
         app = create_app(engine, settings, outside)
+        sys.setswitchinterval(SWITCH_S)
+        gc.collect()
+        gc.freeze()  # what lives as long as the worker is not looked through again after every few hundred objects
         config = uvicorn.Config(
             app,
             lifespan="on",

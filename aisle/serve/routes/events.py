@@ -77,7 +77,7 @@ class ErasureBody(BaseModel):
 
 @erasing.post("/events:delete")
 async def delete(request: Request, shop: Shop, body: ErasureBody) -> Response:
-    """Delete a user's events, and those of the same visits before signing in; requests logged elsewhere stay.
+    """Delete a user's events, those of the same visits before signing in, and the searches that they name in the logs.
 
     The deletion is noted in the audit log without the user's name. Backups are not reached.
     """
@@ -86,7 +86,8 @@ async def delete(request: Request, shop: Shop, body: ErasureBody) -> Response:
         raise Fault(501, "events_not_kept", "this service keeps no events", fix="start it with `aisle serve`")
     who, deleted = await run(request, shop, lambda: events.delete_user(body.user))
     await note(request, shop, "events.delete_user", who, {"events": deleted.events})
-    return Response(to_json({"events": deleted.events, "days": deleted.days}), media_type=MEDIA_TYPE)
+    said = {"events": deleted.events, "days": deleted.days, "requests": deleted.requests}
+    return Response(to_json(said), media_type=MEDIA_TYPE)
 
 
 def _event(body: EventBody) -> Event:

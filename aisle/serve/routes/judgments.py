@@ -8,9 +8,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from aisle.judgments.given import Judged, agreed
 from aisle.serve.access import GuardedRoute, needs
 from aisle.serve.faults import MEDIA_TYPE
-from aisle.serve.judgments import Judged, agreed
 from aisle.serve.parts import Shop
 from aisle.serve.routes.running import note, run
 from aisle.serve.searching import to_json

@@ -20,6 +20,7 @@ from aisle.serve.parts import Parts, Shop
 from aisle.serve.routes.running import note, run, write
 from aisle.serve.routes.search import check_page
 from aisle.serve.searching import to_json
+from aisle.serve.similar import similar_to
 from aisle.serve.writing.change import (
     MAX_ID,
     Change,
@@ -31,7 +32,7 @@ from aisle.serve.writing.change import (
     checked_product,
     finite,
 )
-from aisle.types import And, Compare, Filter, Not, Product, SearchRequest
+from aisle.types import Product
 
 router = APIRouter(tags=["products"], route_class=GuardedRoute)
 Id = Annotated[str, Path(max_length=MAX_ID, description="The product's id.")]
@@ -99,10 +100,15 @@ async def similar(
     check_page(shop, k, 0)
     checked_id(product_id)
     wanted = read_filter(filter)
-    found = await run(request, shop, lambda: _similar(shop, product_id, k, wanted, same_family))
+    index = shop.index
+    found = await run(request, shop, lambda: similar_to(index, product_id, k, wanted, same_family=same_family))
     if found is None:
         raise missing_product(product_id)
-    return Response(to_json(found), media_type=MEDIA_TYPE)
+    ranked = [
+        {"rank": rank, "score": round(cosine, 6), "product": product_to_dict(product)}
+        for rank, (product, cosine) in enumerate(found, start=1)
+    ]
+    return Response(to_json({"id": product_id, "similar": ranked}), media_type=MEDIA_TYPE)
 
 
 @router.get("/products/{product_id:path}", dependencies=[needs("search")])
@@ -165,25 +171,3 @@ def refused(outcome: Outcome) -> Fault:
     message, *rest = outcome.reason.splitlines() or [""]
     said = dict(line.partition(": ")[::2] for line in rest)
     return Fault(422, "refused", message, allowed=said.get("allowed"), fix=said.get("to fix"))
-
-
-def _similar(shop: Parts, product_id: str, k: int, wanted: Filter | None, same_family: bool) -> dict[str, Any] | None:
-    index = shop.engine.index
-    record = index.stored([product_id]).get(product_id)
-    if record is None:
-        return None
-    out: Filter = Compare("id", "=", product_id)
-    if not same_family and record.product.family:
-        out = Compare("family", "=", record.product.family)
-    parts = (Not(out), Not(Compare("id", "=", product_id)), *([wanted] if wanted is not None else []))
-    asked = SearchRequest(record.product.title or product_id, And(parts), mode="dense")
-    listed = index.search(asked, record.vectors, k).lists["dense:text"]
-    cosines = dict(listed)
-    products = [product for product in index.get(list(cosines)) if product is not None]
-    return {
-        "id": product_id,
-        "similar": [
-            {"rank": rank, "score": round(cosines[product.id], 6), "product": product_to_dict(product)}
-            for rank, product in enumerate(products, start=1)
-        ],
-    }

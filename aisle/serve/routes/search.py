@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -10,12 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aisle.filters import parse_sort
 from aisle.serve.access import GuardedRoute, needs
+from aisle.serve.experiment.shadow import Scored
+from aisle.serve.experiment.trial import Tried, plain
 from aisle.serve.facts import facts_of
 from aisle.serve.faults import MEDIA_TYPE, Fault
 from aisle.serve.json_filter import read_filter
 from aisle.serve.parts import Parts, Shop
 from aisle.serve.routes.running import run_group
-from aisle.serve.searching import Ask, Searches
+from aisle.serve.searching import Ask, Found, Searches
 from aisle.types import Mode, SearchRequest, Shopper
 
 router = APIRouter(tags=["search"], dependencies=[needs("search")], route_class=GuardedRoute)
@@ -114,13 +117,38 @@ async def search_by_address(
 
 
 async def _search(request: Request, shop: Parts, body: SearchBody, header: float | None) -> Response:
-    ask = ask_of(shop, body, header)
+    ask, facts, trial = ask_of(shop, body, header), facts_of(request), shop.trial
+    part = trial.assign(ask.request, facts.request_id, explain=body.explain) if trial is not None else None
+    ask = replace(ask, part=part)
     searches: Searches = request.app.state.searches
-    found = await run_group(request, shop, searches.group, ask, key=ask)
-    facts = facts_of(request)
+    found = await run_group(request, shop, searches.group(ask), ask, key=ask)
     facts.of_ranking(found.ranking)
     facts.index_version = found.index_version
+    if trial is not None and part is not None:
+        facts.variant = part.variant
+        tried = found.tried or Tried(shop.engine, found.ranking, plain(found.ranking))
+        trial.note(facts.request_id, shop.folder.resolve().name, ask.request, part, tried)
+    if shop.shadow is not None and _fit_for_shadow(body) and shop.shadow.wanted():
+        facts.shadow = "sent" if shop.shadow.send(_scored(facts.request_id, body, found)) else "dropped"
     return Response(found.body, media_type=MEDIA_TYPE)
+
+
+def _fit_for_shadow(body: SearchBody) -> bool:
+    """Whether a candidate's ranking can be compared with this page."""
+    return bool(body.query.strip()) and not body.sort and not body.offset and body.k > 0
+
+
+def _scored(request_id: str, body: SearchBody, found: Found) -> Scored:
+    ranking = found.ranking
+    return Scored(
+        request_id=request_id,
+        at=time.time(),
+        body=body.model_dump_json(),
+        ids=[hit.product_id for hit in ranking.hits],
+        served_ms=sum(ranking.timings_ms.values()),
+        index=found.index,
+        degraded=bool(ranking.degraded),
+    )
 
 
 def ask_of(shop: Parts, body: SearchBody, header_deadline: float | None = None) -> Ask:
@@ -132,23 +160,30 @@ def ask_of(shop: Parts, body: SearchBody, header_deadline: float | None = None) 
     """
     check_page(shop, body.k, body.offset)
     deadlines = [one for one in (body.deadline_ms, header_deadline, shop.settings.deadline_ms or None) if one]
-    wanted = SearchRequest(
+    return Ask(
+        replace(request_of(body), deadline_ms=min(deadlines) if deadlines else None),
+        tuple(dict.fromkeys(body.facets)),
+        tuple(dict.fromkeys(body.fields)),
+        body.highlight,
+        body.explain,
+        since=time.monotonic(),
+    )
+
+
+def request_of(body: SearchBody) -> SearchRequest:
+    """The search of a body, without its deadline.
+
+    Raises:
+        FilterError: The filter or the sort cannot be read.
+    """
+    return SearchRequest(
         text=body.query,
         filter=read_filter(body.filter),
         sort=parse_sort(body.sort) if body.sort.strip() else (),
         offset=body.offset,
         k=body.k,
         mode=body.mode,
-        deadline_ms=min(deadlines) if deadlines else None,
         shopper=Shopper(id=body.user or None),
-    )
-    return Ask(
-        wanted,
-        tuple(dict.fromkeys(body.facets)),
-        tuple(dict.fromkeys(body.fields)),
-        body.highlight,
-        body.explain,
-        time.monotonic(),
     )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from aisle.monitor.erase import erase
 from aisle.serve.security.appending import whole_lines
 from aisle.serve.security.event import Hasher, StoredEvent, event_of
 from aisle.serve.security.files import locked, replace_private, sync_folder
@@ -18,10 +19,11 @@ LOG = logging.getLogger("aisle.serve")
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What a deletion took away."""
+    """What a deletion took away: events, from how many days, and lines of the logs of requests and experiments."""
 
     events: int
     days: int
+    requests: int = 0
 
 
 def day_file(folder: Path, day: str) -> Path:
@@ -72,13 +74,16 @@ def expire(folder: Path, keep_days: int, today: dt.date) -> int:
 def delete_user(folder: Path, hasher: Hasher, user: str) -> Deleted:
     """Take away a user's events, and those of the same visits that name no user (before signing in).
 
-    Events that come while this runs may be missed where they are of another visit: call it when the user is gone.
+    The searches that these events name by request id are taken out of the logs of requests and experiments, too, and
+    what the log of experiments has of the user. Events that come while this runs may be missed where they are of
+    another visit: call it when the user is gone.
     """
     wanted = hasher("user", user)
     visits: set[str] = set()
     for _, path in days(folder):
         visits |= {kept["session"] for _, kept in _kept(path) if kept.get("user") == wanted and kept.get("session")}
     events = touched = 0
+    requests: set[str] = set()
     for _, path in days(folder):
         with locked(folder / "events"):
             if not path.exists():
@@ -87,12 +92,15 @@ def delete_user(folder: Path, hasher: Hasher, user: str) -> Deleted:
             for line, kept in _kept(path):
                 theirs = kept.get("user") == wanted or (not kept.get("user") and kept.get("session") in visits)
                 gone += theirs
+                if theirs:
+                    requests.add(kept.get("request_id", ""))
                 if not theirs:
                     stay.append(line + b"\n")
             if gone:
                 replace_private(path, b"".join(stay))
         events, touched = events + gone, touched + bool(gone)
-    return Deleted(events, touched)
+    logs = (folder.with_name(name) for name in ("requests", "experiments"))
+    return Deleted(events, touched, sum(erase(log, requests, wanted) for log in logs))
 
 
 def _kept(path: Path) -> Iterator[tuple[bytes, dict[str, str]]]:

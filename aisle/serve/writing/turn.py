@@ -7,11 +7,11 @@ operating system lets go of it when a process ends, however it ends.
 from __future__ import annotations
 
 import fcntl
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from aisle.artifacts import turn_of
 from aisle.build import index_identity
 
 
@@ -29,6 +29,7 @@ class Turn:
 
     def __init__(self, folder: Path, made: int | None) -> None:
         self.folder, self.made = folder, made
+        self._home = folder.resolve()
 
     @contextmanager
     def taken(self) -> Iterator[None]:
@@ -37,7 +38,9 @@ class Turn:
         Raises:
             Replaced: One has.
         """
-        with _locked(self.folder, fcntl.LOCK_SH):
+        with ExitStack() as held:
+            for name in dict.fromkeys((self.folder.absolute(), self._home)):  # `aisle index` asks for the home's alone
+                held.enter_context(turn_of(name, fcntl.LOCK_SH))
             if index_identity(self.folder) != self.made:
                 raise Replaced(f"another index stands in {str(self.folder)!r}")
             yield
@@ -46,16 +49,5 @@ class Turn:
 @contextmanager
 def switching(folder: Path) -> Iterator[None]:
     """The right to let another index take the place; waits for the commit that is being made."""
-    with _locked(folder, fcntl.LOCK_EX):
+    with turn_of(folder, fcntl.LOCK_EX):
         yield
-
-
-@contextmanager
-def _locked(folder: Path, how: int) -> Iterator[None]:
-    folder = folder.absolute()
-    file = os.open(folder.with_name(f".{folder.name}.switch"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    try:
-        fcntl.flock(file, how)
-        yield
-    finally:
-        os.close(file)

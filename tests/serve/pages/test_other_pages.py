@@ -8,6 +8,7 @@ from aisle.config import Recipe
 from aisle.engine import SearchEngine
 from aisle.metrics import Gain, ndcg
 from aisle.serve.app import Outside, create_app
+from aisle.serve.content import content_hash
 from aisle.serve.security import Security, SecuritySettings
 from aisle.serve.settings import Settings
 from aisle.types import SearchRequest
@@ -151,6 +152,12 @@ def test_rules_are_checked_and_put_in_force(visitor):
     assert engine.search(SearchRequest("printer")).hits[0].product_id == last
     compared = page(visitor, "/compare?q=printer&a.learnt=off")  # acts in other set-ups, too
     assert engine.index.get([last])[0].title.split()[0] in compared.all("ol", class_="moved")[0][1]
+    entry = list(visitor.app.state.security.audit.entries())[-1]
+    assert (entry["action"], entry["before"], entry["after"]) == ("rules.replace", "", content_hash(text))
+    again = visitor.post("/rules", data=hidden(page(visitor, "/rules")) | {"text": text + "\n", "action": "replace"})
+    assert again.status_code == 200
+    entry = list(visitor.app.state.security.audit.entries())[-1]
+    assert (entry["before"], entry["after"]) == (content_hash(text), content_hash(text + "\n"))
     late = visitor.post("/rules", data=form | {"text": "", "action": "replace"})
     assert late.status_code == 412
     assert Page(late.text).one("p", id="outcome")[1].startswith("Somebody else has replaced")

@@ -93,6 +93,17 @@ def test_a_spelling_is_told(visitor):
     assert any("“printr” searched for as" in text for _, text in found.all("li"))
 
 
+def test_a_products_page_shows_what_is_like_it(visitor):
+    id = visitor.get("/v1/search", params={"q": "notebook", "k": 1}).json()["hits"][0]["product"]["id"]
+    near = visitor.get(f"/v1/products/{id}/similar", params={"k": 6}).json()["similar"]
+    found = page(visitor, f"/product/{quote(id)}?lang=zh")
+    links = [given["href"] for given, _ in found.all("a") if given["href"].startswith("/product/")]
+    links = [link for link in links if "?" not in link]  # but for the other language of this page
+    assert links == [f"/product/{quote(one['product']['id'])}" for one in near]
+    assert [text for _, text in found.all("h2", id="similar")] == ["相似商品"]
+    assert len(near) == 6
+
+
 def test_a_stage_that_is_left_out_is_told(visitor):
     parts = visitor.app.state.parts
     before = parts.settings

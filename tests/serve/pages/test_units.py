@@ -10,12 +10,12 @@ from prometheus_client import CollectorRegistry, Counter, Histogram, generate_la
 
 from aisle.config import Recipe
 from aisle.errors import RecipeError
+from aisle.judgments.given import Judged, JudgmentFile, judged_by
 from aisle.serve.facts import Facts
-from aisle.serve.judgments import Judged, JudgmentFile
 from aisle.serve.pages import language
 from aisle.serve.pages.dashboard import Samples, bars, quantile
 from aisle.serve.pages.grades import Grades
-from aisle.serve.pages.judging import agreements, judged_by, pool
+from aisle.serve.pages.judging import agreements, pool
 from aisle.serve.pages.recent import Minute, Recent
 from aisle.serve.pages.rendering import FOLDER
 from aisle.serve.pages.settings import PageSettings

@@ -67,7 +67,8 @@ def test_events_are_counted_and_a_users_deleted(shop):
     store.close()
     today = dt.datetime.now(dt.UTC).date().isoformat()
     assert json.loads(aisle("events", "list", shop, "--json")) == {"days": {today: {"click": 1, "purchase": 1}}}
-    assert json.loads(aisle("events", "delete", shop, "--user", "anna", "--json")) == {"events": 1, "days": 1}
+    deleted = json.loads(aisle("events", "delete", shop, "--user", "anna", "--json"))
+    assert deleted == {"events": 1, "days": 1, "requests": 0}
     assert json.loads(aisle("events", "list", shop, "--json")) == {"days": {today: {"purchase": 1}}}
     (entry,) = AuditLog(state / "audit").entries()
     assert entry["action"] == "events.delete_user"

@@ -11,6 +11,11 @@ import signal
 import pytest
 
 from aisle.errors import RequestError
+from aisle.monitor.experiments import PageLine, read_experiments
+from aisle.monitor.experiments import line_of as page_line
+from aisle.monitor.follow import Follower
+from aisle.monitor.records import Record, read_log
+from aisle.monitor.records import line_of as record_line
 from aisle.serve.faults import Fault
 from aisle.serve.security.event import Event, Hasher, Item, line_of
 from aisle.serve.security.event_files import Deleted, day_file, days, delete_user, expire, read_events
@@ -242,6 +247,33 @@ def test_a_user_is_deleted_with_the_visits_before_signing_in(store, tmp_path):
     assert delete_user(tmp_path / "events", hasher, "anna") == Deleted(events=0, days=0)
     store.add_now([click("8")])  # the store goes on with the file that took the old one's place
     assert len(list(read_events(tmp_path / "events"))) == 5
+
+
+def test_a_users_searches_leave_the_other_logs_while_those_grow(store, tmp_path):
+    """Lines are blanked in place: a reader that follows the file sees each other line once."""
+    store.add_now([Event("click", (Item("1"),), user="anna", request_id="r1"), click("2", user="ben")])
+    log, lines = tmp_path / "requests" / "2026-11-29.jsonl", []
+    log.parent.mkdir()
+    for number in range(4):
+        now = dt.datetime(2026, 11, 29, 8, number, tzinfo=dt.UTC)
+        lines.append(record_line(Record(now, f"r{number}", query=f"a search {number}\r of somebody")))
+    log.write_bytes(b"".join(lines[:3]))
+    follower = Follower(log.parent, 1e6)
+    now = dt.datetime(2026, 11, 29, 9, tzinfo=dt.UTC)
+    assert len(follower.records(now)) == 3
+    tried = tmp_path / "experiments" / "2026-11-29.jsonl"
+    tried.parent.mkdir()
+    hasher = Hasher(tmp_path)
+    pages = [PageLine(now, "x", "a", "r7", hasher("user", who), "a search") for who in ("anna", "ben")]
+    tried.write_bytes(b"".join(map(page_line, pages)))
+    assert delete_user(tmp_path / "events", hasher, "anna") == Deleted(events=1, days=1, requests=2)
+    with log.open("ab") as file:
+        file.write(lines[3])
+    assert [one.request_id for one in follower.records(now)] == ["r0", "r1", "r2", "r3"]  # what it had, and the new one
+    assert [one.request_id for one in read_log(log.parent).records] == ["r0", "r2", "r3"]
+    assert log.stat().st_size == sum(map(len, lines))
+    assert b"search 1" not in log.read_bytes()
+    assert [one.user for one in read_experiments(tried.parent).pages] == [hasher("user", "ben")]
 
 
 def test_days_can_be_chosen(tmp_path):

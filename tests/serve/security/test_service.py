@@ -128,12 +128,12 @@ def test_a_user_is_forgotten_over_the_api(client):
     assert client.post("/v1/events", json={"events": told}).status_code == 202
     security = client.app.state.security
     answer = client.post("/v1/events:delete", json={"user": "anna"})
-    assert answer.json() == {"events": 2, "days": 1}
+    assert answer.json() == {"events": 2, "days": 1, "requests": 0}
     left = [one.event.user for one in read_events(security.state / "events")]
     assert sorted(left) == sorted([security.events.hasher("user", "ben"), ""])
     (entry,) = security.audit.entries()
     assert (entry["action"], entry["target"]) == ("events.delete_user", security.events.hasher("user", "anna"))
-    assert client.post("/v1/events:delete", json={"user": "anna"}).json() == {"events": 0, "days": 0}
+    assert client.post("/v1/events:delete", json={"user": "anna"}).json() == {"events": 0, "days": 0, "requests": 0}
 
 
 def test_events_told_over_the_api_hold_nothing_personal(client):
