@@ -75,7 +75,7 @@ def check_labels(
     other = read_pairs(against, named) if against is not None else None
     raters = _disagreements(ratings, names) if ratings is not None else []
     settings = CheckSettings(
-        distance or 0, threshold, use_variance=use_variance, grader=GraderSettings(repeats=repeats)
+        distance or 0, threshold, middle, use_variance=use_variance, grader=GraderSettings(repeats=repeats)
     )
     with progress_bar() as progress:
         found = check(pairs, EmbeddedEncoder(1).encode, settings, other, progress)

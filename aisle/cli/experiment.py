@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -55,7 +56,7 @@ def experiment(index: Path, name: str, since: str | None, until: str | None, sta
         raise InputError(f"no experiment {name!r}", allowed=", ".join(names))
     found = outcome(name or next(iter(names)), log.pages, log.shadows, read_events(home / "events", first))
     if as_json:
-        print_json({"torn": log.torn, "experiments": names, **asdict(found)})
+        print_json({"torn": log.torn, "experiments": names, **_finite(asdict(found))})
         return
     _print(found, names, log.torn)
 
@@ -157,10 +158,22 @@ def _start(day: dt.date | None) -> dt.datetime | None:
     return None if day is None else dt.datetime(day.year, day.month, day.day, tzinfo=dt.UTC)
 
 
+def _finite(value: Any) -> Any:
+    """Plain data with null for numbers that are none: one page has no interval."""
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _day(text: str | None, option: str) -> dt.date | None:
     if text is None:
         return None
     try:
-        return dt.date.fromisoformat(text)
+        day = dt.date.fromisoformat(text)
+        if day.year > 9000:
+            raise ValueError
+        return day
     except ValueError:
         raise InputError(f"{option} {text!r} is no day", allowed="such as 2026-11-29") from None

@@ -219,10 +219,10 @@ def adjudicate(
         raise InputError("--open without --pairs", allowed="both: people have to see titles")
     pairs = read_pairs(pairs_file).items if pairs_file else ()
     decided = decide(read_given(files, raters), cast(Rule, rule), adjudicator, inf if open_from is None else open_from)
-    written = write_decided(out, decided, pairs)
     left = {(key_of(one.query), one.product_id) for one in decided if one.grade is None}
-    if open_file is not None:
+    if open_file is not None:  # first: where everything is open nothing can be written as decided
         add_to_queue(open_file, [(one, "open") for one in pairs if (key_of(one.query), one.doc_id) in left])
+    written = write_decided(out, decided, pairs)
     how = Counter(one.how for one in decided)
     apart = sorted((one for one in decided if one.spread > 0), key=lambda one: -one.spread)
     if as_json:

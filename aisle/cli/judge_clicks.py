@@ -29,7 +29,9 @@ from aisle.errors import ArtifactError
 )
 @click.option("--method", type=click.Choice(["swaps", "em"]), default="swaps", show_default=True, help="Of the looks.")
 @click.option("--propensities", metavar="P1,P2,...", help="Of looking at positions 1, 2, ...; else estimated.")
-@click.option("--positions", default=10, show_default=True, help="That are used, from the first.")
+@click.option(
+    "--positions", type=click.IntRange(1, 1000), default=10, show_default=True, help="That are used, from the first."
+)
 @click.option("--minimum", default=5.0, show_default=True, help="Expected looks that a pair needs.")
 @click.option(
     "--anchors", type=click.Path(path_type=Path), help="Judgments by people: grades are cut to agree with them."

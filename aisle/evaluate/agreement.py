@@ -304,7 +304,7 @@ def _fleiss(size: int) -> Figure:
     def figure(sums: Floats) -> Floats:
         units = np.where(sums[:, 0] > 0, sums[:, 0], 1)
         chance = ((sums[:, 2 : 2 + size] / units[:, None]) ** 2).sum(1)
-        return _one_less(1 - sums[:, 1] / units, 1 - chance)
+        return np.where(sums[:, 0] > 0, _one_less(1 - sums[:, 1] / units, 1 - chance), np.nan)
 
     return figure
 

@@ -58,5 +58,6 @@ def _number(value: float | None) -> str:
 def row(cells: Sequence[str]) -> str:
     """One line of CSV."""
     buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="\n").writerow(cells)
+    # A lone carriage return would trip a reader of the file.
+    csv.writer(buffer, lineterminator="\n").writerow([" ".join(cell.splitlines()) for cell in cells])
     return buffer.getvalue()

@@ -12,7 +12,9 @@ V = TypeVar("V")
 
 
 class Kept(Generic[K, V]):
-    """Key to value at one version; a newer version empties it, and the oldest entries make room.
+    """Key to value at one version; another version empties it, and the oldest entries make room.
+
+    A version is whatever differs where the table does, `aisle.indexes.latest.State`.
 
     Args:
         most: So many entries are kept.
@@ -20,18 +22,18 @@ class Kept(Generic[K, V]):
 
     def __init__(self, most: int) -> None:
         self.most = most
-        self._version = -1
+        self._version: object = None
         self._entries: dict[K, V] = {}
         self._lock = threading.Lock()
 
-    def among(self, version: int, keys: Iterable[K]) -> dict[K, V]:
+    def among(self, version: object, keys: Iterable[K]) -> dict[K, V]:
         """What is kept of these keys."""
         with self._lock:
             if version != self._version:
                 self._version, self._entries = version, {}
             return {key: self._entries[key] for key in keys if key in self._entries}
 
-    def keep(self, version: int, entries: Mapping[K, V]) -> None:
+    def keep(self, version: object, entries: Mapping[K, V]) -> None:
         """Keep what was found since ``among`` was asked; nothing, if another version came in between."""
         with self._lock:
             if version != self._version:

@@ -62,7 +62,7 @@ class LanceIndex:
         self.settings = settings
         self._table = table
         self._latest = Latest(folder / f"{TABLE}.lance" / "_versions", lambda: int(table.version))
-        self.snapshots = Snapshots(table, self._latest)
+        self.snapshots = Snapshots(table, self._latest.state)
         self._stored = StoredRows(table, self.snapshots)
         self._search = WordSearch(table, Vocabulary(folder / WORDS), settings, self.snapshots)
         self.words = WordsOfTable(self._search, ChineseWords(folder / CHINESE_WORDS))
@@ -343,7 +343,7 @@ class LanceIndex:
 
     def _total(self, condition: str | None) -> int:
         """How many rows meet a condition; remembered until the table changes, since stages and pages ask again."""
-        version = self.version
+        version = self._latest.state()
         known = self._totals.among(version, [condition])
         if condition not in known:
             known = {condition: int(self._table.count_rows(condition))}

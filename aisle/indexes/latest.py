@@ -13,6 +13,10 @@ SETTLED_NS = 2_500_000_000
 """Two changes may have the same time where a file system counts in two seconds: a later time is sure to differ."""
 
 
+State = tuple[int, int]
+"""Inode of the folder of versions, number of the latest commit: equal only where the rows are."""
+
+
 class Latest:
     """Asks for the version again only where the folder of versions was changed, or was so just now.
 
@@ -27,14 +31,18 @@ class Latest:
 
     def __call__(self) -> int:
         """The number of the latest commit."""
+        return self.state()[1]
+
+    def state(self) -> State:
+        """The same with which folder it is in: an index made anew in the place counts its commits from 1 again."""
         now = time.time_ns()
         try:
             found = self._folder.stat()
         except OSError:
-            return self._ask()
+            return 0, self._ask()
         changed, known = (found.st_ino, found.st_mtime_ns), self._known
         if known is not None and known[0] == changed:
-            return known[1]
+            return found.st_ino, known[1]
         version = self._ask()
         self._known = (changed, version) if now - found.st_mtime_ns > SETTLED_NS else None
-        return version
+        return found.st_ino, version

@@ -105,7 +105,7 @@ class Snapshot:
         table: Its rows with their numbers, as `read` asks for them.
     """
 
-    def __init__(self, version: int, table: pa.Table) -> None:
+    def __init__(self, version: object, table: pa.Table) -> None:
         self.version = version
         numbers = np.asarray(table[ROW].combine_chunks(), np.uint64)
         order = np.argsort(numbers, kind="stable")

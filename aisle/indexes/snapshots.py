@@ -27,7 +27,7 @@ class Snapshots:
 
     Args:
         table: Whose every read sees the latest commit.
-        version: Gives the number of the latest commit.
+        version: Gives what differs where the table does, `aisle.indexes.latest.Latest.state`.
         most: Rows; a larger table has no snapshots.
         clock: Seconds.
     """
@@ -35,13 +35,14 @@ class Snapshots:
     def __init__(
         self,
         table: Any,
-        version: Callable[[], int],
+        version: Callable[[], object],
         most: int = MAX_ROWS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.table, self.version, self.most, self._clock = table, version, most, clock
         self._made: Snapshot | None = None
-        self._version, self._reads, self._since, self._rest_until = -1, 0, 0.0, 0.0
+        self._version: object = None
+        self._reads, self._since, self._rest_until = 0, 0.0, 0.0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -57,7 +58,7 @@ class Snapshots:
             self._reads += 1
             settled = self._reads >= MIN_READS and now - self._since >= MIN_AGE_S and now >= self._rest_until
             if settled and (self._thread is None or not self._thread.is_alive()):
-                self._thread = threading.Thread(target=self._make_quietly, name="aisle-snapshot", daemon=True)
+                self._thread = threading.Thread(target=self.make_quietly, name="aisle-snapshot", daemon=True)
                 self._thread.start()
         return None
 
@@ -94,7 +95,8 @@ class Snapshots:
         if self._thread is not None:
             self._thread.join()
 
-    def _make_quietly(self) -> None:
+    def make_quietly(self) -> None:
+        """Make one now, if it can be made."""
         try:
             self.make()
         except Exception as error:  # searches go on without one, and the next one is tried after a rest

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -169,8 +170,16 @@ def outcome(
     shadows = [line for line in shadows if line.experiment == name]
     if not lines and not shadows:
         raise InputError(f"no search took part in the experiment {name!r}", fix="see the names with `aisle experiment`")
+    said = Counter(line.request_id for line in lines)
+    lines = [
+        line for line in lines if said[line.request_id] == 1
+    ]  # an id that a caller gave to several searches tells none
     wanted = {line.request_id for line in lines}
-    deeds = [one for one in events if one.event.type != "impression"]
+    deeds = [  # what names another search is no deed on one of these pages
+        one
+        for one in events
+        if one.event.type != "impression" and (not one.event.request_id or one.event.request_id in wanted)
+    ]
     found = pages_of([*(_shown(line) for line in lines), *deeds])
     pages = {page.request_id: page for page in found.pages if page.request_id in wanted}
     of = {kind: [line for line in lines if line.variant == kind] for kind in (A, B, INTERLEAVED, EXPLORED)}

@@ -65,7 +65,10 @@ class DailyLog(Generic[T]):
 
     def close(self) -> None:
         """Write what waits, and end."""
-        self._waiting.put(None)
+        try:
+            self._waiting.put(None, timeout=10)
+        except queue.Full:  # a disk that stands still must not keep the process from ending
+            return
         self._thread.join(10)
 
     def _write(self) -> None:
@@ -81,7 +84,13 @@ class DailyLog(Generic[T]):
             ending = taken is None
             by_day: dict[str, list[bytes]] = {}
             for item in items:
-                by_day.setdefault(item.time.date().isoformat(), []).append(self._line(item))
+                try:
+                    line = self._line(item)
+                except Exception as error:  # one line that cannot be written must not end the log
+                    self.dropped += 1
+                    self._tell(f"a line of {self.what} cannot be written: {type(error).__name__}: {error}")
+                    continue
+                by_day.setdefault(item.time.date().isoformat(), []).append(line)
             for day, lines in by_day.items():
                 try:
                     self._append(day, lines)

@@ -135,6 +135,10 @@ def test_what_was_drawn_comes_back_and_gives_a_verdict(tmp_path):
     assert found.judged == 4
     surely = verdict(questions(A, B, judged, Metric.parse("nDCG@10")), 10, {})
     assert np.abs(found.by_query - surely.by_query).max() > 0.01  # a grade drawn by chance stands for several
+    some = Judgments((*JUDGED, Judgment(chosen[0].query, chosen[0].query, chosen[0].product, 2.0)))
+    half = questions(A, B, some, Metric.parse("nDCG@10"))
+    with pytest.raises(JudgmentError, match="1 of 2 drawn products have no grade"):
+        verdict(half, 10, drawn)
     whole = path.read_text()
     path.write_text(whole.replace(f"{chosen[-1].chance:.12g},its grade", "2,its grade"))
     with pytest.raises(JudgmentError, match="chance '2'"):

@@ -270,5 +270,7 @@ def test_the_command_writes_a_queue_and_what_is_left(pairs, tmp_path):
     assert {pair.grade for pair in left} <= {0.0, 1.0, 2.0, 3.0}
     with queue.open(encoding="utf-8", newline="") as file:
         assert all(row["why"] for row in csv.DictReader(file))
+    answer = CliRunner().invoke(check_labels, [str(path), "--middle", "--json"], catch_exceptions=False)
+    assert listed < {one["row"] for one in json.loads(answer.stdout)["suspects"]}
     table = CliRunner().invoke(check_labels, [str(path), "--limit", "3"], catch_exceptions=False)
     assert "Likely wrong by 2 levels or more" in table.stdout

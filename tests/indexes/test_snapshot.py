@@ -113,6 +113,22 @@ def test_what_is_read_while_the_table_changes_is_read_again(index):
     assert [known is not None for known in seen] == [True, False]
 
 
+def test_an_index_made_anew_in_the_place_is_another_one_though_its_commits_count_alike(index, tmp_path):
+    index.snapshots.make()
+    assert index.get(["p0"])[0].title == "wireless mouse"
+    fresh = LanceIndex.create(tmp_path / "fresh", IndexSettings(), {"text": 2})
+    fresh.upsert([record(0, "new mouse")])
+    while fresh.version < index.version:
+        fresh.upsert([record(0, "new mouse")])
+    fresh.close()
+    version, folder = index.version, tmp_path / "lance" / "products.lance"
+    folder.rename(tmp_path / "old")
+    (tmp_path / "fresh" / "products.lance").rename(folder)
+    assert index.version == version
+    assert index.snapshots.latest() is None
+    assert index.get(["p0"])[0].title == "new mouse"
+
+
 def test_a_version_that_stands_and_is_asked_for_gets_one(index):
     now = [100.0]
     snapshots = Snapshots(index._table, lambda: index.version, clock=lambda: now[0])

@@ -147,7 +147,7 @@ def test_what_cannot_be_served_is_not_promoted(home, encoder, tmp_path):
     assert name.resolve() == home / "shop-1"
 
 
-def under_load(home, products, requests, switches):
+def under_load(home, products, requests, switches, pause=0.0):
     """A service during promotions and rollbacks: how many answers of each index, what was wrong, what was kept."""
     name = home / "shop"
     promote(home / "shop-1", name)
@@ -180,7 +180,7 @@ def under_load(home, products, requests, switches):
     def write():
         with httpx.Client(base_url=service.address, timeout=120) as client:
             number = 0
-            while not stop.is_set():
+            while not stop.wait(pause):
                 number += 1
                 response = client.put(f"/v1/products/kept{number}", json={"title": f"kept {number}"})
                 if response.status_code in (200, 201):
@@ -223,7 +223,7 @@ def test_a_switch_under_load_fails_no_request_mixes_no_answer_and_loses_no_chang
 
 @pytest.mark.slow
 def test_ten_thousand_requests_during_promotions_and_rollbacks(home, encoder, products):
-    answered, wrong, kept = under_load(home, products, requests=10_000, switches=8)
+    answered, wrong, kept = under_load(home, products, requests=10_000, switches=8, pause=0.25)
     print(sum(answered.values()), dict(answered), len(kept))
     assert sum(answered.values()) >= 10_000
     check(home, encoder, answered, wrong, kept)

@@ -116,7 +116,12 @@ def augment_images(folder: Path, out: Path, plan: ImagePlan, progress: Progress 
     kept = fewer = 0
     with (out / PROVENANCE).open("a", encoding="utf-8") as log:
         for number, path in enumerate(files, start=1):
-            digest = sha256(path.read_bytes()).hexdigest()
+            try:
+                digest = sha256(path.read_bytes()).hexdigest()
+            except OSError as error:
+                bad.append((path.name, f"cannot be read: {error.strerror}"))
+                fewer += 1
+                continue
             meaning = meaning_of(_text(path, plan))
             for reason in _refusals(plan, meaning):
                 refused[reason] = refused.get(reason, 0) + 1

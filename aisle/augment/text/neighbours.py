@@ -63,10 +63,10 @@ def nearest(
     banned = {word.text for brand in brands for word in words(fold_name(brand))} | {fold_name(b) for b in brands}
     counts: Counter[str] = Counter()
     for title in titles:
-        counts.update(set(_countable(title)))
+        counts.update(dict.fromkeys(_countable(title)))
     usual = [
         word
-        for word, count in counts.most_common(MOST_WORDS)
+        for word, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_WORDS]
         if count >= AT_LEAST and word not in banned and word not in BINDING and word not in FILLERS
     ]
     if not usual:

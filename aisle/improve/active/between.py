@@ -6,6 +6,7 @@ Knows runs and judgments; no catalogue and no engine.
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,24 @@ def verdict(asked: Sequence[Question], cutoff: int, drawn: Mapping[tuple[str, st
         asked: Of `questions`, with the grades of today.
         cutoff: How many places count.
         drawn: Query and product to the chance with which it was drawn.
+
+    Raises:
+        JudgmentError: A drawn product has no grade: what was drawn and not judged would count for nothing.
     """
+    judged = {
+        (one.query, product)
+        for one in asked
+        for product, gain in zip(one.ids, one.gain, strict=True)
+        if not np.isnan(gain)
+    }
+    lacking = [pair for pair in drawn if pair not in judged]
+    if lacking:
+        query, product = lacking[0]
+        raise JudgmentError(
+            f"{len(lacking):,} of {len(drawn):,} drawn products have no grade, such as {product!r} of {query[:60]!r}",
+            allowed="all of them judged, and queries named as in the drawn file",
+            fix="judge the rest of the file, or see that the judgments name queries by its query_id",
+        )
     chances = [np.array([drawn.get((one.query, product), 1.0) for product in one.ids]) for one in asked]
     return estimate(asked, chances, cutoff)
 
@@ -144,7 +162,7 @@ def read_drawn(path: Path) -> dict[tuple[str, str], float]:
         JudgmentError: The file is none that `write_drawn` wrote.
     """
     found: dict[tuple[str, str], float] = {}
-    reader = csv.DictReader(read_text(path, "a queue").splitlines(keepends=True))
+    reader = csv.DictReader(io.StringIO(read_text(path, "a queue"), newline=""))
     if not {"query_id", "id", "chance"} <= set(reader.fieldnames or ()):
         raise JudgmentError(f"{str(path)!r} has no column chance", allowed="a file that aisle choose --sample wrote")
     for cells in reader:

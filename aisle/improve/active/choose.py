@@ -145,6 +145,8 @@ def pool_of(pairs: PairSet, encode: Encode, progress: Progress | None = None) ->
     judged = np.array([pair.grade is not None for pair in pairs])
     grades = np.array([np.nan if pair.grade is None else pair.grade for pair in pairs])
     scale = np.unique(grades[judged])
+    if len(scale) == 1 and pairs.scale is not None and pairs.scale.low < pairs.scale.high:
+        scale = np.unique([pairs.scale.low, *scale, pairs.scale.high])
     levels = len(scale) if len(scale) > 1 else USUAL_LEVELS
     return Pool(found, standard(found), np.searchsorted(scale, np.where(judged, grades, 0.0)), judged, levels)
 

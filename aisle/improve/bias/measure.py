@@ -188,18 +188,18 @@ class _Pools:
                 found[number][group][row] = float(value)
         return found
 
-    def ndcg(self, query: str, changed: Mapping[int, float]) -> float:
-        """Of a query's pool with some scores exchanged, less the clean one."""
+    def ndcg(self, query: str, changed: Mapping[int, float], alone: bool = False) -> float:
+        """Of a query's pool with some scores exchanged, less the clean one; ``alone``, of the changed rows only."""
         scores = self.clean.copy()
         for row, value in changed.items():
             scores[row] = value
-        group = {query: self.graded[query]}
+        group = {query: [row for row in self.graded[query] if row in changed or not alone]}
         clean = shared_ndcg(group, self.levels, self.clean, CUTOFF)[query]
         return shared_ndcg(group, self.levels, scores, CUTOFF)[query] - clean
 
-    def places(self, query: str, changed: Mapping[int, float]) -> float:
-        """Mean places that the changed rows move among the query's."""
-        rows = self.rows[query]
+    def places(self, query: str, changed: Mapping[int, float], alone: bool = False) -> float:
+        """Mean places that the changed rows move among the query's; ``alone``, among themselves."""
+        rows = [row for row in self.rows[query] if row in changed or not alone]
         scores = np.array([changed.get(row, self.clean[row]) for row in rows])
         before, after = _ranks(self.clean[rows]), _ranks(scores)
         moved = [abs(before[place] - after[place]) for place, row in enumerate(rows) if row in changed]
@@ -226,7 +226,7 @@ def _one(pools: _Pools, axis: Axis, side: Side, able: Sequence[Variants], seed: 
             gone = {row: value - base[row] for row, value in values[group].items()}
             common = sum(gone.values()) / len(gone) if side == "both" else 0.0
             moves.setdefault(query, []).append(sum(abs(move - common) for move in gone.values()) / len(gone) / spread)
-            places.setdefault(query, []).append(pools.places(query, values[group]))
+            places.setdefault(query, []).append(pools.places(query, values[group], side == "both"))
         if side == "title":
             middle = _mean(list(values.values()))
             for group in one.pairs:
@@ -235,7 +235,8 @@ def _one(pools: _Pools, axis: Axis, side: Side, able: Sequence[Variants], seed: 
             chosen = Random(f"{seed}|{query}|{min(base)}").choice(others)
             drawn.setdefault(query, {}).update(values[chosen])
         elif query in pools.graded:
-            gains = {group: pools.ndcg(query, values[group]) for group in one.pairs}
+            # Rows that cannot be exchanged were scored for another query: no comparison with them.
+            gains = {group: pools.ndcg(query, values[group], side == "both") for group in one.pairs}
             ndcgs[query] = sum(gains[group] for group in others) / len(others)
             middle_gain = sum(gains.values()) / len(gains)
             for group, gain in gains.items():

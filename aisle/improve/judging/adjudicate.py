@@ -154,6 +154,8 @@ def add_to_queue(path: Path, pairs: Iterable[tuple[TextPair, str]]) -> int:
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if there else head
     if lines[0] != head[0]:
         raise JudgmentError(f"{str(path)!r} is no queue: its first line is {lines[0][:80]!r}", fix="name another file")
+    if not lines[-1].endswith("\n"):  # edited by hand
+        lines[-1] += "\n"
     before = len(known)
     for pair, why in pairs:
         if (key_of(pair.query), pair.doc_id) not in known:

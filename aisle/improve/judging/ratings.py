@@ -243,7 +243,7 @@ def read_anchors(path: Path) -> list[Judgment]:
 
 def _of_columns(path: Path, text: str, columns: Sequence[str]) -> list[Judged]:
     """A table with a column for each rater; an empty cell is no grade."""
-    first = next(line for line in lines_of(text) if line.strip())
+    first = next((line for line in lines_of(text) if line.strip()), "")
     header = find_header(first)
     if header is None:
         raise JudgmentError(f"{path}: the first line {first[:80]!r} is no header", allowed="query, docid, and raters")

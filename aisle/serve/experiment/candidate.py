@@ -20,6 +20,8 @@ from aisle.serve.experiment.settings import ExperimentSettings, candidate_recipe
 from aisle.serve.rules import RulesFile
 from aisle.types import Ranking, SearchRequest
 
+WAIT_S = 0.05
+"""So long a search waits for a candidate that is being opened or looked at; then it gets the served ranking."""
 LOOK_S = 1.0
 """So often it looks whether the rules changed, or its name leads to another index."""
 TRY_AGAIN_S = 10.0
@@ -54,7 +56,9 @@ class Candidate:
             CandidateGone: It could not be opened a moment ago.
             AisleError: It cannot be opened.
         """
-        with self._lock:
+        if not self._lock.acquire(timeout=WAIT_S):  # it is being opened, which takes seconds
+            raise CandidateGone("the candidate is being opened")
+        try:
             now = time.monotonic()
             if now >= self._next_look or (not self.settings.index and self._of is not served):
                 self._next_look = now + LOOK_S
@@ -62,6 +66,8 @@ class Candidate:
             if self._engine is None:
                 raise CandidateGone("the candidate could not be opened")
             return self._engine
+        finally:
+            self._lock.release()
 
     def search(self, served: SearchEngine, request: SearchRequest) -> tuple[SearchEngine, Ranking]:
         """The candidate's answer, with the products of the served index; also its engine, for facets.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from aisle.serve.experiment.settings import ExperimentSettings
     from aisle.serve.security import Security
 
+LOG = logging.getLogger("aisle")
 SOCKET = "writer.sock"
 
 
@@ -28,12 +30,14 @@ class Plan:
         config: Of the service.
         model: Re-ranker instead of the recipe's; None: the recipe's.
         sockets: Folder of the writer's socket.
+        again: Whether the process takes the place of one that had been ready.
     """
 
     folder: Path
     config: Config
     model: str | None
     sockets: Path
+    again: bool = False
 
     def home(self) -> Path:
         """The folder of the index that is to be served now; ``folder`` may be a link to it."""
@@ -78,8 +82,11 @@ class Plan:
     def candidate(self, engine: SearchEngine) -> Candidate | None:
         """What shoppers are shown beside the engine that is served, opened; None where there is nothing.
 
+        One that cannot be opened is refused when the service starts. Later it is tried again while the service runs,
+        and shoppers get the served ranking meanwhile.
+
         Raises:
-            AisleError: It cannot be opened.
+            AisleError: It cannot be opened at the start.
         """
         settings = self.experiment()
         if not settings.shows:
@@ -88,7 +95,12 @@ class Plan:
         from aisle.serve.rules import RulesFile
 
         candidate = Candidate(settings, self.recipe, RulesFile(self.rules_path(engine.recipe)))
-        candidate.engine(engine)
+        try:
+            candidate.engine(engine)
+        except Exception as error:
+            if not self.again:
+                raise
+            LOG.error("the candidate of the experiment cannot be opened: %s", error)
         return candidate
 
     def open(self) -> SearchEngine:
@@ -104,5 +116,5 @@ class Plan:
         engine = SearchEngine.open(home, self.recipe(home))
         engine.search(SearchRequest("a", k=1))
         if isinstance(engine.index, LanceIndex):
-            engine.index.snapshots.make()
+            engine.index.snapshots.make_quietly()
         return engine

@@ -17,7 +17,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -159,7 +159,8 @@ class _Child:
     def _start(self) -> None:
         ours, theirs = multiprocessing.Pipe(duplex=False)
         context = multiprocessing.get_context("spawn")
-        self.process = context.Process(target=self.target, args=(*self.arguments, theirs), name=self.name)
+        given = [replace(one, again=self.was_ready) if isinstance(one, Plan) else one for one in self.arguments]
+        self.process = context.Process(target=self.target, args=(*given, theirs), name=self.name)
         self.process.start()
         theirs.close()
         self.pipe, self.ready, self.born = ours, False, time.monotonic()
@@ -184,7 +185,7 @@ class _Child:
         LOG.warning("%s (process %s) ended with %s; it is started again", self.name, pid, code)
         if pid is not None:
             _forget_metrics(pid)
-        early = time.monotonic() - self.born < SOON_S
+        early = not self.ready or time.monotonic() - self.born < SOON_S
         self.pause = min(MOST_PAUSE_S, max(0.25, 2 * self.pause)) if early else 0.0
         self.due = time.monotonic() + self.pause
         self.process, self.ready = None, False

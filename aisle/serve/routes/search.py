@@ -144,11 +144,20 @@ def _scored(request_id: str, body: SearchBody, found: Found) -> Scored:
         request_id=request_id,
         at=time.time(),
         body=body.model_dump_json(),
-        ids=[hit.product_id for hit in ranking.hits],
+        ids=_unexplored(found),
         served_ms=sum(ranking.timings_ms.values()),
         index=found.index,
         degraded=bool(ranking.degraded),
     )
+
+
+def _unexplored(found: Found) -> list[str]:
+    """The products of the page as the ranking has them, without the one that exploration put in."""
+    ids = [hit.product_id for hit in found.ranking.hits]
+    tried = found.tried
+    if tried is not None and tried.slot and tried.pool and tried.slot <= len(ids):
+        ids[tried.slot - 1] = tried.pool[0]
+    return ids
 
 
 def ask_of(shop: Parts, body: SearchBody, header_deadline: float | None = None) -> Ask:
