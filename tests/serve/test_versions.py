@@ -152,7 +152,7 @@ def under_load(home, products, requests, switches, pause=0.0):
     name = home / "shop"
     promote(home / "shop-1", name)
     (home / "aisle.toml").write_text(
-        "[serve]\ngrace_s = 300\n"
+        "[serve]\ngrace_s = 300\nmax_wait_ms = 60000\n"
     )  # a writer that is late on a busy machine is waited for
     service = Service(name, "--config", str(home / "aisle.toml"))
     answered, wrong, kept, stop = Counter(), [], {}, threading.Event()

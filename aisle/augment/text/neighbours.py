@@ -63,7 +63,7 @@ def nearest(
     banned = {word.text for brand in brands for word in words(fold_name(brand))} | {fold_name(b) for b in brands}
     counts: Counter[str] = Counter()
     for title in titles:
-        counts.update(dict.fromkeys(_countable(title)))
+        counts.update(list(dict.fromkeys(_countable(title))))
     usual = [
         word
         for word, count in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_WORDS]
