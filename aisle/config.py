@@ -286,6 +286,20 @@ def checked(
         ) from None
 
 
+def settings_of(parts: Mapping[tuple[str, ...], Any]) -> Callable[[tuple[int | str, ...]], str | None]:
+    """The ``allowed`` of `checked` for settings whose parts are named.
+
+    Args:
+        parts: Where a part stands in the data to its dataclass.
+    """
+
+    def allowed(location: tuple[int | str, ...]) -> str | None:
+        found = parts.get(tuple(str(part) for part in location[:-1]))
+        return ", ".join(field.name for field in dataclasses.fields(found)) if found is not None else None
+
+    return allowed
+
+
 def with_changes(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """Settings with some changed as ``key=value``; ``part.key`` is a key within a part.
 

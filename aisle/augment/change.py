@@ -9,6 +9,9 @@ from typing import Literal, Protocol
 Effect = Literal["keeps", "lowers", "unknown"]
 """What a change does to a pair's grade: it still holds, it is lower now, or nobody can say without judging."""
 Side = Literal["query", "title"]
+QUERIES: frozenset[Side] = frozenset(("query",))
+TITLES: frozenset[Side] = frozenset(("title",))
+BOTH = QUERIES | TITLES
 
 
 class Change(Protocol):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -138,12 +136,12 @@ def _list(brands: Sequence[str], as_json: bool) -> None:
 
 
 def _table(found: Sequence[Augmented]) -> str:
-    lines = io.StringIO()
-    writer = csv.writer(lines, lineterminator="\n")
-    writer.writerow(COLUMNS)
+    from aisle.judgments.write import csv_line
+
+    lines = [csv_line(COLUMNS)]
     for item in found:
         pair, made = item.pair, item.provenance
         grade = "" if pair.grade is None else f"{pair.grade:g}"
         texts = (pair.doc_id, pair.query_id, pair.query, pair.title, pair.description, grade)
-        writer.writerow([*texts, made.source, " ".join(made.how), made.effect, made.seed, made.detail])
-    return lines.getvalue()
+        lines.append(csv_line([*texts, made.source, " ".join(made.how), made.effect, str(made.seed), made.detail]))
+    return "".join(lines)

@@ -14,6 +14,7 @@ import click
 from aisle.cli.keys import index_argument, state_option
 from aisle.cli.options import json_option
 from aisle.cli.output import print_json, print_table
+from aisle.cli.quality import day
 from aisle.errors import ArtifactError, InputError
 
 if TYPE_CHECKING:
@@ -168,12 +169,8 @@ def _finite(value: Any) -> Any:
 
 
 def _day(text: str | None, option: str) -> dt.date | None:
-    if text is None:
-        return None
-    try:
-        day = dt.date.fromisoformat(text)
-        if day.year > 9000:
-            raise ValueError
-        return day
-    except ValueError:
-        raise InputError(f"{option} {text!r} is no day", allowed="such as 2026-11-29") from None
+    """A day that others can follow."""
+    found = day(text, option)
+    if found is not None and found.year > 9000:
+        raise InputError(f"{option} {text!r} is no day", allowed="such as 2026-11-29")
+    return found

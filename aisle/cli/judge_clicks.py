@@ -11,8 +11,7 @@ import click
 from aisle.cli.keys import index_argument, state_option
 from aisle.cli.options import json_option
 from aisle.cli.output import print_json, print_table
-from aisle.cli.quality import day, number
-from aisle.errors import ArtifactError
+from aisle.cli.quality import day, events_folder, looks_of
 
 
 @click.command()
@@ -65,18 +64,12 @@ def clicks(
     from aisle.improve.judging.ratings import read_anchors
     from aisle.monitor.pages import pages_of
     from aisle.serve.security.event_files import read_events
-    from aisle.serve.settings import state_folder
 
-    folder = state_folder(index, state) / "events"
-    if not folder.is_dir():
-        raise ArtifactError(
-            f"no events are kept in {str(folder.parent)!r}", fix="name the index that is served, or --state"
-        )
-    looks = None if propensities is None else [number(text, "--propensities") for text in propensities.split(",")]
+    folder = events_folder(index, state)
     found = weak_labels(
         pages_of(read_events(folder, day(since, "--since"), day(until, "--until"))).pages,
         signal=cast(Signal, signal),
-        propensities=looks,
+        propensities=looks_of(propensities),
         method=cast(Method, method),
         positions=positions,
         minimum=minimum,

@@ -43,16 +43,11 @@ def quality(
     """
     from aisle.monitor.quality import quality as judge
     from aisle.serve.security.event_files import read_events
-    from aisle.serve.settings import state_folder
 
-    folder = state_folder(index, state) / "events"
-    if not folder.is_dir():
-        raise ArtifactError(
-            f"no events are kept in {str(folder.parent)!r}", fix="name the index that is served, or --state"
-        )
-    looks = None if propensities is None else [number(text, "--propensities") for text in propensities.split(",")]
+    folder = events_folder(index, state)
     planned = dict(_share(text) for text in shares) or None
-    found = judge(read_events(folder, day(since, "--since"), day(until, "--until")), looks, planned)
+    events = read_events(folder, day(since, "--since"), day(until, "--until"))
+    found = judge(events, looks_of(propensities), planned)
     if as_json:
         print_json(asdict(found))
     else:
@@ -88,6 +83,31 @@ def _print(folder: Path, found: Quality) -> None:
 
 def _share_text(value: float | None) -> str:
     return "-" if value is None else f"{value:.2%}"
+
+
+def events_folder(index: Path, state: Path | None) -> Path:
+    """Where a service keeps shoppers' events.
+
+    Raises:
+        ArtifactError: None are kept there.
+    """
+    from aisle.serve.settings import state_folder
+
+    folder = state_folder(index, state) / "events"
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"no events are kept in {str(folder.parent)!r}", fix="name the index that is served, or --state"
+        )
+    return folder
+
+
+def looks_of(propensities: str | None) -> list[float] | None:
+    """The option --propensities; None where it is not given.
+
+    Raises:
+        InputError: One is no number.
+    """
+    return None if propensities is None else [number(text, "--propensities") for text in propensities.split(",")]
 
 
 def number(text: str, option: str) -> float:

@@ -21,7 +21,7 @@ from scipy.stats import beta
 from aisle.errors import InputError
 from aisle.evaluate.agreement import weighted_kappa
 from aisle.improve.behaviour_looks import Method, Pairs, looked_at, pairs_of
-from aisle.improve.judging.adjudicate import csv_lines
+from aisle.improve.review import row
 from aisle.judgments.files import write_lines
 from aisle.judgments.given import key_of
 from aisle.judgments.split import folds, query_key
@@ -213,7 +213,7 @@ def write_labels(path: Path, labels: WeakLabels, cuts: Sequence[float] = ()) -> 
     for one, judgment in zip(labels.labels, labels.judgments(cuts), strict=True):
         numbers = [f"{value:.4f}" for value in (one.looks, one.low, one.high)]
         rows.append([one.query, one.product_id, f"{judgment.grade:.4g}", str(one.hits), str(one.shown), *numbers])
-    write_lines(path, csv_lines(rows))
+    write_lines(path, map(row, rows))
 
 
 # --- grades by anchors -------------------------------------------------------------------------------------

@@ -6,14 +6,13 @@ they were chosen.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from aisle.judgments.files import write_lines
 from aisle.judgments.pairs import TextPair
+from aisle.judgments.write import csv_line
 
 COLUMNS = ("query_id", "query", "id", "title", "description")
 
@@ -56,8 +55,5 @@ def _number(value: float | None) -> str:
 
 
 def row(cells: Sequence[str]) -> str:
-    """One line of CSV."""
-    buffer = io.StringIO()
-    # A lone carriage return would trip a reader of the file.
-    csv.writer(buffer, lineterminator="\n").writerow([" ".join(cell.splitlines()) for cell in cells])
-    return buffer.getvalue()
+    """One row of CSV in one line, since a queue grows by lines: line breaks within a cell become blanks."""
+    return csv_line([" ".join(cell.splitlines()) if "\r" in cell or "\n" in cell else cell for cell in cells])

@@ -54,7 +54,12 @@ def _table(items: Sequence[Judgment], delimiter: str) -> Iterator[str]:
             cells.insert(0, judgment.query_id)
         if delimiter == "\t" and any(mark in cell for cell in cells for mark in "\t\n\r"):
             raise JudgmentError(f"query {judgment.query!r} or its product holds a tab or line break", fix="write CSV")
-        yield delimiter.join(_quoted(cell, delimiter) for cell in cells) + "\n"
+        yield csv_line(cells, delimiter)
+
+
+def csv_line(cells: Sequence[str], delimiter: str = ",") -> str:
+    """One row with its ending, as ``csv.reader`` reads it back."""
+    return delimiter.join(_quoted(cell, delimiter) for cell in cells) + "\n"
 
 
 def _quoted(cell: str, delimiter: str) -> str:

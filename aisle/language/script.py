@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from functools import lru_cache
 from typing import Protocol, runtime_checkable
 
@@ -54,6 +54,14 @@ def has_han(text: str) -> bool:
 def has_kana(text: str) -> bool:
     """Whether there is a Japanese syllable sign in it."""
     return not text.isascii() and _KANA.search(text) is not None
+
+
+def joined(words: Iterable[str]) -> str:
+    """Words as one writes them: Chinese ones without a blank between them."""
+    text = ""
+    for word in words:
+        text += word if not text or (has_han(text[-1]) and has_han(word[0])) else f" {word}"
+    return text
 
 
 def scripts_of(text: str) -> Counter[str]:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from scipy.stats import kendalltau
 
-from aisle.monitor.records import QUERY_CHARS, log_files
+from aisle.monitor.records import QUERY_CHARS, encoded, log_files, whole_lines
 from aisle.privacy import mask
 
 VERSION = 1
@@ -160,8 +160,7 @@ def line_of(record: PageLine | ShadowLine) -> bytes:
     short = {name: value for name, value in kept.items() if value not in ("", 0, False, [])}
     what = "page" if isinstance(record, PageLine) else "shadow"
     head = {"v": VERSION, "what": what, "time": record.time.isoformat(timespec="milliseconds")}
-    text = json.dumps(head | short, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.encode("utf-8", "replace") + b"\n"
+    return encoded(head | short)
 
 
 def record_of(line: bytes) -> PageLine | ShadowLine:
@@ -228,9 +227,7 @@ def read_experiments(folder: Path, since: dt.datetime | None = None, until: dt.d
     shadows: list[ShadowLine] = []
     torn = 0
     for file in log_files(folder, since.astimezone(dt.UTC).date() if since else None):
-        for line in file.read_bytes().split(b"\n")[:-1]:
-            if not line.strip():
-                continue  # erased
+        for line in whole_lines(file):
             try:
                 record = record_of(line)
             except ValueError:

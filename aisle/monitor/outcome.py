@@ -21,6 +21,7 @@ from aisle.monitor.interleaving import Preference, preference
 from aisle.monitor.offpolicy import Choices, Estimates, evaluate_choices
 from aisle.monitor.pages import Page, TimedEvent, pages_of
 from aisle.monitor.split import TwoSamples, mismatch_p, per_user, two_samples
+from aisle.monitor.summary import quantile
 
 DEEDS = ("clicked", "carted", "bought")
 MOST_DIFFERENT = 10
@@ -170,10 +171,8 @@ def outcome(
     shadows = [line for line in shadows if line.experiment == name]
     if not lines and not shadows:
         raise InputError(f"no search took part in the experiment {name!r}", fix="see the names with `aisle experiment`")
-    said = Counter(line.request_id for line in lines)
-    lines = [
-        line for line in lines if said[line.request_id] == 1
-    ]  # an id that a caller gave to several searches tells none
+    said = Counter(line.request_id for line in lines)  # an id that a caller gave to several searches tells none
+    lines = [line for line in lines if said[line.request_id] == 1]
     wanted = {line.request_id for line in lines}
     deeds = [  # what names another search is no deed on one of these pages
         one
@@ -223,11 +222,8 @@ def _shadow(lines: Sequence[ShadowLine]) -> Shadowed:
 
 
 def _quantiles(values: Sequence[float]) -> tuple[float, float]:
-    """The median and the 95th percentile, each the smallest value that so many do not exceed."""
-    if not values:
-        return 0.0, 0.0
-    ordered = sorted(values)
-    return ordered[math.ceil(0.5 * len(ordered)) - 1], ordered[math.ceil(0.95 * len(ordered)) - 1]
+    """The median and the 95th percentile; 0 without values."""
+    return quantile(values, 50) or 0.0, quantile(values, 95) or 0.0
 
 
 def _split(lines: Sequence[PageLine], pages: Mapping[str, Page]) -> Split:

@@ -93,7 +93,12 @@ def line_of(record: Record) -> bytes:
     }
     short = {name: value for name, value in kept.items() if value not in ("", 0, False, [], {})}
     head = {"v": VERSION, "time": record.time.isoformat(timespec="milliseconds"), "status": record.status}
-    text = json.dumps(head | short, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return encoded(head | short)
+
+
+def encoded(kept: Mapping[str, object]) -> bytes:
+    """Plain data as a line of a log with its end."""
+    text = json.dumps(kept, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.encode("utf-8", "replace") + b"\n"
 
 
@@ -154,7 +159,7 @@ def read_log(path: Path, since: dt.datetime | None = None, until: dt.datetime | 
     found: list[Record] = []
     torn = 0
     for file in log_files(path, since.astimezone(dt.UTC).date() if since else None):
-        for line in _whole(file):
+        for line in whole_lines(file):
             try:
                 record = record_of(line)
             except ValueError:
@@ -196,7 +201,8 @@ def log_files(path: Path, since: dt.date | None = None) -> list[Path]:
     return [file for _, file in sorted(found)]
 
 
-def _whole(path: Path) -> Iterator[bytes]:
+def whole_lines(path: Path) -> Iterator[bytes]:
+    """The lines of a log that were written to their end; erased ones are left out."""
     with path.open("rb") as file:
         for line in file:
             if line.endswith(b"\n") and line.strip():

@@ -1,7 +1,6 @@
 """Lines of a daily file, written by a thread: who has one to write never waits for the disk.
 
-What the thread has no room for is left out and counted. Several processes write to one file, each line whole. Knows
-nothing of what a line says.
+What the thread has no room for is left out and counted. Several processes write to one file, each line whole.
 """
 
 from __future__ import annotations
@@ -12,10 +11,13 @@ import os
 import queue
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from aisle.monitor.records import log_files
+from aisle.monitor.experiments import PageLine, ShadowLine
+from aisle.monitor.records import Record, log_files
+from aisle.serve.redact import redact
 from aisle.serve.security.files import private_folder
 
 LOG = logging.getLogger("aisle.serve")
@@ -23,16 +25,7 @@ WAITING = 10_000
 AT_ONCE = 500
 
 
-class Timed(Protocol):
-    """What becomes a line."""
-
-    @property
-    def time(self) -> dt.datetime:
-        """Says which day's file."""
-        ...
-
-
-T = TypeVar("T", bound=Timed)
+T = TypeVar("T", bound=Record | PageLine | ShadowLine)
 
 
 class DailyLog(Generic[T]):
@@ -40,7 +33,8 @@ class DailyLog(Generic[T]):
 
     Args:
         folder: Of the files; made with the first line.
-        line: What is kept, as a line with its end; called in the thread.
+        line: What is kept, as a line with its end; called in the thread, when keys and tokens that somebody pasted as a
+            query are gone. Personal data is masked with the line.
         what: Named in warnings, such as "the log of requests".
         keep_days: Older days are deleted when a new one begins.
         most_bytes: Of one day; what comes then is left out until the next day.
@@ -85,7 +79,7 @@ class DailyLog(Generic[T]):
             by_day: dict[str, list[bytes]] = {}
             for item in items:
                 try:
-                    line = self._line(item)
+                    line = self._line(replace(item, query=redact(item.query, personal=False)))
                 except Exception as error:  # one line that cannot be written must not end the log
                     self.dropped += 1
                     self._tell(f"a line of {self.what} cannot be written: {type(error).__name__}: {error}")

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import fields
 from pathlib import Path
 
 from aisle.monitor.records import Record, line_of
 from aisle.serve.daily import DailyLog
 from aisle.serve.facts import Facts
-from aisle.serve.redact import redact
 
 FOLDER = "requests"
+_KEPT = tuple(one.name for one in fields(Record) if one.name != "time")
+"""Of the facts of a request, under the same names."""
 
 
 def _now() -> dt.datetime:
@@ -41,7 +42,7 @@ class RequestLog:
         clock: Callable[[], dt.datetime] = _now,
     ) -> None:
         self._clock = clock
-        self._file = DailyLog(folder, _line, "the log of requests", keep_days, most_bytes)
+        self._file = DailyLog(folder, line_of, "the log of requests", keep_days, most_bytes)
 
     @property
     def dropped(self) -> int:
@@ -52,33 +53,9 @@ class RequestLog:
         """Take one request; never waits."""
         if facts.route.startswith(("/health", "/metrics")):
             return  # probes would be most of the log
-        record = Record(
-            time=self._clock(),
-            request_id=facts.request_id,
-            method=facts.method,
-            route=facts.route,
-            status=facts.status,
-            total_ms=facts.total_ms,
-            queue_ms=facts.queue_ms,
-            stages=dict(facts.stages),
-            query=facts.query,
-            mode=facts.mode,
-            searched=facts.searched,
-            total=facts.total,
-            shown=facts.shown,
-            cut=facts.cut,
-            degraded=facts.degraded,
-            scores=facts.scores,
-            index_version=facts.index_version,
-            variant=facts.variant,
-        )
-        self._file.put(record)
+        kept = {name: getattr(facts, name) for name in _KEPT}
+        self._file.put(Record(time=self._clock(), **kept))
 
     def close(self) -> None:
         """Write what waits, and end."""
         self._file.close()
-
-
-def _line(record: Record) -> bytes:
-    """Without keys and tokens that somebody pasted as a query; personal data is masked with the line."""
-    return line_of(replace(record, query=redact(record.query, personal=False)))

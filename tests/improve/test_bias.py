@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 
 from aisle.errors import MetricError
-from aisle.evaluate.statistics import sign_flip_p
+from aisle.evaluate.statistics import holm, sign_flip_p
 from aisle.improve.bias import bias, variants
 from aisle.improve.bias.tables import BRANDS, COUNTRIES, GENDERS
-from aisle.improve.several import holm
 from aisle.judgments.pairs import PairSet, Scale, TextPair
 
 

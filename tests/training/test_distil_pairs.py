@@ -14,10 +14,11 @@ from aisle.indexes import segment
 from aisle.indexes.segment import icu_words
 from aisle.judgments.pairs import PairSet, Scale, TextPair
 from aisle.judgments.split import query_key
+from aisle.language.script import joined
 from aisle.ranking.pool_bm25 import PoolBm25
 from aisle.training.distil.candidates import Near, lists, write_provenance
 from aisle.training.distil.material import Material, distinct, divide, material_of, pair_products
-from aisle.training.distil.queries import Asked, HeldOut, joined, made_queries, real_queries
+from aisle.training.distil.queries import Asked, HeldOut, made_queries, real_queries
 from aisle.training.distil.recipe import DistilRecipe, PairSettings, load_distil_recipe
 from aisle.training.distil.teachers import Seen, Teacher, load_teacher, scores, standardised, together
 from aisle.types import Product

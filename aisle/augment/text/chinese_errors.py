@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 
 import regex
 
-from aisle.augment.change import Effect, Side
+from aisle.augment.change import BOTH, QUERIES, Effect, Side
 from aisle.augment.text.characters import characters
 from aisle.augment.text.synonyms import NAMES
 from aisle.language.names import find_names
@@ -124,7 +124,7 @@ class ChineseMistake:
     name: str
     mistakes: tuple[tuple[Mistake, float], ...]
     effect: Effect = "keeps"
-    sides: frozenset[Side] = frozenset(("query", "title"))
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The text with one mistake; None where no Chinese run can take one."""
@@ -147,7 +147,7 @@ class PinyinLetters:
 
     name: str = "pinyin-letters"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = frozenset(("query",))
+    sides: frozenset[Side] = QUERIES
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The text with one Chinese word in Latin letters; None where it has no word that is known."""
@@ -169,7 +169,7 @@ class Traditional:
 
     name: str = "traditional"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = frozenset(("query", "title"))
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The text in traditional characters; None where it is the same in both, or Japanese."""

@@ -6,10 +6,10 @@ The grade keeps: what is asked for, and the product, are the same.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
-from aisle.augment.change import Effect, Side
+from aisle.augment.change import QUERIES, TITLES, Effect, Side
 
 _BEFORE = ("best", "buy", "cheap", "the best", "looking for", "i need", "where to buy", "good", "shop for")
 _AFTER = ("online", "for sale", "near me", "free shipping", "best price", "deals", "on sale", "please")
@@ -27,7 +27,7 @@ class Wordy:
 
     name: str = "wordy"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"query"}))
+    sides: frozenset[Side] = QUERIES
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The changed text; None of an empty one."""
@@ -42,7 +42,7 @@ class Markup:
 
     name: str = "markup"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"title"}))
+    sides: frozenset[Side] = TITLES
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The changed text; None of an empty one."""
@@ -72,7 +72,7 @@ class Stuffed:
     own: str = ""
     name: str = "stuffed"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"title"}))
+    sides: frozenset[Side] = TITLES
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The changed text; None of an empty one."""

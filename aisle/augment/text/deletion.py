@@ -8,10 +8,10 @@ truncated  the end of a title cut off              keeps, for the same reason
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
-from aisle.augment.change import Effect, Side
+from aisle.augment.change import QUERIES, TITLES, Effect, Side
 from aisle.augment.text.words import FILLERS, Word, pick, without, words
 
 LEFT = 0.4
@@ -26,7 +26,7 @@ class Deleted:
 
     name: str = "deletion"
     effect: Effect = "unknown"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"query"}))
+    sides: frozenset[Side] = QUERIES
     fillers: bool = False
 
     def apply(self, text: str, rng: Random) -> str | None:
@@ -47,7 +47,7 @@ class Dropped:
 
     name: str = "dropped"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"title"}))
+    sides: frozenset[Side] = TITLES
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The changed text; None where there are fewer than three words."""
@@ -65,7 +65,7 @@ class Truncated:
 
     name: str = "truncated"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"title"}))
+    sides: frozenset[Side] = TITLES
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The changed text; None where there are fewer than four words."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 import numpy as np
 import regex
 
-from aisle.augment.change import Effect, Side
+from aisle.augment.change import BOTH, Effect, Side
 from aisle.augment.text.synonyms import NAMES
 from aisle.augment.text.words import BINDING, FILLERS, words
 from aisle.language.names import find_names, fold_name, other_numbers
@@ -99,7 +99,7 @@ class Neighbour:
     words: Mapping[str, tuple[Near, ...]]
     name: str = "neighbours"
     effect: Effect = "unknown"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"query", "title"}))
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The text with one word replaced; None where none has a near one that is not in the text."""

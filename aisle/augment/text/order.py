@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
-from aisle.augment.change import Effect, Side
+from aisle.augment.change import BOTH, Effect, Side
 from aisle.augment.text.words import BINDING, Word, words
 
 
@@ -19,7 +19,7 @@ class Reordered:
 
     name: str = "order"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"query", "title"}))
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The changed text; None where there is nothing to change round."""

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
 import regex
 
-from aisle.augment.change import Effect, Side
+from aisle.augment.change import BOTH, Effect, Side
 from aisle.errors import LlmError
 from aisle.language.identifiers import model_codes
 from aisle.language.names import fold_name
@@ -93,7 +93,7 @@ class Rewritten:
     forms: Mapping[str, tuple[str, ...]]
     name: str = "paraphrase"
     effect: Effect = "unknown"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"query", "title"}))
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """Another form of the text; None where there is none."""

@@ -5,11 +5,11 @@ The grade keeps. Knows no dictionary: which words people write as one it cannot 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 
-from aisle.augment.change import Effect, Side
+from aisle.augment.change import BOTH, Effect, Side
 from aisle.augment.text.words import Word, pick, replaced, spelled, words
 
 LEAST = 2
@@ -24,7 +24,7 @@ class Joined:
 
     name: str = "joined"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"query", "title"}))
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The changed text; None where no two words stand beside one another."""
@@ -45,7 +45,7 @@ class Torn:
 
     name: str = "torn"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"query", "title"}))
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The changed text; None where no word is long enough."""

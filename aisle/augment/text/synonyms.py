@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -18,7 +18,8 @@ from typing import Protocol
 
 import regex
 
-from aisle.augment.change import Effect, Side
+from aisle.augment.change import BOTH, Effect, Side
+from aisle.augment.text.words import plural
 from aisle.errors import ArtifactError
 from aisle.language.lexicon import Lexicon
 from aisle.language.names import fold_name
@@ -31,7 +32,6 @@ _HAN = regex.compile(r"\p{Han}{2}")
 _WORDS = regex.compile(r"\p{Latin}+")
 _DIGIT = regex.compile(r"\p{N}")
 _PLURAL = regex.compile(r"(?i)\p{Latin}{2}(?<![siu])s$")
-_SIBILANT = regex.compile(r"(?i)(?:s|x|z|ch|sh)$")
 OTHER = {"zh": "en", "en": "zh"}
 
 
@@ -58,7 +58,7 @@ class Renamed:
     names: Sequence[Expands]
     translated: bool = False
     effect: Effect = "keeps"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"query", "title"}))
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The text with one name replaced; None where none has another name."""
@@ -96,9 +96,7 @@ def _numbered(name: str, like: str) -> str:
     """An English name in the plural where the one that it replaces is."""
     if not name.isascii() or not _PLURAL.search(like) or not name[-1:].isalpha() or name[-1:].lower() == "s":
         return name
-    if regex.search(r"(?i)[^aeiou]y$", name):
-        return name[:-1] + "ies"
-    return name + ("es" if _SIBILANT.search(name) else "s")
+    return plural(name)
 
 
 def _across(text: str, at: int, name: str) -> bool:
@@ -134,7 +132,7 @@ class Synonym:
 
     name: str = "synonyms"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"query", "title"}))
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The text with one name replaced; None where none has a synonym."""
@@ -150,7 +148,7 @@ class Translated:
 
     name: str = "mixed-language"
     effect: Effect = "unknown"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"query", "title"}))
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The text with one name in the other language; None where none has one."""

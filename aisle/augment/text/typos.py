@@ -11,12 +11,12 @@ The grade keeps: the shopper meant the word that was there. Knows no catalogue, 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 
 import regex
 
-from aisle.augment.change import Effect, Side
+from aisle.augment.change import BOTH, Effect, Side
 from aisle.augment.text.words import pick, replaced, spelled
 
 LEAST = 4
@@ -115,7 +115,7 @@ class Misspelt:
     name: str
     ways: tuple[tuple[Misspell, float], ...]
     effect: Effect = "keeps"
-    sides: frozenset[Side] = field(default_factory=lambda: frozenset[Side]({"query", "title"}))
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The changed text; None where there is no word to misspell."""

@@ -13,6 +13,8 @@ T = TypeVar("T")
 WORD = regex.compile(r"[\p{L}\p{M}\p{N}]+(?:['’.\-][\p{L}\p{M}\p{N}]+)*")
 """Letters and digits, also around a hyphen, an apostrophe or a point: "t-shirt", "men's", "2.5"."""
 _LATIN = regex.compile(r"\p{Latin}+")
+_SIBILANT = regex.compile(r"(?i)(?:s|x|z|ch|sh)$")
+_CONSONANT_Y = regex.compile(r"(?i)[^aeiou]y$")
 BINDING = frozenset(
     {"for", "with", "without", "to", "of", "from", "in", "on", "by", "and", "or", "not", "no", "non", "vs", "under"}
     | {"over", "above", "below", "between", "at", "plus", "except", "than", "like"}
@@ -66,3 +68,10 @@ def without(text: str, word: Word) -> str:
 def pick(values: Sequence[T], rng: Random) -> T | None:
     """One of them; None of none."""
     return rng.choice(values) if values else None
+
+
+def plural(word: str) -> str:
+    """An English word that is no plural in the plural: battery and batteries, box and boxes."""
+    if _CONSONANT_Y.search(word):
+        return word[:-1] + "ies"
+    return word + ("es" if _SIBILANT.search(word) else "s")

@@ -14,7 +14,7 @@ import numpy as np
 from aisle.encoders.cosines import Encode
 from aisle.errors import InputError
 from aisle.improve.active.design import Flags, disagreement, entropy, informative, spread_out
-from aisle.improve.active.ranker import Ranker, fit, standard, untaught
+from aisle.improve.active.ranker import Ranker, fit, standard
 from aisle.improve.hygiene.signals import Doubles, Integers, Signals, signals
 from aisle.improve.review import Review
 from aisle.judgments.pairs import PairSet
@@ -153,8 +153,7 @@ def pool_of(pairs: PairSet, encode: Encode, progress: Progress | None = None) ->
 
 def reviews(pool: Pool, pairs: PairSet, rows: list[int]) -> list[Review]:
     """The chosen pairs as a queue, each with why."""
-    ranker = pool.ranker if pool.judged.any() else untaught(pool.design.shape[1], len(pool.found.rows), pool.levels)
-    unsure = entropy(pool.chance(ranker))
+    unsure = entropy(pool.chance(pool.ranker))
     counts = np.bincount(pool.found.group[pool.judged], minlength=len(pool.found.rows))
     return [
         Review(pairs[row], f"choice {number}: {_why(unsure[row], int(counts[pool.found.group[row]]))}")

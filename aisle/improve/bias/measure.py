@@ -17,10 +17,9 @@ from numpy.typing import NDArray
 
 from aisle.errors import MetricError
 from aisle.evaluate.pools import SCORE_DECIMALS
-from aisle.evaluate.statistics import Interval, PairedDifference, bootstrap_mean, paired_difference
+from aisle.evaluate.statistics import Interval, PairedDifference, bootstrap_mean, holm, paired_difference
 from aisle.improve.bias.swaps import AXES, Axis, Side, Variants, variants
 from aisle.improve.robustness.ties import shared_ndcg
-from aisle.improve.several import holm
 from aisle.judgments.pairs import PairSet, TextPair
 from aisle.types import Array, Progress
 

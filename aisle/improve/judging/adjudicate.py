@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import Literal
 from aisle.errors import InputError, JudgmentError
 from aisle.improve.judging.queue import LLM
 from aisle.improve.judging.ratings import Pair
+from aisle.improve.review import COLUMNS, row
 from aisle.judgments.files import write_lines
 from aisle.judgments.given import Judged, key_of
 from aisle.judgments.pairs import TextPair, read_pairs
@@ -122,7 +121,7 @@ def write_decided(path: Path, decided: Sequence[Decided], pairs: Sequence[TextPa
     for one in decided:
         if one.grade is None:
             continue
-        row = [one.query, one.product_id]
+        cells = [one.query, one.product_id]
         if pairs:
             text = texts.get((key_of(one.query), one.product_id))
             if text is None:
@@ -130,12 +129,12 @@ def write_decided(path: Path, decided: Sequence[Decided], pairs: Sequence[TextPa
                     f"product {one.product_id!r} of query {one.query[:60]!r} is not among the pairs",
                     fix="give the pairs file that was judged, or none",
                 )
-            row = [*([text.query_id] if named else []), text.query, one.product_id, text.title, text.description]
+            cells = [*([text.query_id] if named else []), text.query, one.product_id, text.title, text.description]
         said = "; ".join(f"{name or 'nobody'}={grade:g}" for name, grade in sorted(one.given.items()))
-        lines.append([*row, f"{one.grade:.15g}", one.how, said])
+        lines.append([*cells, f"{one.grade:.15g}", one.how, said])
     if len(lines) == 1:
         raise JudgmentError("nothing is decided", fix="name a file with judgments, or another rule")
-    write_lines(path, csv_lines(lines))
+    write_lines(path, map(row, lines))
     return len(lines) - 1
 
 
@@ -150,7 +149,7 @@ def add_to_queue(path: Path, pairs: Iterable[tuple[TextPair, str]]) -> int:
     """
     there: Collection[TextPair] = read_pairs(path).items if path.exists() else ()
     known = {(key_of(one.query), one.doc_id) for one in there}
-    head = csv_lines([["query_id", "query", "id", "title", "description", "why"]])
+    head = [row([*COLUMNS, "why"])]
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if there else head
     if lines[0] != head[0]:
         raise JudgmentError(f"{str(path)!r} is no queue: its first line is {lines[0][:80]!r}", fix="name another file")
@@ -160,7 +159,7 @@ def add_to_queue(path: Path, pairs: Iterable[tuple[TextPair, str]]) -> int:
     for pair, why in pairs:
         if (key_of(pair.query), pair.doc_id) not in known:
             known.add((key_of(pair.query), pair.doc_id))
-            lines += csv_lines([[pair.query_id, pair.query, pair.doc_id, pair.title, pair.description, why]])
+            lines.append(row([pair.query_id, pair.query, pair.doc_id, pair.title, pair.description, why]))
     if len(known) > before:
         write_lines(path, lines)
     return len(known) - before
@@ -169,18 +168,3 @@ def add_to_queue(path: Path, pairs: Iterable[tuple[TextPair, str]]) -> int:
 def judgments(decided: Iterable[Decided]) -> list[Judgment]:
     """What was decided, as judgments; open pairs are left out."""
     return [Judgment(one.query, one.query, one.product_id, one.grade) for one in decided if one.grade is not None]
-
-
-def csv_lines(rows: Iterable[Sequence[str]]) -> list[str]:
-    """Rows as lines of CSV with their endings; line breaks within a cell become blanks."""
-    lines = []
-    for row in rows:
-        cell = io.StringIO()
-        csv.writer(cell, lineterminator="\n").writerow([_whole(text) for text in row])
-        lines.append(cell.getvalue())
-    return lines
-
-
-def _whole(text: str) -> str:
-    """In one line: a lone carriage return would trip a reader of the file."""
-    return " ".join(text.splitlines()) if "\r" in text or "\n" in text else text

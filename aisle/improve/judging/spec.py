@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from aisle.config import checked
+from aisle.config import checked, settings_of
 from aisle.errors import RecipeError
 from aisle.llm.settings import BudgetSettings, LlmSettings, PriceSettings
 from aisle.rerankers.llm.spec import LlmSpec
@@ -105,7 +105,7 @@ def read_judge(path: Path) -> JudgeSpec:
         raise RecipeError(f"{path}: not valid TOML: {error}", fix="see docs/judging.md") from None
     if "pass" in data:
         data["gate"] = data.pop("pass")
-    spec = checked(_ADAPTER, data, str(path), _allowed)
+    spec = checked(_ADAPTER, data, str(path), _ALLOWED)
     if spec.grades and (len(spec.grades) > 10 or set(spec.grades) != {str(place) for place in range(len(spec.grades))}):
         raise RecipeError(
             f"{path}: grades {', '.join(spec.grades)}", allowed="0, 1, ... without a gap, at most 9", fix="name each"
@@ -118,15 +118,12 @@ def read_judge(path: Path) -> JudgeSpec:
 
 
 _ADAPTER = TypeAdapter(JudgeSpec)
-_PARTS: dict[tuple[str, ...], Any] = {
-    (): JudgeSpec,
-    ("gate",): PassSettings,
-    ("llm",): LlmSettings,
-    ("llm", "price"): PriceSettings,
-    ("llm", "budget"): BudgetSettings,
-}
-
-
-def _allowed(location: tuple[int | str, ...]) -> str | None:
-    found = _PARTS.get(tuple(str(part) for part in location[:-1]))
-    return ", ".join(field.name for field in fields(found)) if found is not None and is_dataclass(found) else None
+_ALLOWED = settings_of(
+    {
+        (): JudgeSpec,
+        ("gate",): PassSettings,
+        ("llm",): LlmSettings,
+        ("llm", "price"): PriceSettings,
+        ("llm", "budget"): BudgetSettings,
+    }
+)

@@ -15,8 +15,7 @@ from numpy.typing import NDArray
 
 from aisle.augment.change import Side
 from aisle.errors import MetricError
-from aisle.evaluate.statistics import RESAMPLES, Interval, PairedDifference, bootstrap_mean, paired_difference
-from aisle.improve.several import holm
+from aisle.evaluate.statistics import RESAMPLES, Interval, PairedDifference, bootstrap_mean, holm, paired_difference
 
 Values = Mapping[str, float]
 """Query id to value."""

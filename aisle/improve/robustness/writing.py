@@ -19,12 +19,10 @@ from random import Random
 
 import regex
 
-from aisle.augment.change import Effect, Side
-from aisle.augment.text.words import BINDING, pick, replaced, words
+from aisle.augment.change import BOTH, Effect, Side
+from aisle.augment.text.words import BINDING, pick, plural, replaced, words
 from aisle.language.lexicon import Lexicon
 from aisle.language.script import has_han
-
-_BOTH: frozenset[Side] = frozenset(("query", "title"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class Rewritten:
 
     name: str
     function: Callable[[str, Random], str | None]
-    sides: frozenset[Side] = _BOTH
+    sides: frozenset[Side] = BOTH
     effect: Effect = "keeps"
 
     def apply(self, text: str, rng: Random) -> str | None:
@@ -109,16 +107,8 @@ def other_number(text: str, rng: Random) -> str | None:
         head = word
     if head is None or not regex.fullmatch(r"[A-Za-z][a-z]{2,}", head.text) or head.text.lower() in _NO_PLURAL:
         return None
-    found = _singular(head.text) if head.text.endswith("s") else _plural(head.text)
+    found = _singular(head.text) if head.text.endswith("s") else plural(head.text)
     return None if found is None else replaced(text, head, found)
-
-
-def _plural(word: str) -> str:
-    if regex.search(r"(?:ss|sh|ch|x|z)$", word):
-        return f"{word}es"
-    if regex.search(r"[^aeiou]y$", word):
-        return f"{word[:-1]}ies"
-    return f"{word}s"
 
 
 def _singular(word: str) -> str | None:
@@ -150,7 +140,7 @@ class OtherLanguage:
     lexicon: Lexicon
     name: str = "mixed"
     effect: Effect = "keeps"
-    sides: frozenset[Side] = _BOTH
+    sides: frozenset[Side] = BOTH
 
     def apply(self, text: str, rng: Random) -> str | None:
         """The changed text; None where the lexicon has no name of it, or where a name means several things."""

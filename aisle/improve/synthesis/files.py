@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from pathlib import Path
 
 from aisle.artifacts import write_text
 from aisle.improve.synthesis.synthesise import SyntheticPair
 from aisle.judgments.pairs import DESCRIPTION_CHARACTERS
+from aisle.judgments.write import csv_line
 
 COLUMNS = ("query", "id", "title", "description", "relevance", "source", "template", "how", "effect", "seed")
 
 
 def write_synthetic(path: Path, pairs: Iterable[SyntheticPair]) -> int:
     """Write a table, a row for each pair; a query and a product stand together once. Returns the number of rows."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(COLUMNS)
+    lines = [csv_line(COLUMNS)]
     seen: set[tuple[str, str]] = set()
     for pair in pairs:
         key = ("_".join(pair.query.split()), pair.product.id)
@@ -26,7 +23,7 @@ def write_synthetic(path: Path, pairs: Iterable[SyntheticPair]) -> int:
             continue
         seen.add(key)
         about = " ".join(pair.product.description.split())[:DESCRIPTION_CHARACTERS]
-        made = (pair.source, pair.template, pair.how, pair.effect, pair.seed)
-        table.writerow([pair.query, pair.product.id, pair.product.title, about, f"{pair.grade:g}", *made])
-    write_text(path, text.getvalue())
+        made = (pair.source, pair.template, pair.how, pair.effect, str(pair.seed))
+        lines.append(csv_line([pair.query, pair.product.id, pair.product.title, about, f"{pair.grade:g}", *made]))
+    write_text(path, "".join(lines))
     return len(seen)

@@ -20,6 +20,7 @@ from aisle.improve.synthesis.grading import TOP, Graded, Grader
 from aisle.improve.synthesis.parts import Names
 from aisle.improve.synthesis.shape import QueryShape
 from aisle.improve.synthesis.templates import Made, Templates
+from aisle.improve.synthesis.titles import words_in
 from aisle.improve.synthesis.writer import Written
 from aisle.query.facts import CatalogueFacts
 from aisle.types import Product, Progress, SearchRequest
@@ -113,7 +114,7 @@ class Synthesiser:
             progress: Told how many queries were searched for.
         """
         made = list(self.templates.make(settings.queries, settings.seed, forbidden))
-        return self._graded(made, settings, {}, progress)
+        return self._graded(made, settings, progress)
 
     def by_model(
         self, written: Sequence[Written], settings: SynthesisSettings, progress: Progress | None = None
@@ -124,7 +125,7 @@ class Synthesiser:
         were written of, with the grade that was asked for, and products by chance.
         """
         made = [self._read(one) for one in written if one.grade == TOP]
-        found = self._graded(made, settings, {}, progress)
+        found = self._graded(made, settings, progress)
         chance = Random(f"{settings.seed}:asked")
         pairs, counts = list(found.pairs), Counter(found.counts)
         for one in (one for one in written if one.grade != TOP):
@@ -136,8 +137,6 @@ class Synthesiser:
 
     def _read(self, written: Written) -> Made:
         """A written query with the names and the title's words in it."""
-        from aisle.improve.synthesis.titles import words_in
-
         place = self._places[written.product_id]
         words = words_in(written.text)
         plain = "".join(word.key for word in words)
@@ -148,11 +147,9 @@ class Synthesiser:
         known = tuple(word.key for word in words if word.key not in named)
         return Made(written.text, place, written.model, parts, known)
 
-    def _graded(
-        self, made: Sequence[Made], settings: SynthesisSettings, counts: Mapping[str, int], progress: Progress | None
-    ) -> Synthesis:
+    def _graded(self, made: Sequence[Made], settings: SynthesisSettings, progress: Progress | None) -> Synthesis:
         pairs: list[SyntheticPair] = []
-        counted = Counter[str](counts) + Counter({"queries made": len(made)})
+        counted = Counter({"queries made": len(made)})
         depth = max(settings.top, settings.depth)
         requests = [SearchRequest(one.text, k=depth) for one in made]
         for done, (one, found) in enumerate(zip(made, self.engine.run_batch(requests, _AT_ONCE), strict=True), start=1):

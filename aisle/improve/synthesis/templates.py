@@ -13,7 +13,7 @@ from aisle.improve.synthesis.parts import Names, Part
 from aisle.improve.synthesis.shape import WORDS, QueryShape, Slot
 from aisle.improve.synthesis.titles import TitleStatistics, Word, words_in
 from aisle.judgments.split import query_key
-from aisle.language.script import has_han
+from aisle.language.script import joined
 from aisle.types import Product
 
 _CARRIERS = 2
@@ -134,11 +134,3 @@ class Templates:
 def told(template: Sequence[Slot]) -> str:
     """A template in words."""
     return " ".join(f"{kind}({count})" if kind == WORDS else kind for kind, count in template)
-
-
-def joined(words: Sequence[str]) -> str:
-    """Words as one writes them: Chinese ones without a blank between them."""
-    text = ""
-    for word in words:
-        text += word if not text or (has_han(text[-1]) and has_han(word[0])) else f" {word}"
-    return text

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from aisle.config import checked
+from aisle.config import checked, settings_of
 from aisle.errors import RecipeError
 from aisle.llm.settings import BudgetSettings, LlmSettings, PriceSettings
 from aisle.rerankers.slow import FILE
@@ -97,7 +97,7 @@ def spec_of(data: dict[str, Any], source: str = "llm") -> LlmSpec:
     Raises:
         RecipeError: A setting is wrong or contradicts another.
     """
-    spec = checked(_ADAPTER, data, source, _allowed)
+    spec = checked(_ADAPTER, data, source, _ALLOWED)
     whole = spec.prompt == "qwen3"
     wrong = ""
     if whole and spec.kind != "pointwise":
@@ -120,14 +120,11 @@ def spec_of(data: dict[str, Any], source: str = "llm") -> LlmSpec:
 
 
 _ADAPTER = TypeAdapter(LlmSpec)
-_PARTS: dict[tuple[str, ...], Any] = {
-    (): LlmSpec,
-    ("llm",): LlmSettings,
-    ("llm", "price"): PriceSettings,
-    ("llm", "budget"): BudgetSettings,
-}
-
-
-def _allowed(location: tuple[int | str, ...]) -> str | None:
-    found = _PARTS.get(tuple(str(part) for part in location[:-1]))
-    return ", ".join(field.name for field in fields(found)) if found is not None and is_dataclass(found) else None
+_ALLOWED = settings_of(
+    {
+        (): LlmSpec,
+        ("llm",): LlmSettings,
+        ("llm", "price"): PriceSettings,
+        ("llm", "budget"): BudgetSettings,
+    }
+)

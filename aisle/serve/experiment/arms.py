@@ -13,10 +13,10 @@ import time
 from collections import OrderedDict
 from pathlib import Path
 
-from aisle.language.normalise import normalise
+from aisle.judgments.given import key_of
 from aisle.monitor.experiments import EXPLORED, PageLine, record_of
 from aisle.monitor.follow import Tail
-from aisle.monitor.records import log_files
+from aisle.monitor.records import QUERY_CHARS, log_files
 from aisle.privacy import mask
 
 LOG = logging.getLogger("aisle.serve")
@@ -102,4 +102,4 @@ class Arms:
 
 def query_key(query: str) -> str:
     """Queries that are one for counting, as the log keeps them."""
-    return normalise(mask(query[:500])).casefold()
+    return key_of(mask(query[:QUERY_CHARS]))

@@ -23,7 +23,6 @@ from aisle.serve.daily import DailyLog
 from aisle.serve.experiment.arms import Arms
 from aisle.serve.experiment.candidate import Candidate
 from aisle.serve.experiment.settings import FOLDER, ExperimentSettings
-from aisle.serve.redact import redact
 from aisle.serve.security.event import Hasher
 from aisle.types import Hit, Ranking, SearchRequest
 
@@ -218,12 +217,7 @@ class Trial:
 
 def open_log(settings: ExperimentSettings, state: Path) -> DailyLog[PageLine | ShadowLine]:
     """The log of experiments in a service's state."""
-    return DailyLog(state / FOLDER, _line, "the log of experiments", settings.keep_days, settings.max_bytes)
-
-
-def _line(line: PageLine | ShadowLine) -> bytes:
-    """Without keys and tokens that somebody pasted as a query; personal data is masked with the line."""
-    return line_of(replace(line, query=redact(line.query, personal=False)))
+    return DailyLog(state / FOLDER, line_of, "the log of experiments", settings.keep_days, settings.max_bytes)
 
 
 def plain(ranking: Ranking) -> tuple[Shown, ...]:

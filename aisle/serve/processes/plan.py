@@ -91,10 +91,7 @@ class Plan:
         settings = self.experiment()
         if not settings.shows:
             return None
-        from aisle.serve.experiment.candidate import Candidate
-        from aisle.serve.rules import RulesFile
-
-        candidate = Candidate(settings, self.recipe, RulesFile(self.rules_path(engine.recipe)))
+        candidate = self.tried(settings, engine)
         try:
             candidate.engine(engine)
         except Exception as error:
@@ -102,6 +99,13 @@ class Plan:
                 raise
             LOG.error("the candidate of the experiment cannot be opened: %s", error)
         return candidate
+
+    def tried(self, settings: ExperimentSettings, engine: SearchEngine) -> Candidate:
+        """What an experiment tries beside an engine, not opened yet."""
+        from aisle.serve.experiment.candidate import Candidate
+        from aisle.serve.rules import RulesFile
+
+        return Candidate(settings, self.recipe, RulesFile(self.rules_path(engine.recipe)))
 
     def open(self) -> SearchEngine:
         """The index that is to be served now; promoting another one changes nothing for who has this one open.

@@ -29,7 +29,6 @@ from aisle.serve.metrics import ShadowMetrics
 from aisle.serve.processes.plan import Plan
 from aisle.serve.redact import install_log_filter
 from aisle.serve.routes.search import SearchBody, request_of
-from aisle.serve.rules import RulesFile
 
 LOG = logging.getLogger("aisle.serve")
 NICENESS = 19
@@ -59,7 +58,7 @@ def run_shadow(plan: Plan, ready: Callable[[], None]) -> int:
     path = plan.sockets / SOCKET
     path.unlink(missing_ok=True)
     served = plan.open()
-    candidate = Candidate(settings, plan.recipe, RulesFile(plan.rules_path(served.recipe)))
+    candidate = plan.tried(settings, served)
     candidate.engine(served)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.bind(str(path))

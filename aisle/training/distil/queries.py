@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from aisle.judgments.split import query_key
-from aisle.language.script import has_han
+from aisle.language.script import has_han, joined
 from aisle.types import Product
 
 Kind = Literal["real", "title", "phrase"]
@@ -114,14 +114,6 @@ def _fragment(title: Sequence[str], carriers: Counter[str], length: int, chance:
         return ""
     start = chance.randrange(max(1, len(kept) - length + 1))
     return joined(dict.fromkeys(kept[start : start + length]))
-
-
-def joined(words: Iterable[str]) -> str:
-    """Words as one writes them: Chinese ones without a blank between them."""
-    text = ""
-    for word in words:
-        text += word if not text or (has_han(text[-1]) and has_han(word[0])) else f" {word}"
-    return text
 
 
 def _phrases(products: Sequence[Product], count: int, chance: random.Random) -> list[tuple[str, int]]:

@@ -38,7 +38,9 @@ class Noise:
 
     def text(self, number: int, seed: str, query: int) -> Ids | None:
         """The token ids of a text in the list of a query after a change; None where it stays as it is."""
-        changes = {**CHANGES, "stuffed": Stuffed(self._queries, self._queries[query])}
+        changes: Mapping[str, Change] = CHANGES
+        if "stuffed" in self.settings.title:
+            changes = {**CHANGES, "stuffed": Stuffed(self._queries, self._queries[query])}
         return self._changed(self.settings.title, self._texts[number], f"{seed}:text:{number}", changes)
 
     def _changed(self, shares: Mapping[str, float], text: str, seed: str, changes: Mapping[str, Change]) -> Ids | None:
