@@ -8,6 +8,7 @@ import pytest
 ROOT = Path(__file__).parent.parent / "aisle"
 LAYERS = {
     "words": -1,
+    "order": -1,
     "types": 0,
     "errors": 0,
     "config": 1,

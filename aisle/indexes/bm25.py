@@ -7,19 +7,21 @@ Chinese words only rank what was found. Knows the table, not fusion.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from aisle.config import IndexSettings
 from aisle.indexes.kept import Kept
 from aisle.indexes.schema import text_column
 from aisle.indexes.segment import CHARACTER_WEIGHT, query_characters, query_tokens
-from aisle.indexes.snapshot import Snapshot, Words, numbered
+from aisle.indexes.snapshot import Mask, Snapshot
 from aisle.indexes.snapshots import Snapshots
 from aisle.indexes.sql import one_of
 from aisle.indexes.vocabulary import Vocabulary
-from aisle.types import SearchRequest
+from aisle.types import Array, SearchRequest
 
 MAX_TOGETHER = 10_000
 """Names of which it is remembered whether a product has them: other names of things come again and again."""
@@ -82,21 +84,21 @@ class WordSearch:
         weights = {field: weight for field, weight in self.settings.field_weights.items() if weight > 0}
         if not clauses.finding or not weights or depth < 1:
             return []
-        return self.snapshots.reading(lambda snapshot: self._best(clauses, weights, where, depth, snapshot))
+        return self.snapshots.reading(
+            lambda snapshot, within: (
+                _in_memory(clauses, weights, depth, snapshot, within)
+                if snapshot is not None and snapshot.folded
+                else self._best(clauses, weights, where, depth)
+            ),
+            where,
+        )
 
-    def _best(
-        self, clauses: Clauses, weights: dict[str, float], where: str | None, depth: int, snapshot: Snapshot | None
-    ) -> Ranked | None:
-        query = _query(clauses, weights, snapshot.words if snapshot is not None else None)
-        if query is None:
-            return []
-        limit = depth + 50
+    def _best(self, clauses: Clauses, weights: dict[str, float], where: str | None, depth: int) -> Ranked:
+        query, limit = _query(clauses, weights), depth + 50
         while True:
-            found = numbered(self._search(query, where, limit), "_score", snapshot)
-            if found is None:
-                return None
-            ids, scores = found[0], [-round(score, SCORE_DECIMALS) for score in found[1]]
-            ranked = sorted(zip(scores, ids, strict=True))
+            found = self._run(query, where, limit)
+            scores = [-round(score, SCORE_DECIMALS) for score in found["_score"].to_pylist()]
+            ranked = sorted(zip(scores, found["id"].to_pylist(), strict=True))
             # more with the score of the last one wanted may be out there
             if len(ranked) < limit or ranked[-1][0] > ranked[depth - 1][0]:
                 return [(product_id, -score) for score, product_id in ranked[:depth]]
@@ -113,6 +115,16 @@ class WordSearch:
         fields = self.settings.field_weights
         if not clauses.finding or not ids:
             return {field: {} for field in fields}
+        return self.snapshots.reading(
+            lambda snapshot, _: (
+                _by_field_in_memory(clauses, fields, ids, snapshot)
+                if snapshot is not None and snapshot.folded
+                else self._by_field(clauses, where, ids)
+            )
+        )
+
+    def _by_field(self, clauses: Clauses, where: str | None, ids: Sequence[str]) -> dict[str, dict[str, float]]:
+        fields = self.settings.field_weights
         # Rows not yet in the index are scored with the statistics of those among them that meet the condition, so
         # the condition must be that of the search; else it is quicker to ask for the products alone.
         fresh = self.table.index_stats(f"{text_column(next(iter(fields)))}_idx").num_unindexed_rows
@@ -142,38 +154,57 @@ class WordSearch:
         return known[clause.tokens]
 
     def _run(self, query: Any, where: str | None, limit: int) -> Any:
-        return self._search(query, where, limit).select(["id", "_score"]).to_arrow()
-
-    def _search(self, query: Any, where: str | None, limit: int) -> Any:
-        search = self.table.search(query, query_type="fts").limit(limit)
-        return search.where(where, prefilter=True) if where else search
+        search = self.table.search(query, query_type="fts").limit(limit).select(["id", "_score"])
+        return (search.where(where, prefilter=True) if where else search).to_arrow()
 
 
-def _query(clauses: Clauses, weights: dict[str, float], words: Words | None = None) -> Any:
-    """What LanceDB is asked; None where no product can be found.
+def _in_memory(
+    clauses: Clauses, weights: Mapping[str, float], depth: int, snapshot: Snapshot, within: Mask | None
+) -> Ranked:
+    """The same products and scores as LanceDB's, without asking it."""
+    scores = np.zeros(snapshot.size, np.float32)
+    _add(clauses.finding, weights, snapshot, scores)
+    found = scores > 0
+    _add(clauses.ranking, weights, snapshot, scores)
+    scores = np.where(found, np.round(scores.astype(np.float64), SCORE_DECIMALS), -np.inf)
+    return snapshot.best(scores, depth, within)
 
-    Args:
-        clauses: To look for in each field.
-        weights: Of the fields.
-        words: Clauses that no product can match are left out, if this is given.
-    """
+
+def _by_field_in_memory(
+    clauses: Clauses, fields: Mapping[str, float], ids: Sequence[str], snapshot: Snapshot
+) -> dict[str, dict[str, float]]:
+    places = {product_id: place for product_id in ids if (place := snapshot.place(product_id)) is not None}
+    found = np.zeros(snapshot.size, np.float32)
+    _add(clauses.finding, {field: 1.0 for field, weight in fields.items() if weight > 0}, snapshot, found)
+    scores: dict[str, dict[str, float]] = {}
+    for field in fields:
+        own = np.zeros(snapshot.size, np.float32)
+        _add(clauses.finding + clauses.ranking, {field: 1.0}, snapshot, own)
+        scores[field] = {i: float(own[place]) for i, place in places.items() if found[place] > 0 and own[place] > 0}
+    return scores
+
+
+def _add(clauses: Sequence[Clause], weights: Mapping[str, float], snapshot: Snapshot, scores: Array) -> None:
+    for field, weight in weights.items():
+        for clause in clauses:
+            snapshot.words.add(scores, field, clause.tokens, weight * clause.weight, every=clause.every)
+
+
+def _query(clauses: Clauses, weights: dict[str, float]) -> Any:
+    """What LanceDB is asked."""
     from lancedb.query import BooleanQuery, Occur
 
-    finding = _matches(clauses.finding, weights, words)
-    if not finding:
-        return None
-    some = BooleanQuery([(Occur.SHOULD, match) for match in finding])
-    ranking = _matches(clauses.ranking, weights, words)
+    some = BooleanQuery([(Occur.SHOULD, match) for match in _matches(clauses.finding, weights)])
+    ranking = _matches(clauses.ranking, weights)
     if not ranking:
         return some
     return BooleanQuery([(Occur.MUST, some), *((Occur.SHOULD, match) for match in ranking)])
 
 
-def _matches(clauses: Sequence[Clause], weights: dict[str, float], words: Words | None) -> list[Any]:
+def _matches(clauses: Sequence[Clause], weights: dict[str, float]) -> list[Any]:
     from lancedb.query import FullTextOperator, MatchQuery
 
     operators = {False: FullTextOperator.OR, True: FullTextOperator.AND}
-    there = [words.fields_of(clause.tokens, every=clause.every) if words is not None else None for clause in clauses]
     return [
         MatchQuery(
             " ".join(clause.tokens),
@@ -182,6 +213,5 @@ def _matches(clauses: Sequence[Clause], weights: dict[str, float], words: Words 
             operator=operators[clause.every and len(clause.tokens) > 1],
         )
         for field, weight in weights.items()
-        for clause, known in zip(clauses, there, strict=True)
-        if known is None or field in known
+        for clause in clauses
     ]

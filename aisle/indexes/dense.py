@@ -10,7 +10,7 @@ import numpy as np
 from aisle.errors import RequestError
 from aisle.indexes.bm25 import Ranked
 from aisle.indexes.schema import VECTOR, vectors_of
-from aisle.indexes.snapshot import Snapshot, numbered
+from aisle.indexes.snapshot import Mask, Snapshot
 from aisle.indexes.sql import one_of
 from aisle.types import Array
 
@@ -37,8 +37,9 @@ def nearest(
     where: str | None,
     many: tuple[int, int],
     snapshot: Snapshot | None,
-) -> Ranked | None:
-    """The products with the highest cosine, ties by id; None where the snapshot does not know a row.
+    within: Mask | None,
+) -> Ranked:
+    """The products with the highest cosine, ties by id.
 
     Args:
         table: A LanceDB table whose vectors have length 1.
@@ -46,13 +47,16 @@ def nearest(
         vector: ``(dim,)``, of length 1.
         where: A condition that every product found meets.
         many: How many products; and how many rows meet the condition, without a condition all.
-        snapshot: Knows the ids of rows, which else are read.
+        snapshot: Of the table; None asks LanceDB.
+        within: The rows of the snapshot that meet the condition; None: all.
     """
     candidates = many[1]
     limit = min(many)
     if limit < 1:
         return []
     query = check_vector(table, name, vector)
+    if snapshot is not None:
+        return snapshot.best(snapshot.cosines(name, query), limit, within)
     search = (
         table.search(query, vector_column_name=VECTOR + name, query_type="vector")
         .distance_type("dot")  # 1 - dot; equals the cosine for vectors of length 1, without computing lengths
@@ -62,10 +66,8 @@ def nearest(
         search = search.where(where, prefilter=True)
     exact = where is not None or candidates <= EXACT_ROWS
     search = search.nprobes(ALL_PARTITIONS if exact else int(candidates / PARTITION_ROWS * PROBED))
-    found = numbered(search, "_distance", snapshot)
-    if found is None:
-        return None
-    pairs = sorted((distance, product_id) for product_id, distance in zip(*found, strict=True))
+    found = search.select(["id", "_distance"]).to_arrow()
+    pairs = sorted(zip(found["_distance"].to_pylist(), found["id"].to_pylist(), strict=True))
     return [(product_id, 1.0 - distance) for distance, product_id in pairs[:limit]]
 
 

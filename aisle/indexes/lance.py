@@ -338,7 +338,8 @@ class LanceIndex:
 
     def _nearest(self, name: str, vector: Array, condition: str | None, depth: int, total: int) -> Ranked:
         return self.snapshots.reading(
-            lambda known: nearest(self._table, name, vector, condition, (depth, total), known)
+            lambda known, within: nearest(self._table, name, vector, condition, (depth, total), known, within),
+            condition,
         )
 
     def _total(self, condition: str | None) -> int:

@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from aisle.indexes.snapshot import MAX_ROWS, Snapshot
+from aisle.indexes.kept import Kept
+from aisle.indexes.snapshot import MAX_ROWS, ROW, Mask, Snapshot
 
 LOG = logging.getLogger("aisle")
 T = TypeVar("T")
 MIN_READS, MIN_AGE_S = 20, 1.0
 """A version is worth a snapshot when it was read so often, and has stood so long."""
+MAX_CONDITIONS = 64
+"""Filters whose rows are known: a byte a product each."""
 REST = 20.0
 """After one was made, so many times as long as that took none is: a twentieth of a core at most."""
 
@@ -40,6 +43,7 @@ class Snapshots:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.table, self.version, self.most, self._clock = table, version, most, clock
+        self._within: Kept[str, Mask] = Kept(MAX_CONDITIONS)
         self._made: Snapshot | None = None
         self._version: object = None
         self._reads, self._since, self._rest_until = 0, 0.0, 0.0
@@ -62,19 +66,34 @@ class Snapshots:
                 self._thread.start()
         return None
 
-    def reading(self, read: Callable[[Snapshot | None], T | None]) -> T:
-        """What a function reads of the table with the help of a snapshot.
+    def reading(self, read: Callable[[Snapshot | None, Mask | None], T], where: str | None = None) -> T:
+        """What a function reads of the table, from a snapshot or without one.
 
-        It is called again without one where the table has changed meanwhile, or where it gave None.
+        Without one it reads where there is none, or where the table has changed meanwhile.
+
+        Args:
+            read: Gets the snapshot, and which of its rows meet the condition (None: all).
+            where: A condition.
         """
         snapshot = self.latest()
-        if snapshot is not None:
-            found = read(snapshot)
-            if found is not None and self.version() == snapshot.version:
-                return found
-        plain = read(None)
-        assert plain is not None
-        return plain
+        if snapshot is None:
+            return read(None, None)
+        within = self.within(snapshot, where) if where else None
+        if where and within is None:
+            return read(None, None)
+        found = read(snapshot, within)
+        return found if self.version() == snapshot.version else read(None, None)
+
+    def within(self, snapshot: Snapshot, where: str) -> Mask | None:
+        """Which rows of a snapshot meet a condition; None where the table has changed meanwhile."""
+        known = self._within.among(snapshot.version, [where])
+        if where in known:
+            return known[where]
+        rows = self.table.search().where(where).select(["id"]).with_row_id(True).to_arrow()
+        found = snapshot.among(rows[ROW]) if self.version() == snapshot.version else None
+        if found is not None:
+            self._within.keep(snapshot.version, {where: found})
+        return found
 
     def make(self) -> Snapshot | None:
         """Make one now; None where the table is too large, or changes meanwhile."""
@@ -84,9 +103,10 @@ class Snapshots:
             self._rest_until = started + 60.0
             return None
         rows = self.table.search().select(Snapshot.columns(self.table.schema)).with_row_id(True).to_arrow()
+        folded = not any(one.num_unindexed_rows for one in self.table.list_indices() if one.index_type == "FTS")
         if self.version() != version:
             return None
-        made = Snapshot(version, rows)
+        made = Snapshot(version, rows, folded=folded)
         self._made, self._rest_until = made, started + (1.0 + REST) * (self._clock() - started)
         return made
 

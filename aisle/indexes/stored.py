@@ -64,11 +64,19 @@ class StoredRows:
 
     def lookup(self, keys: Sequence[str], condition: str | None, limit: int) -> Mapping[str, tuple[str, ...]]:
         """Who carries a folded identifier, among the rows that meet a condition: key to ids, sorted."""
-        wanted, snapshot = [key for key in dict.fromkeys(keys) if key], self.snapshots.latest()
-        if snapshot is not None:
-            wanted = [key for key in wanted if key in snapshot.keys]
+        wanted = [key for key in dict.fromkeys(keys) if key]
         if not wanted:
             return {}
+        return self.snapshots.reading(
+            lambda snapshot, within: (
+                self._lookup(wanted, condition, limit)
+                if snapshot is None
+                else {key: tuple(ids[:limit]) for key in wanted if (ids := snapshot.carriers(key, within))}
+            ),
+            condition,
+        )
+
+    def _lookup(self, wanted: Sequence[str], condition: str | None, limit: int) -> dict[str, tuple[str, ...]]:
         found = self.scan(both(condition, has_any("keys", wanted)), ["id", "keys"])
         carriers: dict[str, list[str]] = {}
         for product_id, carried in zip(found["id"].to_pylist(), found["keys"].to_pylist(), strict=True):

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
+import numpy as np
+from numpy.typing import NDArray
+
+from aisle.order import best_first
 from aisle.types import Part
 
 Scored = tuple[str, float, dict[str, Part]]
@@ -34,39 +38,33 @@ def fuse(
     Returns:
         Best first, ties by id.
     """
-    scores: dict[str, float] = {}
-    parts: dict[str, dict[str, Part]] = {}
+    places: dict[str, int] = {}
+    parts: list[dict[str, Part]] = []
+    totals = np.zeros(sum(map(len, lists.values())))
     for stage, items in lists.items():
-        raw = [score for _, score in items]
-        ranks = _ranks(raw)
-        weight, best = weights.get(stage, 1.0), raw[0] if raw else 0.0
+        raw = np.array([score for _, score in items], np.float64)
+        ranks, weight, best = _ranks(raw), weights.get(stage, 1.0), raw[0] if len(raw) else 0.0
         if len(lists) == 1:
             added = raw
         elif rrf_k is None:
-            added = [weight * score / best if score > 0 and best > 0 else 0.0 for score in raw]
+            added = np.maximum(weight * raw / best, 0.0) if best > 0 else np.zeros(len(raw))
         else:
-            added = [weight / (rrf_k + rank) for rank in ranks]
-        made = map(_PART, zip(raw, ranks, added, strict=True))
-        for (product_id, _), contribution, part in zip(items, added, made, strict=True):
-            if product_id in parts:
-                parts[product_id][stage] = part
-                scores[product_id] += contribution
-            else:
-                parts[product_id] = {stage: part}
-                scores[product_id] = contribution
-    order = sorted(zip([-score for score in scores.values()], scores, strict=True))
-    return [(product_id, scores[product_id], parts[product_id]) for _, product_id in order]
+            added = np.asarray(weight / (rrf_k + ranks))
+        columns = raw.tolist(), ranks.tolist(), added.tolist()
+        there = [places.setdefault(product_id, len(places)) for product_id, _ in items]
+        totals[there] += added
+        parts += [{} for _ in range(len(places) - len(parts))]
+        for place, part in zip(there, map(_PART, zip(*columns, strict=True)), strict=True):
+            parts[place][stage] = part
+    ids, scores = list(places), totals[: len(places)].tolist()
+    return [(ids[place], scores[place], parts[place]) for place in best_first(ids, totals[: len(places)])]
 
 
-def _ranks(scores: Sequence[float]) -> list[int]:
+def _ranks(scores: NDArray[np.float64]) -> NDArray[np.int64]:
     """The places, from 1, of scores from the highest to the lowest; equal ones share the better place."""
-    ranks: list[int] = []
-    rank, previous = 0, None
-    for position, score in enumerate(scores, start=1):
-        if score != previous:
-            rank, previous = position, score
-        ranks.append(rank)
-    return ranks
+    places = np.arange(1, len(scores) + 1)
+    places[1:][scores[1:] == scores[:-1]] = 0
+    return np.maximum.accumulate(places)
 
 
 def lift(scored: Sequence[Scored], stage: str, chosen: Sequence[str]) -> list[Scored]:

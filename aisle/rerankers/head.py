@@ -221,8 +221,18 @@ def wording(query: str, texts: Sequence[str]) -> Array:
     asked = _plain(query)
     sizes = range(min(RUNS.start, len(asked)), min(RUNS.stop, len(asked) + 1))
     runs = [{asked[at : at + size] for at in range(len(asked) - size + 1)} for size in sizes]
-    found = [[sum(map(plain.__contains__, some)) / len(some) for some in runs] for plain in map(_plain, texts)]
-    return np.array([sum(shares) / len(shares) if asked else 0.0 for shares in found], np.float32)
+    return np.array([_shared(runs, _plain(text)) / len(runs) if asked else 0.0 for text in texts], np.float32)
+
+
+def _shared(runs: Sequence[set[str]], plain: str) -> float:
+    """The shares of runs that are in a text, summed over their sizes, the smallest first."""
+    total = 0.0
+    for some in runs:
+        found = sum(map(plain.__contains__, some))
+        if not found:
+            break  # nor is any longer one
+        total += found / len(some)
+    return total
 
 
 @lru_cache(maxsize=20_000)  # the same products come again and again

@@ -7,7 +7,6 @@ import pytest
 
 from aisle.config import IndexSettings
 from aisle.filters import parse_filter
-from aisle.indexes.bm25 import Clause, Clauses, _query
 from aisle.indexes.lance import LanceIndex
 from aisle.indexes.latest import SETTLED_NS, Latest
 from aisle.indexes.snapshot import Words
@@ -51,8 +50,13 @@ def answers(index: LanceIndex) -> list[object]:
     for text in TEXTS:
         for asked in (None, parse_filter("brand = HP"), parse_filter("price < 60")):
             request = SearchRequest(text, filter=asked)
-            found.append(index.search(request, {"text": QUERY}, 5))
-            found.append(index.search(request, {"text": QUERY}, 100))
+            for depth in (5, 100):
+                lists = index.search(request, {"text": QUERY}, depth).lists
+                found.append({stage: [(i, round(score, 5)) for i, score in hits] for stage, hits in lists.items()})
+            table = index.features(["p2", "p6", "p7", "p16"], request, {"text": QUERY})
+            found.append(
+                [[round(v, 4) if isinstance(v, float) else v for v in row.values()] for row in table.to_pylist()]
+            )
         found.append(index.words.has(text))
     ids = ["p2", "p7", "p16", "nobody", "p4"]
     found.append(index.get(ids))
@@ -103,7 +107,7 @@ def test_what_is_read_while_the_table_changes_is_read_again(index):
     snapshots.make()
     seen: list[object] = []
 
-    def read(known):
+    def read(known, _):
         seen.append(known)
         if known is not None:
             index.delete(["p0"])
@@ -153,16 +157,6 @@ def test_words_know_fields_and_rows(index):
     for tokens in (["wireless", "mouse"], ["wireless", "cable"], ["手机"], ["black"], ["hp"], ["hp", "mouse"], ["zzz"]):
         assert words.together(tokens, ["title"]) == any(set(tokens) <= title for title in titles)
     assert words.together(["hp"], ["title", "brand"])
-    assert words.fields_of(["hp", "mouse"], every=False) == {"title", "brand"}
-    assert words.fields_of(["hp", "mouse"], every=True) == set()
-
-
-def test_clauses_that_nothing_matches_are_not_asked(index):
-    words = index.snapshots.make().words
-    weights = {"title": 3.0, "brand": 1.0}
-    assert _query(Clauses((Clause(("zzz",)),)), weights, words) is None
-    asked = _query(Clauses((Clause(("mouse",)),)), weights, words)
-    assert [match.column for _, match in asked.queries] == ["fts_title"]
 
 
 def test_the_latest_version_is_asked_for_where_the_folder_changed_or_did_so_just_now(tmp_path):

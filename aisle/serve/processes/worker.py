@@ -18,6 +18,8 @@ from aisle.serve.writing.client import WriteClient
 
 BACKLOG = 1_024
 """Connections that the system keeps until a worker has time."""
+GC_THRESHOLDS = 50_000, 20, 20
+"""A search makes some thousand objects and no cycles: looking for those after every 700 takes a tenth of its time."""
 SWITCH_S = 0.001
 """Python lets a thread run this long before another may; of the usual 5 ms a request would wait several times."""
 
@@ -49,7 +51,8 @@ def run_worker(plan: Plan, listening: socket.socket, ready: Callable[[], None]) 
         app = create_app(engine, settings, outside)
         sys.setswitchinterval(SWITCH_S)
         gc.collect()
-        gc.freeze()  # what lives as long as the worker is not looked through again after every few hundred objects
+        gc.freeze()  # what lives as long as the worker is not looked through again
+        gc.set_threshold(*GC_THRESHOLDS)
         config = uvicorn.Config(
             app,
             lifespan="on",
