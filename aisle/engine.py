@@ -37,12 +37,9 @@ from aisle.types import (
     Encoder,
     Facets,
     FacetValue,
-    Filter,
     Hit,
-    In,
     Index,
     Mode,
-    Or,
     Product,
     Progress,
     Ranking,
@@ -227,35 +224,41 @@ class SearchEngine:
             return reading.text, None
         return reading.text, self.encoder.encode([reading.text], "query")[0]
 
-    def facets(self, request: SearchRequest, fields: Sequence[str], limit: int = 100) -> Facets:
+    def facets(
+        self, request: SearchRequest, fields: Sequence[str], limit: int = 100, ranking: Ranking | None = None
+    ) -> Facets:
         """Count the values of fields over exactly the products that `search` ranks, whatever the page.
 
         With a cut-off these are the products that passed it, so that counts, total and list agree. While a field is
         counted, what the request's filter asks of that field alone is left out (multi-select).
 
+        Args:
+            request: What was asked.
+            fields: What to count.
+            limit: So many values of each at most.
+            ranking: The answer to the request, where it is known: what is asked of no field is not searched again.
+
         Raises:
             FilterError: A field or the filter names an attribute that no product has.
         """
         counted: dict[str, tuple[FacetValue, ...]] = {}
-        within: dict[Filter | None, Filter | None] = {}
+        ranked = {request.filter: ranking.ids} if ranking is not None else {}
+        _, reading = self.read(request)
+        browsing = reading.active.refused is None and not reading.text
         for name in fields:
             asked = replace(request, filter=without_field(request.filter, name))
-            if asked.filter not in within:
-                within[asked.filter] = self._all_of(asked)
-            counted |= self.index.facets([name], within[asked.filter], limit).fields
+            if browsing:
+                passing = self.stages.filter(asked, reading, reading.steps[0])
+                counted |= self.index.facets([name], passing, limit).fields
+                continue
+            if asked.filter not in ranked:
+                ranked[asked.filter] = tuple(product_id for product_id, _, _ in self.ranked(asked))
+            counted |= self.index.facets([name], None, limit, ranked[asked.filter]).fields
         return Facets(counted)
 
     def ranked(self, request: SearchRequest) -> list[Scored]:
         """The whole ranking of a request, whatever its page: ``(product id, score, parts)``, best first."""
         return self._find(request, None).scored
-
-    def _all_of(self, request: SearchRequest) -> Filter | None:
-        """The products of a request's whole ranking, as a filter."""
-        _, reading = self.read(request)
-        if reading.active.refused is None and not reading.text:
-            return self.stages.filter(request, reading, reading.steps[0])
-        ids = tuple(product_id for product_id, _, _ in self.ranked(request))
-        return Or((In("id", ids), In("title", ())))  # two fields, so that counting ids does not leave it out
 
     def _find_all(self, requests: Sequence[SearchRequest], chunk: int) -> Iterator[tuple[SearchRequest, _Found]]:
         for start in range(0, len(requests), chunk):
@@ -355,6 +358,7 @@ class SearchEngine:
             cut=found.cut,
             redirect=acting.redirect,
             refused=acting.refused.reason if acting.refused is not None else None,
+            ids=tuple(item[0] for item in found.scored) if found.reading.text else (),
         )
 
     def _hits(self, found: _Found, request: SearchRequest) -> tuple[Hit, ...]:

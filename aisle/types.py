@@ -204,10 +204,10 @@ class Hit:
 class Ranking:
     """The answer to a request.
 
-    ``total`` is how many products were candidates (for a browse: how many pass the filter), ``cut`` how many more were
-    left out as too unlikely. ``degraded`` names what was left out and why; ``timings_ms`` is the time of each stage.
-    ``rewrites`` says what was corrected, searched under other names too ("手机 also as cell phone") and read as a
-    demand. A rule may send to ``redirect``; ``refused`` says why a query is not answered.
+    ``total`` is how many products were candidates (for a browse: how many pass the filter), ``ids`` all of them, best
+    first (of a browse: none), ``cut`` how many more were left out as too unlikely. ``degraded`` names what was left out
+    and why; ``timings_ms`` is the time of each stage. ``rewrites`` says what was corrected, searched under other names
+    too ("手机 also as cell phone") and read as a demand. ``redirect`` is a rule's, ``refused`` why there is no answer.
     """
 
     request: SearchRequest
@@ -219,6 +219,7 @@ class Ranking:
     cut: int = 0
     redirect: str | None = None
     refused: str | None = None
+    ids: tuple[str, ...] = ()
 
     @property
     def no_good_result(self) -> bool:
@@ -304,7 +305,7 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class Reranker(Protocol):
-    """A second opinion on few products: may read text, attributes or images."""
+    """A second opinion on few products."""
 
     def score(self, query: str, products: Sequence[Product]) -> Array:
         """Score products into ``(n,)`` float32; higher is better."""
@@ -321,7 +322,7 @@ class Record:
 
 
 class Index(Protocol):
-    """Where products live. One embedded and one distributed back end meet it; one contract suite tests both.
+    """Where products live; one contract suite tests every back end.
 
     A write is visible to the next read of the same object when the call returns, and durable from then on.
     """
@@ -340,9 +341,9 @@ class Index(Protocol):
         ...
 
     def search(self, request: SearchRequest, vectors: Mapping[str, Array], depth: int) -> Candidates:
-        """Find up to ``depth`` candidates per retrieval stage.
+        """Find up to ``depth`` candidates per stage.
 
-        The stages are "bm25" (not in mode "dense") and "dense:NAME" for each named query vector ``(dim,)`` (not in
+        They are "bm25" (not in mode "dense") and "dense:NAME" for each named query vector ``(dim,)`` (not in
         mode "bm25"; the raw score is the cosine). All stages obey the filter exactly. For "bm25" the names in
         ``request.expansions`` count beside the text, by their weights.
 
@@ -353,10 +354,7 @@ class Index(Protocol):
     def lookup(
         self, keys: Sequence[str], filter: Filter | None = None, limit: int = 20
     ) -> Mapping[str, tuple[str, ...]]:
-        """Products that carry an identifier (already folded by ``fold_identifier``): key to ids, sorted.
-
-        A product carries its id, its identifiers and the model codes in its title.
-        """
+        """Products with an identifier (id, own, in the title; as ``fold_identifier`` folds it): key to ids, sorted."""
         ...
 
     def get(self, ids: Sequence[str]) -> tuple[Product | None, ...]:
@@ -374,11 +372,12 @@ class Index(Protocol):
         """
         ...
 
-    def facets(self, fields: Sequence[str], filter: Filter | None = None, limit: int = 100) -> Facets:
-        """Count the values of fields over the products that pass the filter.
+    def facets(
+        self, fields: Sequence[str], filter: Filter | None = None, limit: int = 100, among: Sequence[str] | None = None
+    ) -> Facets:
+        """Count the values of fields over the products that pass the filter, with ``among`` those of these ids only.
 
-        Multi-select: a facet's own field is left out of the top-level AND of the filter while it is counted, so
-        that the values a shopper could add keep their counts.
+        While a field is counted, what the filter's top-level AND asks of that field is left out (multi-select).
         """
         ...
 

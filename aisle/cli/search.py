@@ -62,7 +62,7 @@ def search(context: click.Context, /, folder: Path, query: str, **_: Any) -> Non
     with open_engine(folder, given["recipe_file"], given["model"]) as engine:
         ranking = engine.search(request)
         explained = explain_page(engine, ranking, near=NearWords(engine.encoder)) if given["explain"] else ()
-        facets = engine.facets(request, given["facets"]) if given["facets"] else None
+        facets = engine.facets(request, given["facets"], ranking=ranking) if given["facets"] else None
     if given["as_json"]:
         counts = {
             name: {v.value: v.count for v in values} for name, values in (facets.fields if facets else {}).items()

@@ -23,7 +23,7 @@ from aisle.indexes.catalogue_words import WordsOfTable
 from aisle.indexes.chinese_words import ChineseWords
 from aisle.indexes.connection import TABLE, connect, open_table
 from aisle.indexes.dense import MIN_INDEXED, PARTITION_ROWS, cosines, nearest
-from aisle.indexes.facets import count_values, fields_of, without_field
+from aisle.indexes.facets import SnapshotRows, TableRows, count_values, fields_of, without_field
 from aisle.indexes.kept import Kept
 from aisle.indexes.latest import Latest
 from aisle.indexes.lock import WriterLock
@@ -37,12 +37,13 @@ from aisle.indexes.schema import (
     texts_of,
 )
 from aisle.indexes.segment import READY_MADE
+from aisle.indexes.snapshot import Mask, Snapshot
 from aisle.indexes.snapshots import Snapshots
-from aisle.indexes.sql import has_any, one_of, where
+from aisle.indexes.sql import both, has_any, one_of, where
 from aisle.indexes.stored import StoredRows, chunks
 from aisle.indexes.unknown import unknown_attribute
 from aisle.indexes.vocabulary import Vocabulary
-from aisle.types import Array, Candidates, Facets, Filter, Product, Record, SearchRequest
+from aisle.types import Array, Candidates, Facets, FacetValue, Filter, Product, Record, SearchRequest
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -303,19 +304,34 @@ class LanceIndex:
             columns[column] = pa.array(values, pa.float32())
         return pa.table(columns)
 
-    def facets(self, fields: Sequence[str], filter: Filter | None = None, limit: int = 100) -> Facets:
+    def facets(
+        self, fields: Sequence[str], filter: Filter | None = None, limit: int = 100, among: Sequence[str] | None = None
+    ) -> Facets:
         """Count the values of fields over the products that pass the filter; see `aisle.types.Index`.
 
         Raises:
             FilterError: A field or the filter names an attribute that no product has.
         """
         self._check_fields(fields)
-        return Facets(
-            {
-                field: count_values(self._table, field, self._condition(without_field(filter, field)), limit)
-                for field in fields
-            }
-        )
+        return Facets({field: self._values(field, without_field(filter, field), limit, among) for field in fields})
+
+    def _values(
+        self, field: str, filter: Filter | None, limit: int, among: Sequence[str] | None
+    ) -> tuple[FacetValue, ...]:
+        condition = self._condition(filter)
+        if among is not None and not among:
+            return ()
+
+        def count(snapshot: Snapshot | None, within: Mask | None) -> tuple[FacetValue, ...]:
+            if snapshot is None:
+                where = both(condition, one_of("id", among)) if among is not None else condition
+                return count_values(TableRows(self._table, where), field, limit)
+            if among is not None:
+                held = snapshot.holding(among)
+                within = held if within is None else held & within
+            return count_values(SnapshotRows(snapshot, within), field, limit)
+
+        return self.snapshots.reading(count, condition)
 
     def count(self, filter: Filter | None = None) -> int:
         """How many products pass the filter."""

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from aisle.indexes.schema import TEXT, VECTOR, product_of
+from aisle.filters.fields import BOOL_FIELDS, NUMBER_FIELDS
+from aisle.indexes.schema import KEYED, TEXT, VECTOR, product_of
 from aisle.indexes.words import Words
 from aisle.order import best_first
 from aisle.types import Array, Product, Record
@@ -24,6 +25,19 @@ MAX_ROWS = 50_000
 """A larger table is read from disk: 50,000 products with vectors of 384 numbers take about 200 MB."""
 ROW = "_rowid"
 Mask = NDArray[np.bool_]
+_FACETS = frozenset(
+    (
+        "brand",
+        "currency",
+        "family",
+        "category",
+        "labels",
+        *NUMBER_FIELDS,
+        *BOOL_FIELDS,
+        *(f"{name}_key" for name in KEYED),
+    )
+)
+"""Columns whose values are counted."""
 
 
 class Snapshot:
@@ -45,13 +59,14 @@ class Snapshot:
         self._vectors = {
             name[len(VECTOR) :]: _matrix(table[name]) for name in table.schema.names if name.startswith(VECTOR)
         }
+        self._columns = {name: table[name].combine_chunks() for name in table.schema.names if name in _FACETS}
         self._carriers = _Carriers(table["keys"].combine_chunks())
         self.words = Words.of(table)
 
     @staticmethod
     def columns(schema: pa.Schema) -> list[str]:
         """What is read of a table."""
-        own = [name for name in schema.names if name.startswith((TEXT, VECTOR))]
+        own = [name for name in schema.names if name.startswith((TEXT, VECTOR)) or name in _FACETS]
         return ["id", "product", "text_hash", "keys", *own]
 
     @property
@@ -105,6 +120,17 @@ class Snapshot:
     def place(self, product_id: str) -> int | None:
         """The row of a product."""
         return self._places.get(product_id)
+
+    def holding(self, ids: Iterable[str]) -> Mask:
+        """Which rows have these ids; ids that are not there are ignored."""
+        found = np.zeros(self.size, np.bool_)
+        found[[place for product_id in ids if (place := self._places.get(product_id)) is not None]] = True
+        return found
+
+    def column(self, name: str, within: Mask | None) -> Any:
+        """A column whose values are counted, as one Arrow array."""
+        column = pa.array(self.ids, pa.string()) if name == "id" else self._columns[name]
+        return column if within is None else column.filter(pa.array(within))
 
     def product(self, product_id: str) -> Product | None:
         """A product as it is stored."""

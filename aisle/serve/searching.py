@@ -24,7 +24,7 @@ from aisle.serve.experiment.trial import Part, Tried
 from aisle.serve.highlight import fields, highlight, words_to_mark
 from aisle.serve.parts import Parts
 from aisle.serve.pool import Group
-from aisle.types import Facets, FacetValue, Hit, In, Or, Ranking, SearchRequest
+from aisle.types import Facets, FacetValue, Hit, Ranking, SearchRequest
 
 MIN_LEFT_MS = 0.001
 """The least deadline there is: what cannot be left out is done all the same."""
@@ -169,7 +169,7 @@ def answer(engine: SearchEngine, ask: Ask, ranking: Ranking, tried: Tried | None
             hit["highlight"] = highlight(one.product, words)
     said["hits"] = hits
     if ask.facets and not _late(ask, "facets", degraded):
-        said["facets"] = _facets(facets_of(engine, replace(ask.request, deadline_ms=None), ask.facets))
+        said["facets"] = _facets(facets_of(engine, ranking, ask.facets))
     said |= {
         "spelling": spelling,
         "rewrites": list(ranking.rewrites),
@@ -217,18 +217,17 @@ def _names(rewrite: str) -> str:
     return ""
 
 
-def facets_of(engine: SearchEngine, request: SearchRequest, fields: Sequence[str]) -> Facets:
+def facets_of(engine: SearchEngine, ranking: Ranking, fields: Sequence[str]) -> Facets:
     """Values with their counts. None is below what the ranking itself holds.
 
     While a field is counted, what the filter asks of that field is left out, and a ranking goes so far down only: of a
     value that was chosen, fewer products may be among the first thousand of all than of its own first thousand.
     """
-    counted = dict(engine.facets(request, fields).fields)
+    request = replace(ranking.request, deadline_ms=None)
+    counted = dict(engine.facets(request, fields, ranking=ranking).fields)
     chosen = [name for name in fields if request.text.strip() and without_field(request.filter, name) != request.filter]
     if chosen:
-        ids = tuple(product_id for product_id, _, _ in engine.ranked(request))
-        within = Or((In("id", ids), In("title", ())))  # two fields, so that counting ids does not leave it out
-        own = engine.index.facets(chosen, within).fields
+        own = engine.index.facets(chosen, among=ranking.ids).fields
         for name in chosen:
             counts = {one.value: one.count for one in counted[name]}
             for one in own[name]:

@@ -29,7 +29,14 @@ def record(number: int, title: str) -> Record:
     angle = number / 3
     vector = {"text": np.array([np.cos(angle), np.sin(angle)], np.float32)} if number != 4 else {}
     product = Product(
-        f"p{number}", title, brand=["HP", "Sony"][number % 2], price=10.0 * number, identifiers=(f"LC5{number}C",)
+        f"p{number}",
+        title,
+        brand=["HP", "Sony", "hp"][number % 3],
+        category=("Computers", ["Mice", "Keyboards"][number % 2]),
+        attributes={"colour": ("red", "Black")[: number % 3]} if number % 3 else {},
+        price=10.0 * number,
+        available=[True, False, None][number % 3],
+        identifiers=(f"LC5{number}C",),
     )
     return Record(product, f"hash-{number}", vector)
 
@@ -66,6 +73,10 @@ def answers(index: LanceIndex) -> list[object]:
     )
     found.append(index.lookup(["lc52c", "lc57c", "p3", "none"], None, 3))
     found.append(index.lookup(["lc52c"], parse_filter("price > 1000"), 3))
+    fields = ["brand", "category", "price", "available", "id", "title", "colour", "family"]
+    for asked in (None, parse_filter("price < 60"), parse_filter("brand = HP"), parse_filter('"colour" = Red')):
+        for among in (None, [], ids, [f"p{number}" for number in range(9)]):
+            found.append(index.facets(fields, asked, 100, among))
     return found
 
 

@@ -40,10 +40,11 @@ def test_a_chosen_value_is_counted_as_often_as_its_ranking_holds_it(reading):
     shallow = replace(engine.recipe, search=replace(engine.recipe.search, depth=20, rerank_depth=20))
     engine = engine.with_recipe(shallow)
     asked = SearchRequest("cable", k=5, mode="dense", filter=parse_filter("brand = HP"))
-    total = engine.search(asked).total
+    ranking = engine.search(asked)
+    total = ranking.total
     alone = {one.value: one.count for one in engine.facets(asked, ["brand"]).fields["brand"]}
     assert alone.get("HP", 0) < total  # what is mended here
-    found = facets_of(engine, asked, ["brand", "category"]).fields
+    found = facets_of(engine, ranking, ["brand", "category"]).fields
     assert [one.count for one in found["brand"] if one.value == "HP"] == [total]
     assert {one.value: one.count for one in found["brand"] if one.value != "HP"} == {
         value: count for value, count in alone.items() if value != "HP"
