@@ -35,7 +35,7 @@ from aisle.ranking.cascade import STEP, rerank
 from aisle.ranking.clock import Clock
 from aisle.ranking.cut_features import candidate_features
 from aisle.ranking.cutoff import cut
-from aisle.ranking.diversity import diversify
+from aisle.ranking.diversity import diversify, steepness
 from aisle.ranking.features import Asked as FeaturesAsked
 from aisle.ranking.features import Words, rank_features
 from aisle.ranking.fusion import Scored, lift, reorder
@@ -285,10 +285,11 @@ class Stages:
         if reading.demands is not None and any(c.kind == "brand" for c in reading.demands.constraints):
             settings = replace(settings, per_brand=0)  # who names a brand wants that brand
         if settings.active and not request.sort:
-            ids = [item[0] for item in scored[: settings.window]]
+            head = scored[: settings.window]
+            ids = [item[0] for item in head]
             vectors = shelf.vectors(ids) if settings.method != "none" else {}
             exact = sum("identifier" in parts for _, _, parts in scored)
-            scored = diversify(scored, shelf.products(ids), vectors, settings, _raw(scored), exact)
+            scored = diversify(scored, shelf.products(ids), vectors, settings, steepness(head), exact)
             context.clock.lap("diversity")
         if acting.pins and not request.sort:
             pinned = [pin.product_id for _, pin in acting.pins]
@@ -375,12 +376,3 @@ class Stages:
 
 def _learnt(name: str) -> LearntRanking:
     return for_everybody() if name == EMBEDDED else LearntRanking.load(Path(name))
-
-
-def _raw(scored: Sequence[Scored]) -> dict[str, float] | None:
-    """A measure of relevance on which half is half as good; None where the scores are one."""
-    for stage in ("relevance", "rerank"):
-        found = {item[0]: item[2][stage].score for item in scored if stage in item[2]}
-        if found:
-            return found
-    return None

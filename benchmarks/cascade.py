@@ -1,23 +1,25 @@
 """Re-ranking: latency by depth, and what ending early saves and costs. Icecat's catalogue, its 89 judged queries.
 
-    python benchmarks/cascade.py [--model SPEC] [--rounds 3]
+    python benchmarks/cascade.py [--index DIR] [--model SPEC] [--rounds 3]
 
 Every query is asked by itself in one process, ten warm it up; nothing is remembered between queries. SPEC is a model
 that `aisle search --model` takes; "embedded" is the packaged encoder's cosine of query and title, in 8 bits. Slack is
 `rerank_slack`: the re-ranker stops where no product below is expected among the first 10. nDCG@10 has gain 2^grade-1,
-discount log2(rank+1), over the queries with a relevant product.
+discount log2(rank+1), over the queries with a relevant product. Without --index the catalogue is indexed first. With
+--rounds 0 latencies, which need a quiet machine, stay those of the last results.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import json
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from record import record
+from record import RESULTS, conditions, record
 
 from aisle.catalogue.clean import clean
 from aisle.config import CatalogueSettings
@@ -59,26 +61,37 @@ def ask(engine: SearchEngine, queries: dict[str, str], reranker: Counting | None
     return run, times, ((reranker.read - before) if reranker else 0) / len(queries)
 
 
+def opened(index: Path | None, folder: Path) -> SearchEngine:
+    if index:
+        return SearchEngine.open(index)
+    with clean(SAMPLE / "products.jsonl.gz", CatalogueSettings()) as cleaned:
+        return SearchEngine.build(cleaned, folder)
+
+
+def kept(name: str) -> list[dict[str, Any]]:
+    """The latencies of the last results, with the commit they were measured at."""
+    last = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    return [{"commit": last["conditions"]["commit"], **row} for row in last["latency"]]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--index", type=Path)
     parser.add_argument("--model", default="embedded")
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     judgments = read_judgments(SAMPLE / "ratings.csv")
     queries = {judgment.query_id: judgment.query for judgment in judgments}
     reranker = Counting(given.model)
-    latency, stops = [], []
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        clean(SAMPLE / "products.jsonl.gz", CatalogueSettings()) as cleaned,
-        SearchEngine.build(cleaned, Path(folder) / "shop") as engine,
-    ):
+    name = "cascade" if given.model == "embedded" else f"cascade_{Path(given.model).name}"
+    latency, stops = ([] if given.rounds else kept(name)), []
+    with tempfile.TemporaryDirectory() as folder, opened(given.index, Path(folder) / "shop") as engine:
         ask(engine, dict(list(queries.items())[:10]), reranker, 50, 0.0)
         print("| depth | p50 ms | p95 ms |\n|---|---|---|")
-        for depth in DEPTHS:
+        for depth in DEPTHS if given.rounds else ():
             times = [ms for _ in range(given.rounds) for ms in ask(engine, queries, reranker, depth, 0.0)[1]]
             p50, p95 = (float(np.percentile(times, share)) for share in (50, 95))
-            latency.append({"depth": depth, "p50_ms": p50, "p95_ms": p95})
+            latency.append({"depth": depth, "p50_ms": p50, "p95_ms": p95, "commit": conditions()["commit"]})
             print(f"| {depth or 'no re-ranker'} | {p50:.0f} | {p95:.0f} |", flush=True)
         print("| depth | slack | read | unjudged wrong | change | judged only | change, detectable | other top 10 |")
         print("|---|---|---|---|---|---|---|---|")
@@ -106,10 +119,7 @@ def main() -> None:
                     f"| {row['other_top_10']:.0%} |",
                     flush=True,
                 )
-    record(
-        "cascade" if given.model == "embedded" else f"cascade_{Path(given.model).name}",
-        {"notes": " ".join(__doc__.split()), "latency": latency, "early_stop": stops},
-    )
+    record(name, {"notes": " ".join(__doc__.split()), "latency": latency, "early_stop": stops})
 
 
 if __name__ == "__main__":

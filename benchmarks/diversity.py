@@ -40,7 +40,7 @@ from aisle.evaluate.variety import alpha_ndcg, variety
 from aisle.judgments import read_judgments
 from aisle.judgments.split import folds
 from aisle.metrics import TREATMENTS, Metric
-from aisle.ranking.diversity import diversify
+from aisle.ranking.diversity import diversify, steepness
 from aisle.types import Judgment, Record, SearchRequest
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "icecat"
@@ -82,8 +82,12 @@ class Shop:
             self.grades.setdefault(judgment.query, {})[judgment.product_id] = judgment.grade
         self.judged = [q for q, own in self.grades.items() if any(grade >= RELEVANT for grade in own.values())]
         self.queries = list(dict.fromkeys([*self.grades, *more]))
-        requests = [SearchRequest(query, k=DEEP) for query in self.queries]
-        self.run: Run = dict(zip(self.queries, engine.run_batch(requests), strict=True))
+        self.run: Run = {}
+        self.relevance: dict[str, Mapping[str, float] | None] = {}
+        for query in self.queries:
+            found = engine.ranked(SearchRequest(query, k=DEEP))[:DEEP]
+            self.run[query] = [item[:2] for item in found]
+            self.relevance[query] = steepness(found[: Diversity().window])  # as the stage of a search measures it
         ids = {product for items in self.run.values() for product, _ in items[: Diversity().window]}
         ids |= {product for own in self.grades.values() for product in own}
         self.records: Mapping[str, Record] = engine.index.stored(sorted(ids))
@@ -91,12 +95,12 @@ class Shop:
         self.vectors = {product: found.vectors["text"] for product, found in self.records.items()}
 
     def reordered(self, settings: Diversity) -> Run:
-        return {
-            query: [
-                item[:2] for item in diversify([(*hit, {}) for hit in items], self.products, self.vectors, settings)
-            ]
-            for query, items in self.run.items()
-        }
+        return {query: self.diversified(query, settings) for query in self.queries}
+
+    def diversified(self, query: str, settings: Diversity) -> Sequence[tuple[str, float]]:
+        scored = [(*hit, {}) for hit in self.run[query]]
+        made = diversify(scored, self.products, self.vectors, settings, self.relevance[query])
+        return [item[:2] for item in made]
 
     def measure(self, run: Run) -> Values:
         values: Values = {}
@@ -231,13 +235,12 @@ def speed(engine: SearchEngine, shop: Shop) -> dict[str, float]:
     """Milliseconds for a window of the default size: the median over queries of the best of three."""
     took: dict[str, list[float]] = {}
     for query in shop.queries[:40]:
-        scored = [(product, score, {}) for product, score in shop.run[query]]
-        ids = [item[0] for item in scored[: Diversity().window]]
+        ids = [product for product, _ in shop.run[query][: Diversity().window]]
         for name, call in {
             "fetch products and vectors": lambda ids=ids: engine.index.stored(ids),
             "fetch products": lambda ids=ids: engine.index.get(ids),
             **{
-                label(s): lambda s=s, scored=scored: diversify(scored, shop.products, shop.vectors, s)
+                label(s): lambda s=s, query=query: shop.diversified(query, s)
                 for s in (Diversity("mmr"), Diversity("dpp"), Diversity(per_family=1))
             },
         }.items():

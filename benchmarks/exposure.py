@@ -23,7 +23,7 @@ from aisle.engine import SearchEngine
 from aisle.evaluate.exposure import KindExposure, exposure, merits_of
 from aisle.evaluate.groups import groups_of
 from aisle.judgments import align, read_judgments
-from aisle.ranking.diversity import diversify
+from aisle.ranking.diversity import diversify, steepness
 from aisle.types import MODES, Product, SearchRequest
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "icecat"
@@ -58,10 +58,11 @@ def measure(engine: SearchEngine, products: list[Product]) -> dict[str, Any]:
         for mode in MODES
     }
     caps = Diversity(per_family=1)
-    runs["hybrid, one of a family"] = {
-        query: tuple(item[:2] for item in diversify([(*hit, {}) for hit in items], known, {}, caps))
-        for query, items in runs["hybrid"].items()
-    }
+    runs["hybrid, one of a family"] = {}
+    for query, text in texts.items():
+        found = engine.ranked(SearchRequest(text))[:1_000]
+        varied = diversify(found, known, {}, caps, steepness(found[: caps.window]))
+        runs["hybrid, one of a family"][query] = tuple(item[:2] for item in varied)
     numbers: dict[str, Any] = {}
     for name, run in runs.items():
         report = exposure(align(run, judgments), groups, merits)

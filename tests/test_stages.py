@@ -12,6 +12,7 @@ from aisle.encoders.embedded import EmbeddedEncoder
 from aisle.engine import SearchEngine
 from aisle.errors import ArtifactError, FingerprintError, InputError, RecipeError
 from aisle.filters import parse_filter, parse_sort
+from aisle.ranking.diversity import diversify
 from aisle.training.calibrate import CalibrationSettings
 from aisle.types import MODES, Judgment, Product, SearchRequest
 
@@ -235,6 +236,20 @@ def test_one_tile_a_family_and_nothing_lost(opened):
     check_parts(varied)
     pages = [ids(opened(recipe).search(SearchRequest("shirt", k=3, offset=at))) for at in (0, 3, 6)]
     assert [product_id for page in pages for product_id in page] == ids(varied)[:9], "pages fit together"
+
+
+def test_under_the_learnt_combination_caps_weigh_what_the_fusion_gave(opened):
+    """Its own scores are moved up above what it did not read; the shares of those would let no product pass."""
+    recipe = "[ranking.diversity]\nper_family = 1\npage = 3\nmargin = 0.35"
+    engine = opened(recipe)
+    plain = opened().ranked(SearchRequest("red shirt"))
+    assert all("learnt" in parts for _, _, parts in plain)
+    fused = {key: sum(parts[s].contribution for s in ("bm25", "dense:text") if s in parts) for key, _, parts in plain}
+    products = {product.id: product for product in PRODUCTS}
+    caps = engine.recipe.ranking.diversity
+    wanted = [item[0] for item in diversify(plain, products, {}, caps, fused)]
+    assert [item[0] for item in engine.ranked(SearchRequest("red shirt"))] == wanted
+    assert [item[0] for item in diversify(plain, products, {}, caps)] != wanted
 
 
 def test_the_reranker_of_the_recipe_is_used(opened):

@@ -12,14 +12,14 @@ from aisle.catalogue.render import Renderer
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
 from aisle.explain.absent import absence
-from aisle.explain.asked import asked_of
+from aisle.explain.asked import Asked, asked_of
 from aisle.explain.change import Fusion, changes, decider
 from aisle.explain.cut import word_key
 from aisle.explain.details import bm25_by_field, bm25_by_word
 from aisle.explain.explanation import Explanation
 from aisle.explain.hit import Details, explain_hit, filter_constraints
 from aisle.explain.learnt import learnt_by_feature
-from aisle.explain.linear import FusionScale, terms_gain
+from aisle.explain.linear import Again
 from aisle.explain.near import NearWords
 from aisle.explain.occlude import occlude, ranked, spellings
 from aisle.explain.reading import EncoderReader, Reader, RerankerReader
@@ -81,7 +81,7 @@ def explain(
     against = None
     if hit.rank > 1:
         above = ranking.hits[hit.rank - 2]
-        against = _against(engine, asked, reader, (hit, above), ranking, demands)
+        against = _against(engine, read, reader, (hit, above), ranking, demands)
     return replace(plain, words=words, counterfactual=against, notes=notes)
 
 
@@ -156,30 +156,27 @@ def _words(engine: SearchEngine, reader: Reader | None, asked: SearchRequest, pr
 
 def _against(
     engine: SearchEngine,
-    asked: SearchRequest,
+    read: Asked,
     reader: Reader | None,
     pair: tuple[Hit, Hit],
     ranking: Ranking,
     constraints: Sequence[Constraint],
 ) -> Counterfactual:
     own, above = pair
-    gap = above.score - own.score
+    asked, gap = read.request, above.score - own.score
     if asked.sort or not asked.text:
         fields = tuple(sort.field for sort in asked.sort) or ("id",)
         return Counterfactual(above.product_id, above.product.title, gap, (), fields)
-    fusion, learnt, hits = Fusion.of(ranking.hits, engine.recipe.search), engine.stages.learnt, list(ranking.hits)
-    scale = FusionScale.of(learnt, own, above)
-    gain = terms_gain(engine, learnt, asked, hits, own) if scale is not None and learnt is not None else None
-    if scale is not None:
-        own, above, *hits = map(scale.hit, (own, above, *hits))
-    found = changes(own, above, hits, fusion, constraints)
+    fusion = Fusion.of(ranking.hits, engine.recipe.search)
+    again = Again.of(engine, read, ranking.hits, own, above)
+    found = changes(own, above, ranking.hits, fusion, constraints, again)
     stage = None if reader is None else RERANK if reader.model == "reranker" else DENSE
     barred = any(change.kind in ("identifier", "unread") for change in found)
-    tried = scale is None or gain is not None
-    if reader is not None and not barred and tried and decider(own) in (None, stage):
+    tried = decider(own) in (None, stage) if again is None else again.retitled
+    if reader is not None and not barred and tried:
         weights = engine.recipe.index.field_weights
         title: Mapping[str, float] = bm25_by_field(engine.index, asked, [own.product_id], weights)[own.product_id]
-        trial = Trial(asked, hits, fusion, reader, stage, engine.index, weights, title.get("title", 0.0), gain)
+        title_bm25 = title.get("title", 0.0)
+        trial = Trial(asked, ranking.hits, fusion, reader, stage, engine.index, weights, title_bm25, again)
         found += word_changes(trial, own, above)
-    found = found if scale is None else scale.back(found)
     return Counterfactual(above.product_id, above.product.title, gap, tuple(found))

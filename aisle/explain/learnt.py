@@ -13,9 +13,10 @@ from aisle.types import Hit, Part, SearchRequest, Stage
 
 STAGE = "learnt"
 REST = "the rest"
-_BEFORE = ("bm25", "dense:", "asked:", "compatible", "category", "identifier")
-"""Beginnings of the names of stages that a learnt combination looks at."""
-_SAME = 1e-3
+_BEFORE = ("bm25", "dense:", "asked:", "compatible", "category")
+"""Beginnings of the names of stages that come before a learnt combination."""
+SAME = 1e-3
+"""A score that differs by less was repeated."""
 
 
 def learnt_by_feature(
@@ -38,15 +39,14 @@ def learnt_by_feature(
     hit = next((hit for hit in hits if hit.product_id == product_id and STAGE in hit.parts), None)
     if learnt is None or hit is None:
         return {}
-    order = sorted((before(hit.product_id, hit.parts) for hit in hits), key=lambda item: (-item[1], item[0]))
+    read = (before(hit.product_id, hit.parts) for hit in hits if STAGE in hit.parts)
+    order = sorted(read, key=lambda item: (-item[1], item[0]))
     _, vector = engine.asked(asked)
-    table = rank_features(
-        engine.index, Asked(asked, vector, constraints), order[: learnt.depth], WORDS, learnt.rating, learnt.reads
-    )
+    table = rank_features(engine.index, Asked(asked, vector, constraints), order, WORDS, learnt.rating, learnt.reads)
     if product_id not in table.ids:
         return {}
     row = learnt.contributions(table.values)[table.ids.index(product_id)]
-    if abs(float(row.sum()) - hit.parts[STAGE].score) > _SAME:
+    if abs(float(row.sum()) - hit.parts[STAGE].score) > SAME:
         return {}
     found = {name: float(value) for name, value in zip((*NAMES, REST), row, strict=True) if value}
     return {STAGE: dict(sorted(found.items(), key=lambda item: -abs(item[1])))}
@@ -55,5 +55,4 @@ def learnt_by_feature(
 def before(product_id: str, parts: Mapping[Stage, Part]) -> Scored:
     """A candidate as a learnt combination found it: the stages that it looks at, and their sum."""
     kept = {stage: part for stage, part in parts.items() if stage.startswith(_BEFORE)}
-    fused = sum(part.contribution for stage, part in kept.items() if stage != "identifier")
-    return product_id, fused, kept
+    return product_id, sum(part.contribution for part in kept.values()), kept

@@ -1,117 +1,114 @@
-"""A linear learnt combination taken back to the scale of the fusion, where single changes can be worked out.
+"""A linear learnt combination asked again, with something about a hit changed: what then comes first is tried.
 
-Such a score is the fused score times a weight, plus terms of other features. Divided by that weight, what retrieval,
-demands and knowledge gave counts as it did in the fusion, and the other terms are one number a product. Trees have no
-such scale.
+What one product has moves others too: among the first of the fusion it is part of what all are compared with. So the
+features of everything that was read are taken anew. Trees jump, and are not asked what would have been enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-
-import numpy as np
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from aisle.catalogue.render import Renderer
 from aisle.engine import SearchEngine
-from aisle.explain.learnt import STAGE, before
-from aisle.explain.values import Change
-from aisle.ranking.features import INDEXED, NAMES, Asked, rank_features
-from aisle.ranking.learnt import FUSED, LearntRanking
+from aisle.explain.asked import Asked
+from aisle.explain.learnt import SAME, STAGE, before
+from aisle.ranking.features import INDEXED, rank_features
+from aisle.ranking.features import Asked as FeaturesAsked
+from aisle.ranking.learnt import LearntRanking
 from aisle.stages import WORDS
-from aisle.types import Hit, Part, Product, Record, SearchRequest
+from aisle.types import Array, Hit, Product, Record
 
-OTHER_TERMS = "other terms"
 _LATER = ("rerank",)
 
 
-@dataclass(frozen=True, slots=True)
-class FusionScale:
-    """What one unit of the fused score is worth to the learnt one."""
+@dataclass(frozen=True)
+class Again:
+    """What decided between a product and the one above it, ready to be asked again.
 
-    weight: float
+    Attributes:
+        engine: That the hits came from.
+        learnt: Its combination.
+        asked: The request as the engine searched it.
+        vector: Of the request's text.
+        records: What the combination read, by id.
+        read: The hits of these, as the engine gave them.
+        own: The product's hit.
+        above: The next one up.
+    """
+
+    engine: SearchEngine
+    learnt: LearntRanking
+    asked: FeaturesAsked
+    records: Mapping[str, Record]
+    read: tuple[Hit, ...]
+    own: Hit
+    above: Hit
 
     @classmethod
-    def of(cls, learnt: LearntRanking | None, own: Hit, above: Hit) -> FusionScale | None:
-        """None where no linear combination decided the order of the two."""
-        if learnt is None or learnt.trees or FUSED not in learnt.terms or learnt.terms[FUSED].weight <= 0:
+    def of(cls, engine: SearchEngine, asked: Asked, hits: Sequence[Hit], own: Hit, above: Hit) -> Again | None:
+        """None where no linear combination decided the order of the two, or its scores cannot be repeated.
+
+        Args:
+            engine: That the hits came from.
+            asked: What it made of the request.
+            hits: The whole ranking: a feature says how a product compares with the others.
+            own: One of them.
+            above: The one above it.
+        """
+        learnt = engine.stages.learnt
+        if learnt is None or learnt.trees:
             return None
         both = (own.parts, above.parts)
         if not all(STAGE in parts and not any(stage in parts for stage in _LATER) for parts in both):
             return None
-        return cls(learnt.terms[FUSED].weight)
+        read = tuple(hit for hit in hits if STAGE in hit.parts)
+        _, vector = engine.asked(asked.request)
+        wanted = FeaturesAsked(asked.request, vector, asked.constraints)
+        records = engine.index.stored([hit.product_id for hit in read])
+        made = cls(engine, learnt, wanted, records, read, own, above)
+        now = made._scores(read)
+        same = all(abs(now.get(hit.product_id, math.inf) - hit.parts[STAGE].score) <= SAME for hit in (own, above))
+        return made if same else None
 
-    def hit(self, hit: Hit) -> Hit:
-        """The hit with what came before learning as it was, the other terms, and what came after divided."""
-        if STAGE not in hit.parts:
-            return hit
-        stages = list(hit.parts)
-        place = stages.index(STAGE)
-        parts = {stage: hit.parts[stage] for stage in stages[:place]}
-        later = {
-            stage: hit.parts[stage]._replace(contribution=hit.parts[stage].contribution / self.weight)
-            for stage in stages[place + 1 :]
-        }
-        score = hit.score / self.weight
-        rest = score - sum(part.contribution for part in (*parts.values(), *later.values()))
-        return replace(hit, score=score, parts=parts | {OTHER_TERMS: Part(rest, None, rest)} | later)
+    @property
+    def retitled(self) -> bool:
+        """Whether a product with another title can be scored: not where a feature needs an index that has it."""
+        return not any(name.startswith(INDEXED) for name in self.learnt.reads)
 
-    def back(self, changes: Sequence[Change]) -> list[Change]:
-        """Changes worked out on this scale, with final scores as the ranking has them."""
-        found = []
-        for change in changes:
-            if change.stage == OTHER_TERMS:
-                continue
-            against = change.against * self.weight
-            if change.kind == "score":
-                found.append(replace(change, against=against))
-            else:
-                now, needed = change.now * self.weight, change.needed * self.weight
-                found.append(replace(change, now=now, needed=needed, against=against))
-        return found
+    def then(self, changed: Sequence[Hit], product: Product | None = None) -> tuple[float, float]:
+        """The final scores of the product and the one above it if hits were these.
+
+        Args:
+            changed: Hits of `read` with other parts, in any order.
+            product: The product as it would be; None as it is.
+        """
+        scores = self._scores(changed, product)
+        there = {hit.product_id: hit for hit in changed}
+        mine, other = (self._final(hit, there[hit.product_id], scores) for hit in (self.own, self.above))
+        return mine, other
+
+    def _final(self, hit: Hit, changed: Hit, scores: Mapping[str, float]) -> float:
+        """The final score plus what the combination and the stages after it give more."""
+        more = scores[hit.product_id] - hit.parts[STAGE].score
+        return hit.score + more + _after(changed) - _after(hit)
+
+    def _scores(self, hits: Sequence[Hit], product: Product | None = None) -> dict[str, float]:
+        found = sorted((before(hit.product_id, hit.parts) for hit in hits), key=lambda item: (-item[1], item[0]))
+        records = self.records if product is None else {**self.records, product.id: self._record(product)}
+        learnt, index = self.learnt, self.engine.index
+        table = rank_features(index, self.asked, found, WORDS, learnt.rating, learnt.reads, records)
+        return dict(zip(table.ids, map(float, learnt.score(table.values)), strict=True))
+
+    def _record(self, product: Product) -> Record:
+        kept = self.records[product.id]
+        renderer = Renderer(self.engine.recipe.render, self.engine.encoder.count_tokens)
+        vector: Array = self.engine.encoder.encode([renderer.text(product)], "product")[0]
+        return Record(product, kept.text_hash, {**kept.vectors, "text": vector})
 
 
-def terms_gain(
-    engine: SearchEngine, learnt: LearntRanking, asked: SearchRequest, hits: Sequence[Hit], own: Hit
-) -> Callable[[Product], float] | None:
-    """What the other terms would give more, on the fusion's scale, if ``own`` were another product.
-
-    The fused order is taken to stay as it is. None where a term needs what only a new index could tell.
-
-    Args:
-        engine: That the hits came from.
-        learnt: Linear.
-        asked: The request as the engine searched it.
-        hits: The whole ranking, as the engine gave it.
-        own: One of them.
-    """
-    if any(name.startswith(INDEXED) for name in learnt.reads):
-        return None
-    order = sorted((before(hit.product_id, hit.parts) for hit in hits), key=lambda item: (-item[1], item[0]))
-    head = order[: learnt.depth]
-    records = dict(engine.index.stored([item[0] for item in head]))
-    _, vector = engine.asked(asked)
-    renderer = Renderer(engine.recipe.render, engine.encoder.count_tokens)
-    others = np.array([name != FUSED for name in (*NAMES, "")])
-
-    def terms() -> float:
-        table = rank_features(
-            engine.index, Asked(asked, vector), head, WORDS, learnt.rating, learnt.reads, records
-        )  # fmt: skip
-        row = learnt.contributions(table.values)[table.ids.index(own.product_id)]
-        return float(row[others].sum())
-
-    if own.product_id not in records:
-        return None
-    now, weight = terms(), learnt.terms[FUSED].weight
-
-    def gain(product: Product) -> float:
-        kept = records[own.product_id]
-        changed = engine.encoder.encode([renderer.text(product)], "product")[0]
-        records[own.product_id] = Record(product, kept.text_hash, {**kept.vectors, "text": changed})
-        try:
-            return (terms() - now) / weight
-        finally:
-            records[own.product_id] = kept
-
-    return gain
+def _after(hit: Hit) -> float:
+    """What the stages after the combination gave."""
+    stages = list(hit.parts)
+    return sum(hit.parts[stage].contribution for stage in stages[stages.index(STAGE) + 1 :])

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from aisle.explain.phrases import PHRASES, Phrases
-from aisle.explain.stages import field_label, measure_label, stage_label
+from aisle.explain.stages import detail_label, field_label, measure_label, stage_label
 from aisle.explain.values import Absence, Change, Contribution, Counterfactual, Effect, Language, Words
 from aisle.filters.fields import number_text
 from aisle.query.constraint import Verdict, fields_of
@@ -76,7 +76,7 @@ def details_phrase(item: Contribution, language: Language) -> str:
     named = []
     for name, value in item.details[:MOST_DETAILS]:
         share = f"{100 * value / total:.0f}%" if positive and total > 0 else number(value)
-        named.append(says.share.format(name=field_label(name, language), share=share))
+        named.append(says.share.format(name=detail_label(item.stage, name, language), share=share))
     return says.listed.join(named)
 
 

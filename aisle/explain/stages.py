@@ -70,6 +70,18 @@ FIELDS: Mapping[str, Text] = {
 }
 """Field to its name."""
 
+FEATURES: Mapping[str, Text] = {
+    "fused": {"en": "words and meaning together", "zh": "关键词与语义"},
+    "cosine:share": {"en": "meaning, as a share of the best", "zh": "语义相近程度"},
+    "wording": {"en": "wording", "zh": "用词吻合"},
+    "neighbours": {"en": "likeness to the first products", "zh": "与前列商品相似"},
+    "rerank": {"en": "the re-ranking model", "zh": "重排模型"},
+    "satisfied": {"en": "demands met", "zh": "符合的要求"},
+    "contradicted": {"en": "demands not met", "zh": "不符合的要求"},
+    "rating": {"en": "rating", "zh": "评分"},
+}
+"""Feature of a learnt combination to its name; others keep their own."""
+
 _NOT_READ = "rerank (not read: "
 
 
@@ -101,6 +113,13 @@ def measure_label(stage: str, language: Language) -> str | None:
 def field_label(field: str, language: Language) -> str:
     """A product field's name; an attribute keeps the catalogue's own."""
     return FIELDS[field][language] if field in FIELDS else field.removeprefix("attributes.")
+
+
+def detail_label(stage: str, name: str, language: Language) -> str:
+    """What a part of a stage's raw score is of: a feature of the learnt combination, else a field."""
+    if stage == "learnt" and name in FEATURES:
+        return FEATURES[name][language]
+    return field_label(name, language)
 
 
 def is_bm25(stage: str) -> bool:

@@ -6,11 +6,12 @@ from a product whose title has it, since only a new index could tell. Knows an e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from aisle.explain.change import Fusion, decider
+from aisle.explain.change import Fusion
 from aisle.explain.cut import word_key, words_of
+from aisle.explain.linear import Again
 from aisle.explain.reading import Reader
 from aisle.explain.stages import is_bm25
 from aisle.explain.values import Change
@@ -18,6 +19,7 @@ from aisle.indexes.segment import product_tokens
 from aisle.ranking.word_statistics import K1, B
 from aisle.types import Hit, Index, Product, SearchRequest, Stage
 
+RERANK = "rerank"
 MOST = 6
 """Words of a query that are tried."""
 MOST_EXAMPLES = 20
@@ -35,7 +37,7 @@ class Trial:
         stage: "dense:text", or the stage of the re-ranker; None where no model takes part.
         index: For what a word in the title is worth to BM25.
         field_weights: The title's among them.
-        gain: What a changed product adds beside its raw scores; None: nothing.
+        again: The linear learnt combination that decided; None where none did.
         title_bm25: What the title already gives, weighted: in a longer title its words count a little less.
     """
 
@@ -47,7 +49,7 @@ class Trial:
     index: Index
     field_weights: Mapping[str, float]
     title_bm25: float = 0.0
-    gain: Callable[[Product], float] | None = None
+    again: Again | None = None
 
 
 def word_changes(trial: Trial, own: Hit, above: Hit) -> list[Change]:
@@ -60,14 +62,12 @@ def word_changes(trial: Trial, own: Hit, above: Hit) -> list[Change]:
     for word in words:
         added = {} if trial.stage is None else {trial.stage: raw[word]}
         gain = 0.0
-        if decider(own) is None and (stage := next(filter(is_bm25, trial.fusion.best), None)):
+        if trial.stage != RERANK and (stage := next(filter(is_bm25, trial.fusion.best), None)):
             gain = _bm25_gain(trial, own, word)
             part = own.parts.get(stage)
             lost = trial.title_bm25 * _diluted(trial.hits, own)
             added[stage] = (part.score if part else 0.0) + gain - lost
-        mine, other = _then(trial, own, above, added)
-        if trial.gain is not None:
-            mine += trial.gain(_with_word(own, word))
+        mine, other = _then(trial, own, above, word, added)
         if mine > other:
             found.append(Change("word", name=word, now=own.score, needed=mine, against=other, estimated=gain > 0))
     return sorted(found, key=lambda change: -change.needed)
@@ -80,11 +80,14 @@ def lacking_words(query: str, title: str) -> list[str]:
     return [word for word in words.values() if not set(product_tokens(word)) <= tokens][:MOST]
 
 
-def _then(trial: Trial, own: Hit, above: Hit, raw: Mapping[Stage, float]) -> tuple[float, float]:
-    last = decider(own)
-    if last is None:
-        return trial.fusion.then(own, above, raw)
-    return own.score + raw[last] - own.parts[last].score, above.score
+def _then(trial: Trial, own: Hit, above: Hit, word: str, raw: Mapping[Stage, float]) -> tuple[float, float]:
+    """The final scores of both where the word gives these raw scores."""
+    if trial.stage == RERANK:
+        return own.score + raw[RERANK] - own.parts[RERANK].score, above.score
+    if trial.again is not None:
+        raised = trial.fusion.raised(trial.again.read, own.product_id, raw)
+        return trial.again.then(raised, _with_word(own, word))
+    return trial.fusion.then(own, above, raw)
 
 
 def _raw(trial: Trial, own: Hit, words: Sequence[str]) -> dict[str, float]:

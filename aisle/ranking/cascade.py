@@ -16,7 +16,7 @@ from aisle.ranking.early_stop import may_stop
 from aisle.ranking.fusion import Scored, reorder
 from aisle.types import Part
 
-STAGE = "rerank"
+STAGE, LEARNT = "rerank", "learnt"
 STEP = 10
 """Products between two looks at the clock."""
 
@@ -51,7 +51,7 @@ def rerank(
         step: Products between two looks at the clock; ``depth`` where a score depends on the other products.
     """
     head = list(scored[:depth])
-    before = [item[1] for item in head]
+    before = _level(head)
     found: list[tuple[Scored, float]] = []
     after: list[float] = []
     done, left_out = 0, None
@@ -91,3 +91,14 @@ def rerank(
         ]
     ordered = reorder([item for item, _ in found] + rest, STAGE, [value for _, value in found])
     return Reranked(ordered, done, note)
+
+
+def _level(head: Sequence[Scored]) -> list[float]:
+    """The scores before, without the step by which a learnt combination stands above what it did not read.
+
+    The step says nothing of relevance; left in, a line through the scores would promise nothing below it.
+    """
+    scores = [score for _, score, _ in head]
+    read = sum(LEARNT in parts for _, _, parts in head)
+    step = scores[read - 1] - scores[read] if 0 < read < len(head) else 0.0
+    return [score - step for score in scores[:read]] + scores[read:]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from itertools import takewhile
 
 import numpy as np
 
@@ -15,9 +16,10 @@ from aisle.config import DiversitySettings
 from aisle.filters.fields import field_values, fold, value_key
 from aisle.ranking.diversity_kernel import Determinant, Marginal, MarginalRelevance, Matrix, Relevance, similarity
 from aisle.ranking.fusion import Scored
-from aisle.types import Array, Part, Product
+from aisle.types import Array, Part, Product, Stage
 
 STAGE = "diversity"
+PROBABILITY, RERANK, LEARNT, RULE = "relevance", "rerank", "learnt", "rule:"
 UNIT = 0.1
 """At strength .5 this difference of relevance weighs as much as being the same instead of entirely unlike."""
 
@@ -47,8 +49,7 @@ def diversify(
         settings: How much variety.
         relevance: The window's, by id, on a scale on which half is half as good, such as probabilities; one that is not
             there has 0. Only how steeply it falls counts: whichever product is first has the highest. None takes the
-            scores, which are on such a scale as fusion gives them. A re-ranked list has its re-ranker's scores moved up
-            above the rest, so that their shares mean nothing: give the raw ones.
+            scores, which are on such a scale as fusion gives them; `steepness` finds a scale for other lists.
         keep: So many first products stay in their places, such as those that the query names by an identifier. They
             count for caps and likeness.
 
@@ -71,6 +72,27 @@ def diversify(
             parts = parts | {STAGE: Part(value, place + 1, score - own)}
         moved.append((product_id, score, parts))
     return moved + list(scored[settings.window :])
+
+
+def steepness(scored: Sequence[Scored]) -> dict[str, float] | None:
+    """How relevant products are on a scale on which half is half as good; None where their scores are on one.
+
+    The probabilities of a cut-off, else a re-ranker's raw scores, else under a learnt combination what it was given: a
+    sum of weighted features has no zero, and moved up above what it did not read its shares mean nothing.
+    """
+    for stage in (PROBABILITY, RERANK):
+        found = {product_id: parts[stage].score for product_id, _, parts in scored if stage in parts}
+        if found:
+            return found
+    if not any(LEARNT in parts for _, _, parts in scored):
+        return None
+    return {product_id: _until_learnt(parts) for product_id, _, parts in scored}
+
+
+def _until_learnt(parts: Mapping[Stage, Part]) -> float:
+    """What retrieval, knowledge and demands gave; parts stand in the order of their stages."""
+    before = takewhile(lambda item: item[0] != LEARNT and not item[0].startswith(RULE), parts.items())
+    return sum(part.contribution for _, part in before)
 
 
 def collapse(

@@ -1,20 +1,32 @@
 """Whole explanations on a real index: what they promise is tried on an index with the changed product."""
 
 import dataclasses
+import gzip
+import itertools
 import json
+from pathlib import Path
 
 import pytest
 
-from aisle.config import Recipe
+from aisle.catalogue.clean import clean
+from aisle.config import CatalogueSettings, Recipe
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
 from aisle.explain import NearWords, explain, explain_page
-from aisle.explain.linear import FusionScale
+from aisle.explain.asked import asked_of
+from aisle.explain.change import Fusion, changes
+from aisle.explain.linear import Again
 from aisle.explain.title_word import lacking_words
 from aisle.filters import parse_filter, parse_sort
+from aisle.ranking.clock import Clock
+from aisle.ranking.fusion import fuse
 from aisle.ranking.learnt import for_everybody
-from aisle.types import SearchRequest
+from aisle.shelf import Shelf
+from aisle.stages import Context
+from aisle.types import Part, SearchRequest
 from tests.explain.shop import PRODUCTS, TitleLength
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def place(engine, text, product_id):
@@ -118,21 +130,60 @@ def test_a_demand_is_promised_and_an_index_with_a_product_that_meets_it_keeps_th
         assert place(other, text, product_id) < place(other, text, above)
 
 
-def test_under_trees_a_word_is_not_promised(engine):
-    hits = engine.search(SearchRequest("black headphones")).hits
-    linear = for_everybody()
-    assert FusionScale.of(linear, hits[1], hits[0]).weight == linear.terms["fused"].weight
-    assert FusionScale.of(dataclasses.replace(linear, trees="tree", columns=("fused",)), hits[1], hits[0]) is None
-    assert FusionScale.of(None, hits[1], hits[0]) is None
+def with_score(engine, text, product_id, change):
+    """The order of a search in which a product's raw score of a stage is another."""
+    read, (_, reading) = asked_of(engine, SearchRequest(text)).request, engine.read(SearchRequest(text))
+    _, vector = engine.asked(read)
+    lists = dict(engine.index.search(read, {"text": vector}, engine.recipe.search.depth).lists)
+    items = [item for item in lists[change.stage] if item[0] != product_id] + [(product_id, change.needed)]
+    lists[change.stage] = sorted(items, key=lambda item: (-item[1], item[0]))
+    context = Context(read, reading, vector, Clock(None), Shelf(engine.index))
+    return [item[0] for item in engine.stages.arrange(fuse(lists, engine.recipe.search.weights), context).scored]
 
 
-def test_on_the_scale_of_the_fusion_scores_are_still_sums_of_parts(engine):
-    hits = engine.search(SearchRequest("black headphones")).hits
-    scale = FusionScale.of(for_everybody(), hits[1], hits[0])
-    for hit in hits:
-        found = scale.hit(hit)
-        assert sum(part.contribution for part in found.parts.values()) == pytest.approx(hit.score / 3.0)
-        assert found.parts["dense:text"] == hit.parts["dense:text"]
+@pytest.fixture(scope="module")
+def cameras(tmp_path_factory, encoder):
+    """Products of the Icecat sample whose titles say camera."""
+    folder = tmp_path_factory.mktemp("cameras")
+    with gzip.open(ROOT / "samples" / "icecat" / "products.jsonl.gz", "rt", encoding="utf-8") as file:
+        rows = [line for line in file if "camera" in json.loads(line)["title"].casefold()]
+    (folder / "cameras.jsonl").write_text("".join(rows), encoding="utf-8")
+    with (
+        clean(folder / "cameras.jsonl", CatalogueSettings()) as products,
+        SearchEngine.build(products, folder / "shop", encoder=encoder) as engine,
+    ):
+        yield engine
+
+
+def test_under_the_learnt_combination_a_score_that_is_named_is_enough(cameras):
+    """Also where the product comes among the first of the fusion, with whose mean the others are compared."""
+    told = 0
+    for text in ("camera battery", "camera"):
+        hits = cameras.search(SearchRequest(text, k=100)).hits
+        asked, fusion = asked_of(cameras, SearchRequest(text)), Fusion.of(hits, cameras.recipe.search)
+        for above, own in itertools.pairwise(hits[:8]):
+            again = Again.of(cameras, asked, hits, own, above)
+            for change in changes(own, above, hits, fusion, (), again):
+                assert (change.kind, change.needed > change.now) == ("score", True)
+                then = with_score(cameras, text, own.product_id, change)
+                assert then.index(own.product_id) < then.index(above.product_id)
+                told += 1
+    assert told > 20
+
+
+def test_a_linear_combination_asked_again_repeats_itself_and_trees_are_not_asked(engine):
+    again = SearchEngine(engine.index, engine.encoder, engine.recipe)
+    hits = again.search(SearchRequest("black headphones")).hits
+    asked = asked_of(again, SearchRequest("black headphones"))
+    repeated = Again.of(again, asked, hits, hits[1], hits[0])
+    assert repeated.then(repeated.read) == pytest.approx((hits[1].score, hits[0].score), abs=1e-5)
+    lifted = [dataclasses.replace(hit, parts=hit.parts | {"rule:x": Part(0.1, None, 2.0)}) for hit in hits]
+    assert repeated.then(lifted) == pytest.approx((hits[1].score + 2.0, hits[0].score + 2.0), abs=1e-5)
+    assert Again.of(again, asked, hits[:3], hits[1], hits[0]) is None  # of three products another mean is compared with
+    again.stages.learnt = dataclasses.replace(for_everybody(), trees="tree", columns=("fused",))
+    assert Again.of(again, asked, hits, hits[1], hits[0]) is None
+    again.stages.learnt = None
+    assert Again.of(again, asked, hits, hits[1], hits[0]) is None
 
 
 def test_who_is_filtered_out_is_told_by_what(engine):
@@ -212,4 +263,5 @@ def test_a_learnt_combination_is_split_into_its_features(engine):
             assert sum(shares.values()) == pytest.approx(part.score, abs=1e-4)
             fused = sum(hit.parts[stage].contribution for stage in ("bm25", "dense:text") if stage in hit.parts)
             assert shares["fused"] == pytest.approx(3.0 * fused, abs=1e-5)
-            assert "fused" in found.in_words()
+            assert "words and meaning together" in found.in_words()
+            assert "关键词与语义" in found.in_words("zh")

@@ -130,3 +130,21 @@ def test_a_score_that_is_no_number_degrades_too():
     found = rerank(listed([2.0, 1.0]), lambda asked: [float("nan"), 1.0], 2, 10, 0.0, Clock(None))
     assert ids(found.scored) == ["p000", "p001"]
     assert found.left_out == "rerank: 0 of 2 products, it failed: a score that is no number"
+
+
+def test_the_step_below_what_a_learnt_combination_read_is_no_reason_to_stop():
+    """The same scores with the first 30 moved up: what can be expected further down is as before."""
+    draw = np.random.default_rng(3)
+    plain = listed([1.0 - at / 200 for at in range(60)])
+    noise = dict(zip(ids(plain), draw.normal(scale=0.05, size=60), strict=True))
+    prior = {key: score for key, score, _ in plain}
+    lifted = [
+        (key, score + 5.0, parts | {"learnt": Part(score, at + 1, 5.0)}) if at < 30 else (key, score, parts)
+        for at, (key, score, parts) in enumerate(plain)
+    ]
+
+    def read(before):
+        return rerank(before, lambda asked: [prior[k] + noise[k] for k in asked], 60, 10, 2.0, Clock(None)).read
+
+    assert 30 < read(plain) == read(lifted)
+    assert read([(key, score, {}) for key, score, _ in lifted]) == 30, "left in, the step promises nothing below it"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from aisle.config import DiversitySettings as Diversity
 from aisle.config import Recipe
 from aisle.errors import RecipeError
-from aisle.ranking.diversity import STAGE, UNIT, collapse, diversify
+from aisle.ranking.diversity import STAGE, UNIT, collapse, diversify, steepness
 from aisle.ranking.diversity_kernel import (
     BRAND,
     CATEGORY,
@@ -22,6 +22,7 @@ from aisle.ranking.diversity_kernel import (
     MarginalRelevance,
     similarity,
 )
+from aisle.ranking.fusion import lift, reorder
 from aisle.types import Part, Product
 
 METHODS = ("none", "mmr", "dpp")
@@ -263,6 +264,20 @@ def test_given_relevance_decides_instead_of_scores():
     assert ids_of(diversify(scored, {}, {}, Diversity("mmr", 0.5), {"a": 0.1, "b": 0.5, "c": 0.9})) == ["a", "b", "c"]
     assert ids_of(diversify(scored, products, {}, caps, {"b": 0.9, "c": 0.85})) == ["a", "b", "c"]  # .9, .85, 0
     assert ids_of(diversify(scored, products, {}, caps, {"a": 0.0, "b": 0.0})) == ["a", "c", "b"]  # nothing to lose
+
+
+def test_how_steeply_relevance_falls_is_read_where_half_is_half_as_good():
+    fused = [("a", 1.0, {"bm25": Part(9.0, 1, 0.4), "dense:text": Part(0.6, 1, 0.6)})]
+    fused += [("b", 0.5, {"dense:text": Part(0.5, 2, 0.5)}), ("c", 0.25, {"bm25": Part(2.0, 2, 0.25)})]
+    assert steepness(fused) is None
+    learnt = reorder(fused, "learnt", [5.0, 4.0])  # 1.25 + 5 - 4 and 1.25: of their shares nothing can be told
+    wanted = {"a": 1.0, "b": 0.5, "c": 0.25}
+    assert steepness(learnt) == pytest.approx(wanted)
+    ruled = [(i, s + 2, parts | {"rule:x": Part(0.5, None, 2.0)}) for i, s, parts in learnt]
+    assert steepness(ruled) == pytest.approx(wanted)
+    assert steepness(lift(learnt, "identifier", ["b"])) == pytest.approx(wanted)
+    assert steepness(reorder(learnt, "rerank", [0.9, 0.3])) == {"a": 0.9, "b": 0.3}
+    assert steepness([(i, s, parts | {"relevance": Part(0.7, None, 0.0)}) for i, s, parts in learnt])["c"] == 0.7
 
 
 def test_the_first_products_can_be_kept():
