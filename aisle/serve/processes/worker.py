@@ -33,7 +33,9 @@ def run_worker(plan: Plan, listening: socket.socket, ready: Callable[[], None]) 
         ready: Called once requests are answered.
     """
     import uvicorn
+    from threadpoolctl import threadpool_limits
 
+    threadpool_limits(1, user_api="blas")  # requests are what runs side by side; more threads only wait for each other
     logging.basicConfig(level=logging.INFO, format=f"%(levelname)s worker {os.getpid()}: %(message)s")
     install_log_filter()
     settings = plan.config.settings
