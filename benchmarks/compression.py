@@ -14,12 +14,14 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from compression_matryoshka import matryoshka
 from compression_measures import light, precision, runtimes, smaller_parts
 from record import RESULTS, record
 
@@ -47,7 +49,10 @@ def main() -> int:
     parser.add_argument("--cross", type=Path, help="folders 0 to 4: cross-encoders that did not learn from that fold")
     parser.add_argument("--rounds", type=int, default=9, help="of timing; 0: the one round that each front was given")
     parser.add_argument("--folds", nargs="*", type=int, default=[0, 1, 2, 3, 4], help="of the re-ranker fronts")
+    parser.add_argument("--threads", type=int, help="cores that this process may use; all, where nothing is said")
     given = parser.parse_args()
+    if given.threads:
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
     path = RESULTS / "compression.json"
     for name in given.only:
         found = PARTS[name](given)
@@ -65,13 +70,18 @@ def plans() -> list[Plan]:
     """About a quarter of the whole model's work each, and the limits of tokens alone."""
     recovery = {"epochs": 3, "threads": 1}
     smaller = [(4, 24, "spread"), (3, 32, "spread"), (3, 32, "first"), (2, 48, "spread"), (3, 24, "spread")]
-    found = [Plan(max_tokens=limit) for limit in (64, 48, 32, 24, 16)]
+    found = limits()
     for layers, limit, which in smaller:
         found.append(Plan.from_dict({"layers": layers, "max_tokens": limit, "which": which, "recovery": recovery}))
     return found
 
 
-def make_fold(given: argparse.Namespace, fold: int) -> tuple[Path, PairSet]:
+def limits() -> list[Plan]:
+    """All layers, fewer tokens."""
+    return [Plan(max_tokens=limit) for limit in (64, 48, 32, 24, 16)]
+
+
+def make_fold(given: argparse.Namespace, fold: int, chosen: Sequence[Plan]) -> tuple[Path, PairSet]:
     """The front of the encoder that did not learn from this fold's queries, measured on them."""
     pairs = read_pairs(given.data / "crowdflower" / "pairs.csv", need_grades=True)
     held = turns(pairs, 0)[fold]
@@ -80,7 +90,7 @@ def make_fold(given: argparse.Namespace, fold: int) -> tuple[Path, PairSet]:
     material = dataclasses.replace(from_pairs([rest], True), pairs=measured)
     out = given.work / f"front{fold}"
     steps = Shrinking(read_served(whole), material, given.work / f"shrinking{fold}", told, loss_told)
-    unless_made(steps, plans(), out)
+    unless_made(steps, chosen, out)
     return out, measured
 
 
@@ -126,30 +136,39 @@ def cross(given: argparse.Namespace) -> dict[str, Any]:
     fronts = [make_cross_fold(given, fold, cross_plans()) for fold in given.folds]
     first, measured = fronts[0]
     folders = {AS_IT_IS: given.cross / str(given.folds[0])}
-    found = {"rows": pooled(fronts), "folds": given.folds}
+    found = {"rows": pooled(fronts, cross_plans()), "folds": given.folds}
     return found | {"times": timed(first, folders, from_pairs([measured], False), given.rounds)}
 
 
 def cross_bits(given: argparse.Namespace) -> dict[str, Any]:
     """8 bits of both kinds beside the float32 weights that were trained, over all folds; nothing is trained."""
     fronts = [make_cross_fold(given, fold, cross_plans()[:2]) for fold in given.folds]
-    return {"rows": pooled(fronts), "folds": given.folds}
+    return {"rows": pooled(fronts, cross_plans()[:2]), "folds": given.folds}
 
 
 def encoder(given: argparse.Namespace) -> dict[str, Any]:
     """All folds together: each query measured by a model that never saw it."""
-    fronts = [make_fold(given, fold) for fold in given.folds]
+    return encoder_front(given, plans())
+
+
+def tokens(given: argparse.Namespace) -> dict[str, Any]:
+    """The same with limits of tokens alone: no layer is dropped, nothing is trained beyond the whole models."""
+    return encoder_front(given, limits())
+
+
+def encoder_front(given: argparse.Namespace, chosen: Sequence[Plan]) -> dict[str, Any]:
+    """Quality over all folds; times of the first fold's models."""
+    fronts = [make_fold(given, fold, chosen) for fold in given.folds]
     first, measured = fronts[0]
     folders = {AS_IT_IS: given.work / f"whole{given.folds[0]}"}
-    found = {"rows": pooled(fronts), "folds": given.folds}
+    found = {"rows": pooled(fronts, chosen), "folds": given.folds, "cores": len(os.sched_getaffinity(0))}
     return found | {"times": timed(first, folders, from_pairs([measured], True), given.rounds)}
 
 
-def pooled(fronts: Sequence[tuple[Path, PairSet]]) -> dict[str, Any]:
+def pooled(fronts: Sequence[tuple[Path, PairSet]], chosen: Sequence[Plan]) -> dict[str, Any]:
     """Each plan over the queries of all folds."""
-    labels = [point.label for point in read_front(fronts[0][0]).points[1:]]
     sets = [measured for _, measured in fronts]
-    return {label: together([out for out, _ in fronts], sets, label) for label in labels}
+    return {plan.label: together([out for out, _ in fronts], sets, plan.label) for plan in chosen}
 
 
 def together(fronts: Sequence[Path], sets: Sequence[PairSet], label: str) -> dict[str, Any]:
@@ -192,11 +211,13 @@ def loss_told(step: int, steps: int, loss: float) -> None:
 
 PARTS: Mapping[str, Callable[[argparse.Namespace], dict[str, Any]]] = {
     "encoder": encoder,
+    "tokens": tokens,
     "cross": cross,
     "cross_bits": cross_bits,
     "precision": precision,
     "runtimes": runtimes,
     "parts": smaller_parts,
+    "matryoshka": matryoshka,
     "light": light,
 }
 

@@ -19,6 +19,7 @@ from aisle.compress.shrink import Shrinking
 from aisle.compress.timing import ROUNDS, TEXTS
 from aisle.encoders import onnx as served_encoder
 from aisle.errors import ArtifactError
+from aisle.rerankers.combination import CROSS
 from aisle.rerankers.head import KIND
 
 REPORT_FILE = "compression.json"
@@ -174,6 +175,8 @@ def told(report: Mapping[str, Any]) -> list[str]:
             f"re-ranking {report['texts']} texts, p50: {after['p50']:.1f} ms, before {before['p50']:.1f} ms"
             f" ({after['p50'] / before['p50']:.2f} of it)"
         )
+    if CROSS in report["steps"]:
+        lines.append("its encoder and its cross-encoder were made smaller alike")
     lost = report["steps"].get("vocabulary", {}).get("unseen texts")
     if lost:
         lines.append(

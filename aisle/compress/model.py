@@ -1,4 +1,4 @@
-"""What can be made smaller: an encoder, the one inside a combination, or a cross-encoder. Needs onnx; no PyTorch.
+"""What can be made smaller: an encoder, what is inside a combination, or a cross-encoder. Needs onnx; no PyTorch.
 
 A `Served` model is its weights with everything that its folder says. Each step of compression takes one and gives one;
 `write` makes a folder that is served like the original.
@@ -49,6 +49,7 @@ class Served:
         words: The words' own part of an encoder's vector.
         cross: The rest of a cross-encoder.
         projection: ``(hidden, dim)``: what an encoder's vectors are multiplied with, before they get length 1 again.
+        inside: The cross-encoder of a combination that has one; the rest is then of its encoder.
     """
 
     architecture: str
@@ -60,6 +61,7 @@ class Served:
     words: WordsPart | None = None
     cross: CrossWeights | None = None
     projection: NDArray[np.float32] | None = None
+    inside: Served | None = None
 
     @property
     def han_offset(self) -> int | None:
@@ -71,7 +73,14 @@ class Served:
         """Read no more than so many tokens: of a text, or of query and text together."""
         limit = min(max_tokens, self.shape.max_tokens)
         weights = {**self.weights, POSITIONS: self.weights[POSITIONS][:limit]}
-        return dataclasses.replace(self, weights=weights, shape=dataclasses.replace(self.shape, max_tokens=limit))
+        inside = None if self.inside is None else self.inside.cut(self.inside.beside_query(max_tokens))
+        shape = dataclasses.replace(self.shape, max_tokens=limit)
+        return dataclasses.replace(self, weights=weights, shape=shape, inside=inside)
+
+    def beside_query(self, max_tokens: int) -> int:
+        """The limit at which a cross-encoder reads as much of a text as an encoder at this one."""
+        assert self.cross is not None
+        return max_tokens + self.cross.query_tokens + 1
 
 
 def read_served(spec: str | Path) -> Served:
@@ -100,12 +109,13 @@ def read_served(spec: str | Path) -> Served:
         cross = read_cross_encoder(folder)
         found = Served(CROSS, folder, cross.weights, cross.shape, cross.tokenizers, cross.details, cross=cross)
         return found.cut(cross.max_tokens)
-    inside = folder / combination.ENCODER if architecture == COMBINATION else folder
-    found_weights = read_weights(inside)
+    part = folder / combination.ENCODER if architecture == COMBINATION else folder
+    found_weights = read_weights(part)
     details = found_weights.manifest.details
     kept = {name: details[name] for name in _KEPT if name in details}
-    if served_encoder.OnnxEncoder(inside).reads_description:
+    if served_encoder.OnnxEncoder(part).reads_description:
         kept["recipe"] = {"description": True}
+    has_cross = architecture == COMBINATION and (folder / combination.CROSS).exists()
     return Served(
         architecture,
         folder,
@@ -114,6 +124,7 @@ def read_served(spec: str | Path) -> Served:
         found_weights.tokenizers,
         kept,
         found_weights.words,
+        inside=read_served(folder / combination.CROSS) if has_cross else None,
     )
 
 
@@ -122,8 +133,8 @@ def write_served(model: Served, out: Path, arithmetic: Arithmetic, details: Mapp
 
     Args:
         model: What to write.
-        out: The folder, made if need be; a combination has its encoder inside.
-        arithmetic: How the graph computes.
+        out: The folder, made if need be; a combination has its encoder inside, and a cross-encoder where it has one.
+        arithmetic: How the graph computes, or both graphs.
         details: What else the manifest says, ``runtime`` among it.
     """
     if model.cross is not None:
@@ -146,8 +157,8 @@ def write_served(model: Served, out: Path, arithmetic: Arithmetic, details: Mapp
         _project(inside, model.projection)
     if model.architecture == COMBINATION:
         shutil.copy(model.folder / combination.FILE, out / combination.FILE)
-        if (model.folder / combination.CROSS).exists():  # stays as it is: it can be exported alone
-            shutil.copytree(model.folder / combination.CROSS, out / combination.CROSS, dirs_exist_ok=True)
+        if model.inside is not None:
+            write_served(model.inside, out / combination.CROSS, arithmetic, details)
         rewrite_combination(out, details)
 
 

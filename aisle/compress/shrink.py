@@ -17,7 +17,7 @@ from aisle.compress.centre import centred, centres
 from aisle.compress.dimensions import principal
 from aisle.compress.layers import choices, with_layers
 from aisle.compress.material import Material
-from aisle.compress.model import CROSS, Served, encoder_folder, graph_inputs, write_served
+from aisle.compress.model import Served, encoder_folder, graph_inputs, write_served
 from aisle.compress.plan import FLOAT32, STATIC, Plan
 from aisle.compress.ranges import RULES, Observed, Static, marked, observe
 from aisle.compress.vocabulary import loss, prune
@@ -25,6 +25,7 @@ from aisle.encoders.graph import Arithmetic, Real, Whole
 from aisle.encoders.onnx import MODEL_FILE, OnnxEncoder
 from aisle.encoders.runtime import ONNX, OPENVINO, open_graph
 from aisle.errors import OptionalDependencyError, RecipeError
+from aisle.rerankers.combination import CROSS
 
 CALIBRATED, CHECKED = 300, 100
 """Pairs that ranges are found on, and others that say which rule serves best."""
@@ -65,7 +66,10 @@ class Shrinking:
         """
         self.facts = {}
         refuse_unfit(self.model, plan)
-        model = self.model if plan.max_tokens is None else self.model.cut(plan.max_tokens)
+        inside = self._inside(plan, out / CROSS)
+        model = dataclasses.replace(self.model, inside=None)
+        if plan.max_tokens is not None:
+            model = model.cut(plan.max_tokens)
         if plan.layers is not None and plan.layers < self.model.shape.layers:
             model = self._fewer_layers(model, plan)
         if plan.vocabulary:
@@ -78,7 +82,22 @@ class Shrinking:
         write_served(model, out, self._arithmetic(model, plan), details)
         if plan.precision == STATIC and plan.runtime == OPENVINO:
             self._mark(model, out, details)
-        return self.facts
+        return self.facts | inside
+
+    def _inside(self, plan: Plan, out: Path) -> dict[str, Any]:
+        """Write the cross-encoder of a combination, made smaller by the same plan; what that found, if there is one."""
+        cross = self.model.inside
+        if cross is None:
+            return {}
+        limit, layers, most = plan.max_tokens, plan.layers, cross.shape
+        own = dataclasses.replace(
+            plan,
+            max_tokens=None if limit is None else min(cross.beside_query(limit), most.max_tokens),
+            layers=None if layers is None else min(layers, most.layers),
+            dim=None,
+        )
+        self.note("the cross-encoder inside")
+        return {CROSS: Shrinking(cross, self.material, self.work / CROSS, self.note, self.progress).make(own, out)}
 
     # --- layers ----------------------------------------------------------------------------------------------
 
@@ -216,7 +235,7 @@ def refuse_unfit(model: Served, plan: Plan) -> None:
         raise RecipeError(
             f"{plan.layers} layers of a model with {model.shape.layers}", allowed=f"1 to {model.shape.layers}"
         )
-    if plan.dim is not None and model.architecture == CROSS:
+    if plan.dim is not None and model.cross is not None:
         raise RecipeError("a cross-encoder has no vectors to shorten", fix="leave --dim out")
     if plan.dim is not None and plan.dim > model.shape.hidden:
         raise RecipeError(f"vectors of {plan.dim} dimensions", allowed=f"1 to {model.shape.hidden}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -90,6 +91,22 @@ def cross() -> Served:
     return Served(CROSS, FOLDER, made, shape, files, {}, cross=found)
 
 
+def combination(folder: Path) -> Path:
+    """An encoder and a cross-encoder in float32, with the words' signals beside them; returns its folder."""
+    from aisle.compress.model import rewrite_combination, write_served
+    from aisle.encoders.graph import Real
+    from aisle.indexes import segment
+    from aisle.ranking.word_statistics import WordStatistics
+    from aisle.rerankers.combination import CROSS, ENCODER, FILE, Combination
+
+    write_served(encoder(), folder / ENCODER, Real(), {})
+    write_served(cross(), folder / CROSS, Real(), {})
+    weights = {"cosine": 1.0, "wording": 0.3, "bm25": 0.1, CROSS: 0.2}
+    Combination(weights, WordStatistics.of(TITLES, segment)).save(folder / FILE)
+    rewrite_combination(folder, {})
+    return folder
+
+
 def pairs(graded: bool = True) -> PairSet:
     """Every query with every title."""
     items = []
@@ -106,8 +123,6 @@ def material(graded: bool = True) -> Material:
 
 def written(model: Served, folder: object) -> Served:
     """The model with a folder of its own, in float32."""
-    from pathlib import Path
-
     from aisle.compress.model import write_served
     from aisle.encoders.graph import Real
 
