@@ -49,7 +49,7 @@ from aisle.training.head import HeadSettings, fit_head
 Doubles = NDArray[np.float64]
 SIZES = (32, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 TARGETS = (128, 256, 512, 1024)
-STRATEGIES: tuple[Strategy, ...] = ("random", "queries", "informative", "entropy", "committee")
+STRATEGIES: tuple[Strategy, ...] = ("random", "queries", "informative", "entropy", "committee", "expected-change")
 HELD_OUT = 0.4
 BUDGETS = (50, 100, 200, 400, 800)
 

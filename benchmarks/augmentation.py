@@ -67,12 +67,13 @@ _STRONG = (
 )
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "clean": (),
+    "control": ("fit.rate=1e-4", "fit.epochs=4"),
     "mild": (*_MILD, "augment.consistency=2"),
     "strong": (*_STRONG, "augment.consistency=10"),
     "strong, clean lists": (*_STRONG, "augment.consistency=10", "augment.lists=clean"),
     "strong, no consistency": _STRONG,
 }
-"""What each training is told beyond the defaults."""
+"""What each training is told beyond the defaults; the control has the rate and the length of strong, and no change."""
 SUITE = (
     "typo", "phonetic", "case", "order", "plural", "synonym", "units", "abbreviations", "joined", "mixed", "around",
     "case@title", "typo@title", "truncated@title", "html@title", "stuffed@title",
@@ -180,6 +181,10 @@ def robust(pairs: PairSet, work: Path, variants: Sequence[str]) -> dict[str, Any
             drops = " ".join(f"{what} {value:+.3f}" for what, value in row["drops"].items())
             print(f"{name}: {label}: {row['clean']:.4f} robust {row['robust']:.4f} loss {row['loss']:.4f} | {drops}")
             print("   ", {what: line(row[what]) for what in ("clean_difference", "loss_difference")}, flush=True)
+            if "control" in found and name not in ("clean", "control"):  # what is left for the changes themselves
+                beside = against(found["control"][label], folds_)
+                row["beside_control"] = {what: beside[what] for what in ("clean_difference", "loss_difference")}
+                print("    beside control", {what: line(value) for what, value in row["beside_control"].items()})
     return rows
 
 

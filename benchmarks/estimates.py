@@ -1,4 +1,4 @@
-"""What training was thought to take against what it took: five configurations, each in a process of its own.
+"""What training was thought to take against what it took: eight configurations, each in a process of its own.
 
     python benchmarks/estimates.py --data ../shared/data [--only NAME ...]
 
@@ -36,6 +36,8 @@ CASES: dict[str, list[str]] = {
     "late interaction": [*SHORT, "fit.late=1.0"],
     "fp32, two epochs, encoder alone": ["judged_by=share", "fit.precision=fp32", "model=encoder"],
     "last two layers, four epochs": ["judged_by=share", "fit.epochs=4", "peft.method=last", "peft.layers=2"],
+    "cross-encoder": [*SHORT, "model=cross-encoder"],
+    "cross-encoder beside an encoder": [*SHORT, "model=full"],
 }
 TARGET = RESULTS / "estimates.json"
 

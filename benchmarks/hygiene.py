@@ -1,12 +1,17 @@
 """Finding moved grades in CrowdFlower, and what cleaning them gives back.
 
     python benchmarks/hygiene.py [--data ../shared/data] [--cache FOLDER] [--draws N] [--encoders FOLDER]
+    python benchmarks/hygiene.py --only head [--draws N]
 
 5% of the grades, drawn at random, move to the far end of the scale: 1 and 2 become 4, 3 and 4 become 1 (2 levels or
 more). Draw 0 chose the settings, draws 1 and on are reported. A pair is flagged where its suspicion is above 1.8 and
 its given grade is an end of the scale ("ends"), or whatever it is ("any"). "equal" is precision and
 recall where as many pairs are flagged as were moved. "with variance" lets the raters' variance, left as the file has
 it, be a signal.
+
+--only head: the task head of aisle train taught on the same labels, two folds by query, the weights as aisle train
+honours them (results in hygiene_head.json); "by suspicion" weighs every grade at an end by its chance against that of
+being far off.
 
 recovery: a LightGBM regression of the gain over the label-free signals of aisle/improve/hygiene/signals.py, five
 folds by query, trained on clean, moved, removed (the flagged pairs left out), lighter (weight
@@ -37,6 +42,7 @@ from aisle.improve.hygiene.grader import GraderSettings, out_of_fold
 from aisle.improve.hygiene.raters import disagreements, variances
 from aisle.improve.hygiene.signals import Signals
 from aisle.improve.judging.ratings import Ratings, read_given
+from aisle.training.head import HeadPairs, HeadSettings, fit_pairs
 
 Doubles = NDArray[np.float64]
 SHARE, LEVELS, DISTANCE, FOLDS, DIVISIONS = 0.05, 4, 2, 5, 1
@@ -51,11 +57,15 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "aisle-judged-signals")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--encoders", type=Path)
+    parser.add_argument("--only", choices=["head"])
     given = parser.parse_args()
     pairs = shop(given.data, "crowdflower")
     true = np.array([int((pair.grade or 1) - 1) for pair in pairs])
     found = signals_of(pairs, given.cache)
     variance = np.array([pair.variance or 0.0 for pair in pairs])
+    if given.only == "head":
+        record("hygiene_head", {"notes": " ".join(__doc__.split()), **heads(found, true, given.draws)})
+        return
     numbers: dict[str, Any] = {"notes": " ".join(__doc__.split()), "draws": given.draws}
     detected: dict[str, list[dict[str, Any]]] = {"ends": [], "any": [], "ends, with variance": []}
     values: dict[str, list[dict[str, float]]] = {arm: [] for arm in ARMS}
@@ -162,6 +172,39 @@ def learnt(found: Signals, labels: NDArray[np.intp], weight: Doubles, true: NDAr
             score[fold == number] = booster.predict(found.table[fold == number])
         values.append(by_query(found, score, true))
     return averaged(values)
+
+
+def heads(found: Signals, true: NDArray[np.intp], draws: int) -> dict[str, Any]:
+    """What a task head gets back."""
+    values: dict[str, list[dict[str, float]]] = {}
+    for seed in range(1, draws + 1):
+        place, moved = move(true, seed)
+        ends = at_an_end(place, LEVELS)
+        score = suspicion(out_of_fold(found, place, LEVELS, GraderSettings()), place, DISTANCE)
+        taught = arms(true, place, moved, ends & (score > THRESHOLD))
+        taught["by suspicion"] = (place, np.where(ends, 1 / (1 + np.exp(score)), 1.0))
+        for arm, (labels, weight) in taught.items():
+            if arm not in ("reviewed", "perfect"):
+                values.setdefault(arm, []).append(head(found, labels, weight, true))
+        so_far = recovered({arm: averaged(rows) for arm, rows in values.items()})
+        print(seed, {arm: so_far[arm]["ndcg"] for arm in values}, flush=True)
+    return {"draws": draws, "recovery": so_far}
+
+
+def head(found: Signals, labels: NDArray[np.intp], weight: Doubles, true: NDArray[np.intp]) -> dict[str, float]:
+    """The same of the task head, two folds by query."""
+    words = found.table[:, found.names.index("wording")]
+    fold = np.random.default_rng(0).permutation(len(found.rows))[found.group] % 2
+    score = np.zeros(len(labels))
+    settings = HeadSettings(scale=tuple(float(level) for level in range(LEVELS)))
+    for number in (0, 1):
+        rows, held = np.flatnonzero((fold != number) & (weight > 0)), fold == number
+        groups = [str(query) for query in found.group[rows]]
+        grades = labels[rows].astype(np.float64)
+        taught = HeadPairs(found.queries[rows], found.texts[rows], grades, groups, words[rows], weight[rows])
+        made = fit_pairs(taught, settings, 0)
+        score[held] = made.score(found.queries[held], found.texts[held], words[held])
+    return by_query(found, score, true)
 
 
 def by_query(found: Signals, score: Doubles, true: NDArray[np.intp]) -> dict[str, float]:

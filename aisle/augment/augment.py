@@ -7,12 +7,13 @@ judges.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 
 from aisle.augment.change import Change, Effect, Provenance, Side
 from aisle.augment.text.brands import BrandSwapped
+from aisle.augment.text.rewrite import Rewritten
 from aisle.errors import JudgmentError
 from aisle.judgments.matching import run_name
 from aisle.judgments.pairs import PairSet, Scale, TextPair
@@ -57,7 +58,8 @@ def augmented(
         JudgmentError: A query is held out, a change does not fit, or there is none.
     """
     judging = {query_key(text) for text in held_out}
-    _refuse(pairs, changes, copies, judging)
+    refuse_held_out(pairs, held_out)
+    _refuse(changes, copies)
     every: list[tuple[Side, Change]] = [(side, change) for side, some in changes.items() for change in some]
     texts = {pair.query for pair in pairs}
     found: list[Augmented] = []
@@ -84,7 +86,23 @@ def lowered(grade: float | None, scale: Scale | None) -> float | None:
     return min(grade, scale.low + math.floor((scale.high - scale.low) / 2))
 
 
-def _refuse(pairs: PairSet, changes: Mapping[Side, Sequence[Change]], copies: int, judging: Set[str]) -> None:
+def refuse_held_out(pairs: PairSet, held_out: Sequence[str]) -> None:
+    """See that no query is, in any spelling, one that judges.
+
+    Raises:
+        JudgmentError: One is.
+    """
+    judging = {query_key(text) for text in held_out}
+    asked = dict.fromkeys(pair.query for pair in pairs) if judging else {}
+    held = next((query for query in asked if query_key(query) in judging), None)
+    if held is not None:
+        raise JudgmentError(
+            f"query {held[:80]!r} is held out",
+            fix="augment the training part only; a changed query that judges is a leak",
+        )
+
+
+def _refuse(changes: Mapping[Side, Sequence[Change]], copies: int) -> None:
     if copies < 1 or not any(changes.values()):
         raise JudgmentError(
             f"{copies} copies of {sum(map(len, changes.values()))} changes", allowed="1 or more of each"
@@ -95,13 +113,6 @@ def _refuse(pairs: PairSet, changes: Mapping[Side, Sequence[Change]], copies: in
             raise JudgmentError(
                 f"{wrong.name!r} changes no {side}", allowed=f"changes of a {side}; this one is of a {min(wrong.sides)}"
             )
-    asked = dict.fromkeys(pair.query for pair in pairs)
-    held = next((query for query in asked if query_key(query) in judging), None)
-    if held is not None:
-        raise JudgmentError(
-            f"query {held[:80]!r} is held out",
-            fix="augment the training part only; a changed query that judges is a leak",
-        )
 
 
 def _asked(pairs: PairSet, rows: Sequence[int], change: Change, query: str, seed: int) -> list[Augmented]:
@@ -113,7 +124,8 @@ def _asked(pairs: PairSet, rows: Sequence[int], change: Change, query: str, seed
         if effect is None:
             continue
         made = replace(pair, query_id=run_name(query), query=query, grade=_grade(pair, effect, pairs.scale))
-        found.append(Augmented(made, Provenance(_name(pair), (f"{change.name}@query",), effect, seed)))
+        come = Provenance(_name(pair), (f"{change.name}@query",), effect, seed, _detail(change))
+        found.append(Augmented(made, come))
     return found
 
 
@@ -130,7 +142,8 @@ def _titles(
             continue
         name = f"{pair.doc_id}~{change.name}{copy}"
         made = replace(pair, doc_id=name, title=title, grade=_grade(pair, change.effect, pairs.scale))
-        found.append(Augmented(made, Provenance(_name(pair), (f"{change.name}@title",), change.effect, seed)))
+        come = Provenance(_name(pair), (f"{change.name}@title",), change.effect, seed, _detail(change))
+        found.append(Augmented(made, come))
     return found
 
 
@@ -154,6 +167,10 @@ def _grade(pair: TextPair, effect: Effect, scale: Scale | None) -> float | None:
     if effect == "keeps":
         return pair.grade
     return lowered(pair.grade, scale) if effect == "lowers" else None
+
+
+def _detail(change: Change) -> str:
+    return change.model if isinstance(change, Rewritten) else ""
 
 
 def _name(pair: TextPair) -> str:

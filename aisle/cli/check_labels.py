@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 )
 @click.option("--cleaned", type=click.Path(path_type=Path), help="CSV of the pairs without the suspects, to train on.")
 @click.option(
+    "--weights", type=click.Path(path_type=Path), help="CSV of all pairs with a column weight that aisle train honours."
+)
+@click.option(
+    "--weight", "down_to", default=0.25, show_default=True, type=click.FloatRange(0, 1), help="Of a suspect there."
+)
+@click.option(
     "--distance", type=click.IntRange(1), help="How many levels a grade must be off; default: half the scale."
 )
 @click.option("--threshold", default=1.8, show_default=True, help="Log of how much likelier such an error must be.")
@@ -48,6 +54,8 @@ def check_labels(
     names: tuple[str, ...],
     out: Path | None,
     cleaned: Path | None,
+    weights: Path | None,
+    down_to: float,
     distance: int | None,
     threshold: float,
     middle: bool,
@@ -60,7 +68,8 @@ def check_labels(
     """Find judgments in PAIRS that are likely wrong, pairs that stand twice, queries whose raters disagree.
 
     A grade is suspect where the same query's other pairs, the words and the meaning say that it belongs at the other
-    end of the scale. Nothing is changed; --out writes what people should look at.
+    end of the scale. Nothing is changed; --out writes what people should look at, --cleaned and --weights what to train
+    on until they have.
 
     Example: aisle check-labels pairs.csv --out review.csv
     """
@@ -84,7 +93,10 @@ def check_labels(
     if cleaned is not None:
         wrong = {one.row for one in found.suspects}
         write_graded(cleaned, [pair for row, pair in enumerate(pairs) if row not in wrong])
-    written = {name: str(path) for name, path in (("out", out), ("cleaned", cleaned)) if path is not None}
+    if weights is not None:
+        write_graded(weights, found.weighed(pairs, down_to), weights=True)
+    files = (("out", out), ("cleaned", cleaned), ("weights", weights))
+    written = {name: str(path) for name, path in files if path is not None}
     disagreements = raters or found.disagreements
     if as_json:
         print_json(_plain(pairs, found, disagreements) | written)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from aisle.metrics import Metric
 
 _SHOWN = 20
-_STRATEGIES = ("informative", "entropy", "committee", "queries", "random")
+_STRATEGIES = ("informative", "entropy", "committee", "expected-change", "queries", "random")
 
 
 @click.command()

@@ -55,7 +55,7 @@ def synthesise(
     from aisle.improve.synthesis.synthesise import Synthesiser, SynthesisSettings
 
     settings = SynthesisSettings(queries=queries, seed=seed)
-    with progress_bar() as progress, _opened(source, progress) as engine:
+    with progress_bar() as progress, opened(source, progress) as engine:
         maker = Synthesiser(engine, _shape(like, engine))
         told: dict[str, Any] = {}
         if llm_file is None:
@@ -79,7 +79,7 @@ def synthesise(
 
 
 @contextmanager
-def _opened(source: Path, progress: Progress) -> Iterator[SearchEngine]:
+def opened(source: Path, progress: Progress) -> Iterator[SearchEngine]:
     """The index, or one of the catalogue for the time being."""
     from aisle.artifacts import MANIFEST
     from aisle.catalogue.clean import clean

@@ -10,11 +10,13 @@ import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.synthesise import opened
 from aisle.errors import RecipeError
 
 if TYPE_CHECKING:
     from aisle.judgments.pairs import PairSet
     from aisle.training.relevance.build import Trained
+    from aisle.training.relevance.recipe import TrainingRecipe
 
 
 @click.command()
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting, such as fit.epochs=3.")
 @click.option("--estimate", is_flag=True, help="Only say how long it will take and how much memory; a few seconds.")
 @click.option("--track", metavar="NAMES", help="tensorboard, wandb, mlflow with commas, none, or auto (fit.track).")
+@click.option("--replay", type=click.Path(path_type=Path), help="Pairs that the base learnt from, not to be forgotten.")
+@click.option("--index", type=click.Path(path_type=Path), help="Index of the catalogue, to look for hard negatives in.")
+@click.option(
+    "--synthesise", type=click.Path(path_type=Path), help="Learn first from made queries of this INDEX|CATALOGUE."
+)
 @click.option("--resume", is_flag=True, help="Go on with an interrupted training of the same data and settings.")
 @click.option(
     "--must-pass", type=click.Path(path_type=Path), help="Table of query, better, worse: texts whose order is certain."
@@ -42,6 +49,9 @@ def train(
     changes: tuple[str, ...],
     estimate: bool,
     track: str | None,
+    replay: Path | None,
+    index: Path | None,
+    synthesise: Path | None,
     resume: bool,
     must_pass: Path | None,
     force: bool,
@@ -54,8 +64,13 @@ def train(
     --pairs file (or the catalogue) is the shop: its queries decide whether the model is promoted. Further files are
     only learnt from. Exit code 0 whether promoted or not.
 
+    To go on from a model of another shop without forgetting that: --set base=MODEL --replay ITS_PAIRS.csv.
+
     Example: aisle train --catalogue samples/icecat/products.jsonl.gz --judgments samples/icecat/ratings.csv --out model
     """
+    from aisle.artifacts import write_text
+    from aisle.improve.synthesis.for_training import SYNTHETIC
+    from aisle.judgments.pairs import read_pairs
     from aisle.training.relevance.build import estimate_training
     from aisle.training.relevance.build import train as run
     from aisle.training.relevance.must_pass import read_must_pass
@@ -63,8 +78,12 @@ def train(
 
     loaded = load_recipe(recipe, [*changes, *([f"fit.track={track}"] if track else [])])
     sets = pair_sets(pair_files, catalogue, judgments, named_columns(columns), loaded.description)
+    before = read_pairs(replay, named_columns(columns), need_grades=True) if replay else None
+    negatives = hard_negatives(index, sets[0], loaded) if index else None
+    made = synthetic_pairs(synthesise, sets[0], loaded) if synthesise else None
+    sets += [made[0]] if made else []
     if estimate:
-        thought = estimate_training(sets[0], sets[1:], loaded)
+        thought = estimate_training(sets[0], sets[1:], loaded, before, negatives)
         if as_json:
             print_json(thought)
         else:
@@ -85,16 +104,30 @@ def train(
             sets[1:],
             loaded,
             out,
+            replay=before,
+            negatives=negatives,
             must_pass=read_must_pass(must_pass) if must_pass else (),
             force=force,
             resume=resume,
             report=report,
             note=lambda text: click.echo(text, err=True),
         )
+    if made is not None:
+        write_text(trained.folder / SYNTHETIC, made[1])
     if as_json:
         print_json(trained.to_dict())
     else:
         _print(trained)
+
+
+def synthetic_pairs(source: Path, shop: PairSet, recipe: TrainingRecipe) -> tuple[PairSet, str]:
+    """Pairs made of a catalogue or its index, without the shop's own queries; and their table."""
+    from aisle.improve.synthesis.for_training import pairs_for_training
+
+    with progress_bar() as progress, opened(source, progress) as engine:
+        made, table = pairs_for_training(engine, shop, recipe, progress)
+    click.echo(f"made of {source}: {len(made):,} pairs of {len(made.by_query()):,} queries", err=True)
+    return made, table
 
 
 def pair_sets(
@@ -122,6 +155,27 @@ def pair_sets(
     if not found:
         raise RecipeError("nothing to learn from", allowed="--pairs FILE, or --catalogue FILE with --judgments FILE")
     return found
+
+
+def hard_negatives(folder: Path, pairs: PairSet, recipe: TrainingRecipe) -> PairSet:
+    """Products that an index ranks high for the queries of the pairs, and that nobody judged; says how many.
+
+    Raises:
+        ArtifactError: There is no finished index.
+        JudgmentError: It has none.
+    """
+    from aisle.engine import SearchEngine
+    from aisle.training.relevance.negatives import mine
+    from aisle.types import Product, SearchRequest
+
+    with SearchEngine.open(folder) as engine:
+
+        def search(query: str) -> list[Product]:
+            return [hit.product for hit in engine.search(SearchRequest(query, k=recipe.negatives.depth)).hits]
+
+        mined = mine(pairs, search, engine.encoder.encode, recipe, f"{folder} (hard negatives)")
+    click.echo(mined.told(), err=True)
+    return mined.pairs
 
 
 def _print(trained: Trained) -> None:

@@ -57,7 +57,7 @@ def tune(
     loaded = load_recipe(recipe, changes)
     ranges = read_space(space or ("head" if loaded.model == "head" else "encoder"), loaded)
     files = () if pair_file is None else (pair_file,)
-    pairs = pair_sets(files, catalogue, judgments, named_columns(columns), loaded.description)[0]
+    pairs = pair_sets(files, catalogue, judgments, named_columns(columns), loaded.description)[0].counting()
     with progress_bar() as progress:
 
         def told(trial: int, trials: int, text: str) -> None:

@@ -34,14 +34,16 @@ def write_reviews(path: Path, reviews: Sequence[Review]) -> None:
     write_lines(path, _lines(("why",), [(one.pair, (one.reason,)) for one in reviews]))
 
 
-def write_graded(path: Path, pairs: Sequence[TextPair]) -> None:
-    """Write pairs with their grades and, where there are some, their raters' variances.
+def write_graded(path: Path, pairs: Sequence[TextPair], weights: bool = False) -> None:
+    """Write pairs with their grades and their raters' variances; with their weights, if asked or if one is not 1.
 
     Raises:
         JudgmentError: The file cannot be written.
     """
-    rows = [(pair, (_number(pair.grade), _number(pair.variance))) for pair in pairs]
-    write_lines(path, _lines(("relevance", "variance"), rows))
+    weighed = weights or any(pair.weight != 1 for pair in pairs)
+    more = ("relevance", "variance", *(("label_weight",) if weighed else ()))
+    rows = [(pair, (_number(pair.grade), _number(pair.variance), _number(pair.weight))[: len(more)]) for pair in pairs]
+    write_lines(path, _lines(more, rows))
 
 
 def _lines(more: Sequence[str], rows: Sequence[tuple[TextPair, Sequence[str]]]) -> Iterator[str]:

@@ -33,6 +33,7 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
     "description": ("description", "product_description", "item_description", "desc"),
     "relevance": SYNONYMS["grade"],
     "variance": ("relevance_variance", "variance", "rating_variance", "grade_variance", "label_variance"),
+    "weight": ("sample_weight", "label_weight"),  # "weight" itself is more often what a product weighs
 }  # fmt: skip
 """Column names by meaning, the surest first; compared without case, blanks, hyphens and underscores."""
 
@@ -47,7 +48,10 @@ Rows = Iterator[tuple[int, dict[str, str]]]
 
 @dataclass(frozen=True, slots=True)
 class TextPair:
-    """A query and one text, with its grade as the file writes it and, where it says so, the raters' variance."""
+    """A query and one text, with its grade as the file writes it and, where it says so, the raters' variance.
+
+    Its weight is how much the grade counts in a training beside the others': 1 is as much as any, 0 not at all.
+    """
 
     query_id: str
     query: str
@@ -56,6 +60,7 @@ class TextPair:
     description: str = ""
     grade: float | None = None
     variance: float | None = None
+    weight: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +114,21 @@ class PairSet(Sequence[TextPair]):
         """``grade - low`` of every row, ``(n,)`` float64; NaN where there is no grade."""
         low = self.scale.low if self.scale else 0.0
         return np.array([math.nan if pair.grade is None else pair.grade - low for pair in self.items], np.float64)
+
+    def weights(self) -> NDArray[np.float64]:
+        """How much each row's grade counts in a training, ``(n,)``; 1 where the file does not say."""
+        return np.array([pair.weight for pair in self.items], np.float64)
+
+    def counting(self) -> PairSet:
+        """Without the rows of weight 0, as if the file had none of them, but for the scale.
+
+        Raises:
+            JudgmentError: No other row is there.
+        """
+        kept = [row for row, pair in enumerate(self.items) if pair.weight > 0]
+        if self.items and not kept:
+            raise JudgmentError(f"every pair of {self.source!r} has weight 0", allowed="some pairs above 0")
+        return self if len(kept) == len(self.items) else self.subset(kept)
 
     def by_query(self) -> dict[str, list[int]]:
         """Query id to its rows, both in file order."""
@@ -219,14 +239,16 @@ def _pair(cells: Mapping[str, str], row: int, place: str) -> TextPair:
         if meaning in cells and not cells[meaning].strip():
             raise JudgmentError(f"{place}: the {meaning} is empty", fix="complete or remove the line")
     query = cells["query"]
+    grade = _number(cells, "relevance", place)
     return TextPair(
         query_id=cells.get("query_id", run_name(query)),
         query=query,
         doc_id=cells.get("id", str(row)),
         title=cells["title"],
         description=cells.get("description", ""),
-        grade=_number(cells, "relevance", place),
+        grade=grade,
         variance=_number(cells, "variance", place),
+        weight=_weight(cells, place) if grade is not None else 1.0,
     )
 
 
@@ -240,6 +262,21 @@ def _number(cells: Mapping[str, str], meaning: str, place: str) -> float | None:
         raise JudgmentError(
             f"{place}: the {meaning} {cell[:40]!r} is not a number", allowed="such as 0, 3 or 2.5, or nothing"
         ) from None
+
+
+def _weight(cells: Mapping[str, str], place: str) -> float:
+    cell = cells.get("weight", "").strip()
+    try:
+        found = float(cell) if cell else 1.0
+    except ValueError:
+        found = math.nan
+    if not (found >= 0 and math.isfinite(found)):
+        raise JudgmentError(
+            f"{place}: the weight {cell[:40]!r}",
+            allowed="a number from 0, such as 0.25, or nothing, which is 1",
+            fix="correct it; or name the column that holds weights of grades: --column weight=NAME",
+        )
+    return found
 
 
 def _check_grade(grade: float | None, scale: Scale | None, needed: bool, place: str) -> None:

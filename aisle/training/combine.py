@@ -25,7 +25,9 @@ _LEAST = 0.15
 """However the judgments fall, the first signal keeps its sign."""
 
 
-def fit_weights(signals: Doubles, levels: Doubles, groups: Sequence[Sequence[int]]) -> Doubles:
+def fit_weights(
+    signals: Doubles, levels: Doubles, groups: Sequence[Sequence[int]], counts: Doubles | None = None
+) -> Doubles:
     """The weights of signals, that of the first being 1.
 
     Maximises the likelihood of each query's pairs of texts with different levels standing in the right order
@@ -35,6 +37,7 @@ def fit_weights(signals: Doubles, levels: Doubles, groups: Sequence[Sequence[int
         signals: ``(n, k)``; the first is what ranks without any judgments.
         levels: ``(n,)`` grades counted from 0.
         groups: For each query its rows.
+        counts: ``(n,)`` how much each row's grade counts; None is 1 each. A query counts what its rows do in the mean.
 
     Returns:
         ``(k,)``; one without variation has 0.
@@ -46,7 +49,7 @@ def fit_weights(signals: Doubles, levels: Doubles, groups: Sequence[Sequence[int
         raise InputError(f"signals of shape {signals.shape} for {len(levels)} levels", allowed="(n, k) and (n,)")
     spread = signals.std(0) if len(signals) else np.zeros(signals.shape[1])
     unit = np.where(spread > 0, spread, 1.0)
-    differences, weights = _pairs(signals / unit, levels, groups)
+    differences, weights = _pairs(signals / unit, levels, groups, np.ones(len(levels)) if counts is None else counts)
     prior = np.zeros(signals.shape[1])
     prior[0] = _COSINE_LOGITS
 
@@ -61,15 +64,19 @@ def fit_weights(signals: Doubles, levels: Doubles, groups: Sequence[Sequence[int
     return np.asarray(found / found[0] if found[0] else np.eye(len(found))[0])
 
 
-def _pairs(signals: Doubles, levels: Doubles, groups: Sequence[Sequence[int]]) -> tuple[Doubles, Doubles]:
+def _pairs(
+    signals: Doubles, levels: Doubles, groups: Sequence[Sequence[int]], counts: Doubles
+) -> tuple[Doubles, Doubles]:
     """Better minus worse text of each pair with different levels, ``(pairs, k)``, and what each pair weighs."""
     found, weighed = [np.empty((0, signals.shape[1]))], [np.empty(0)]
     gains = np.exp2(levels) - 1
     for group in groups:
         rows = np.asarray(group, np.intp)
         difference = gains[rows][:, None] - gains[rows][None, :]
+        difference = difference * np.outer(counts[rows], counts[rows])
         better, worse = np.nonzero(difference > 0)
         if len(better):
             found.append(signals[rows[better]] - signals[rows[worse]])
-            weighed.append(difference[better, worse] / difference[better, worse].sum())
+            share = difference[better, worse] / difference[better, worse].sum()
+            weighed.append(share * counts[rows].mean())
     return np.concatenate(found), np.concatenate(weighed)

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 
 from aisle.rerankers.head import Doubles, TaskHead, centred_cosine, softmax, zero_shot
-from aisle.training.head_checks import check_pairs, check_scale
+from aisle.training.head_checks import check_pairs, check_scale, check_weights
 from aisle.types import Array
 
 Integers = NDArray[np.int64]
@@ -69,6 +69,27 @@ class HeadSettings:
     wording: float = 0.0
 
 
+@dataclass(frozen=True)
+class HeadPairs:
+    """Judged pairs as a head learns from them.
+
+    Attributes:
+        queries: ``(n, dim)`` unit rows, the query of each pair.
+        texts: ``(n, dim)`` unit rows, its text.
+        levels: ``(n,)`` grades.
+        groups: The query's id of each pair.
+        wording: ``(n,)`` as ``aisle.rerankers.head.wording`` gives it; without it the head uses vectors alone.
+        weights: ``(n,)`` how much each grade counts: the power of its likelihood. Without it all count 1.
+    """
+
+    queries: Array
+    texts: Array
+    levels: Array
+    groups: Sequence[str]
+    wording: Array | None = None
+    weights: Doubles | None = None
+
+
 def fit_head(
     queries: Array,
     texts: Array,
@@ -78,26 +99,30 @@ def fit_head(
     seed: int,
     wording: Array | None = None,
 ) -> TaskHead:
+    """`fit_pairs` of pairs that all count alike, its arguments one by one."""
+    return fit_pairs(HeadPairs(queries, texts, levels, groups, wording), settings, seed)
+
+
+def fit_pairs(pairs: HeadPairs, settings: HeadSettings, seed: int) -> TaskHead:
     """Fit a head to judged pairs. The same pairs in the same order, settings and seed give the same head.
 
     Args:
-        queries: ``(n, dim)`` unit rows, the query of each pair.
-        texts: ``(n, dim)`` unit rows, its text.
-        levels: ``(n,)`` grades.
-        groups: The query's id of each pair.
+        pairs: To learn from.
         settings: How.
         seed: Of the folds.
-        wording: ``(n,)`` as ``aisle.rerankers.head.wording`` gives it; without it the head uses vectors alone.
 
     Returns:
         The head; ``zero_shot`` with the wording that was told of where there is no pair, or one grade and no scale.
 
     Raises:
-        InputError: Shapes do not fit, rows are not unit vectors, or a grade or gain is not of the scale.
+        InputError: Shapes do not fit, rows are not unit vectors, or a grade, gain or weight is none that there is.
     """
-    q, t, y = (np.asarray(part, np.float64) for part in (queries, texts, levels))
-    words = np.zeros(len(q)) if wording is None else np.asarray(wording, np.float64)
+    q, t, y = (np.asarray(part, np.float64) for part in (pairs.queries, pairs.texts, pairs.levels))
+    groups = pairs.groups
+    words = np.zeros(len(q)) if pairs.wording is None else np.asarray(pairs.wording, np.float64)
     check_pairs(q, t, y, words, groups)
+    weights = np.ones(len(q)) if pairs.weights is None else np.asarray(pairs.weights, np.float64)
+    check_weights(weights, len(q))
     scale = np.asarray(settings.scale or tuple(np.unique(y)), np.float64)
     if len(scale) < 2:
         return replace(zero_shot(q.shape[1]), wording=settings.wording)
@@ -108,7 +133,8 @@ def fit_head(
     numbers = {group: number for number, group in enumerate(dict.fromkeys(groups))}
     group = np.array([numbers[name] for name in groups])
     features = _features(q, t, words, group, settings)
-    problem = _Problem(features, (scale - scale[0]) / np.ptp(scale), np.searchsorted(scale, y), group, settings)
+    places = (scale - scale[0]) / np.ptp(scale)
+    problem = _Problem(features, places, np.searchsorted(scale, y), group, settings, weights)
     choice = _choose(problem, seed)
     fit = problem.posterior(choice).fit()
     belief = len(numbers) / (len(numbers) + settings.queries_for_half)
@@ -143,6 +169,7 @@ class Posterior:
         query_spread: Prior standard deviation of the offsets; 0 leaves them out.
         bias_spread: Prior standard deviation of the biases.
         least: Lower bound of the first weight.
+        counts: ``(n,)`` how much each pair counts; None is 1 each.
     """
 
     design: Doubles
@@ -154,6 +181,11 @@ class Posterior:
     query_spread: float
     bias_spread: float = _BIAS_SPREAD
     least: float = -np.inf
+    counts: Doubles | None = None
+
+    @property
+    def _counts(self) -> Doubles:
+        return np.ones(len(self.grade)) if self.counts is None else self.counts
 
     @property
     def start(self) -> Doubles:
@@ -164,12 +196,13 @@ class Posterior:
     def value(self, unknowns: Doubles) -> tuple[float, Doubles]:
         """Minus the log posterior, but for a constant, and its gradient."""
         weights, offsets, bias = self._split(unknowns)
+        counts = self._counts
         score = self.design @ weights + (offsets[self.group] if len(offsets) else 0.0)
         chance, likelihood = _likelihood(score, self.place, bias, self.grade)
-        by_score = chance @ self.place - self.place[self.grade]
-        by_bias = chance.sum(axis=0) - np.bincount(self.grade, minlength=len(bias))
+        by_score = counts * (chance @ self.place - self.place[self.grade])
+        by_bias = (counts[:, None] * chance).sum(axis=0) - np.bincount(self.grade, counts, len(bias))
         away = (weights - self.mean) / self.spread
-        value = -likelihood.sum() + (away @ away + bias @ bias / self.bias_spread**2) / 2
+        value = -(counts * likelihood).sum() + (away @ away + bias @ bias / self.bias_spread**2) / 2
         gradient = [self.design.T @ by_score + away / self.spread]
         if len(offsets):
             value += offsets @ offsets / self.query_spread**2 / 2
@@ -189,24 +222,26 @@ class Posterior:
 
         A query's own offset is not known beforehand and no matter of ranking: it is set to its best value.
         """
-        sizes = np.bincount(self.group, minlength=int(self.group.max()) + 1)
+        counts = self._counts
+        sizes = np.bincount(self.group, counts, int(self.group.max()) + 1)
         offsets = np.zeros(len(sizes))
         fixed = self.design @ fit.weights
         variance = self.query_spread**2
-        low, high = -variance * sizes, variance * sizes  # a pair pulls by at most 1
+        low, high = -variance * sizes, variance * sizes  # a pair pulls by at most what it counts
         for _ in range(50 if variance else 0):
             offsets = (low + high) / 2
             chance, _ = _likelihood(fixed + offsets[self.group], self.place, fit.bias, self.grade)
-            pull = np.bincount(self.group, chance @ self.place - self.place[self.grade], len(sizes))
+            pull = np.bincount(self.group, counts * (chance @ self.place - self.place[self.grade]), len(sizes))
             above = pull + offsets / variance > 0
             low, high = np.where(above, low, offsets), np.where(above, offsets, high)
         _, likelihood = _likelihood(fixed + offsets[self.group], self.place, fit.bias, self.grade)
         penalty = offsets**2 / variance / 2 if variance else 0.0
-        return np.asarray(np.bincount(self.group, -likelihood, len(sizes)) + penalty)
+        return np.asarray(np.bincount(self.group, -counts * likelihood, len(sizes)) + penalty)
 
     def only(self, rows: NDArray[np.bool_]) -> Posterior:
         """The same with some pairs alone; queries keep their numbers."""
-        return replace(self, design=self.design[rows], grade=self.grade[rows], group=self.group[rows])
+        counts = None if self.counts is None else self.counts[rows]
+        return replace(self, design=self.design[rows], grade=self.grade[rows], group=self.group[rows], counts=counts)
 
     def _split(self, unknowns: Doubles) -> tuple[Doubles, Doubles, Doubles]:
         weights, offsets, bias = np.split(unknowns, [len(self.mean), len(unknowns) - len(self.place) + 1])
@@ -321,6 +356,7 @@ class _Problem:
     grade: Integers
     group: Integers
     settings: HeadSettings
+    counts: Doubles
 
     def posterior(self, choice: Choice) -> Posterior:
         design = self.features.design(choice)
@@ -336,6 +372,7 @@ class _Problem:
             spread=spread,
             query_spread=self.settings.query_spread,
             least=_LEAST_SLOPE * mean[0],
+            counts=self.counts,
         )
 
 

@@ -34,6 +34,15 @@ def check_pairs(q: Doubles, t: Doubles, y: Doubles, words: Doubles, groups: Sequ
             )
 
 
+def check_weights(weights: Doubles, count: int) -> None:
+    """Refuse what is no weight of each pair."""
+    if weights.shape != (count,):
+        raise InputError(f"weights of shape {weights.shape} for {count} pairs", allowed="one for every pair")
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        raise InputError(f"weight {weights[wrong.argmax()]:g} of pair {int(wrong.argmax())}", allowed="numbers from 0")
+
+
 def check_scale(scale: Doubles, gains: Doubles, y: Doubles) -> None:
     """Refuse grades and gains that make no scale."""
     if not np.isfinite(scale).all() or (np.diff(scale) <= 0).any():

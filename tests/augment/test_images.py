@@ -136,6 +136,7 @@ def test_the_edge_colour_is_the_median():
         ("儿童图书", False, True),
         ("shredder", False, False),
         ("hired hands", False, False),
+        ("bag", False, False),
     ],
 )
 def test_words_of_colour_and_side(text, colour, sided):
@@ -217,10 +218,11 @@ def test_bad_images_are_listed_and_do_not_stop_the_run(folder, tmp_path):
     (folder / "page.jpg").write_bytes(b"<html>not found</html>")
     (folder / "empty.png").write_bytes(b"")
     Image.new("RGB", (2, 2)).save(folder / "pixel.png")
+    Image.new("RGB", (400, 2)).save(folder / "line.png")
     Image.new("RGBA", (40, 40), (0, 0, 0, 0)).save(folder / "clear.png")
     Image.new("1", (20_000, 3_000)).save(folder / "huge.png")
     report = augment_images(folder, tmp_path / "out", ImagePlan(("light",)))
-    assert [name for name, _ in report.bad] == ["cut.jpg", "empty.png", "huge.png", "page.jpg", "pixel.png"]
+    assert [name for name, _ in report.bad] == ["cut.jpg", "empty.png", "huge.png", "line.png", "page.jpg", "pixel.png"]
     assert dict(report.bad)["page.jpg"] == "'page.jpg' is no image that Pillow knows"
     assert "truncated" in dict(report.bad)["cut.jpg"]
     assert "60" not in dict(report.bad)["huge.png"] or "pixels" in dict(report.bad)["huge.png"]
@@ -282,6 +284,11 @@ def test_a_sheet_shows_each_image_beside_what_was_made_of_it(folder, tmp_path):
     first, second = sheet[24:184, 8:168], sheet[24:184, 176:336]
     assert np.abs(first[:, ::-1] - second).mean() < 8, "shown smaller, and kept as a JPEG"
     assert np.abs(first - second).mean() > 12
+    few = contact_sheet(folder, tmp_path / "out", report, 2)
+    assert few.height == 8 + 2 * 184
+    shown = pixels(few)
+    assert np.array_equal(shown[24:184, 8:168], first)
+    assert not np.array_equal(shown[208:368, 8:168], sheet[208:368, 8:168]), "spread over all of them"
 
 
 def test_a_table_without_the_columns_is_refused(folder, tmp_path):

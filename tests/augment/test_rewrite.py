@@ -6,12 +6,17 @@ answers are what models do wrong.
 
 from __future__ import annotations
 
+import csv
+import json
 import re
 from random import Random
 
 import pytest
+from click.testing import CliRunner
 
 from aisle.augment.text.rewrite import RewritePlan, Rewritten, flaw, rewrite
+from aisle.cli.main import cli
+from aisle.errors import JudgmentError, LlmError, RecipeError
 from aisle.llm import BudgetSettings, LlmSettings, open_llm
 from tests.llm import server as faults
 from tests.llm.server import LlmServer
@@ -148,6 +153,94 @@ def test_a_translation_that_stayed_in_its_language_is_refused(server):
 def test_what_is_in_no_language_that_is_known_is_not_asked(server):
     assert rewrite(["หูฟัง", "12 34"], client(server), RewritePlan()).accepted == {}
     assert server.bodies == []
+
+
+# --- the command -----------------------------------------------------------------------------------------------
+
+SHOP = (
+    ("1", "red sofa", "phone 16", 2),
+    ("2", "red sofa", "red case", 0),
+    ("3", "phone case", "phone case 16", 1),
+)
+
+
+@pytest.fixture
+def shop(tmp_path, server):
+    source, file = tmp_path / "pairs.csv", tmp_path / "llm.toml"
+    lines = ["id,query,title,relevance", *(",".join(map(str, row)) for row in SHOP)]
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    head = f'[llm]\nmodel = "mt"\nendpoint = "{server.url}"\nbackoff_s = 0.01\nretries = 0\nconcurrency = 1\n'
+    file.write_text(head, encoding="utf-8")
+    return ["augment", "text", str(source), "--out", str(tmp_path / "more.csv"), "--llm", str(file), "--json"]
+
+
+def asked_of(command):
+    found = CliRunner().invoke(cli, command, catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    return json.loads(found.stdout)
+
+
+def rows_of(tmp_path):
+    with (tmp_path / "more.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_the_command_asks_once_and_goes_on_where_it_was(shop, server, tmp_path):
+    told = asked_of([*shop, "--change", "round-trip"])
+    assert told["cost"]["requests"] == len(server.bodies) == 4  # two queries, there and back
+    rows = rows_of(tmp_path)
+    assert [(row["query"], row["title"]) for row in rows] == [
+        ("red couch", "phone 16"), ("red couch", "red case"), ("mobile cover", "phone case 16")
+    ]  # fmt: skip
+    assert {(row["how"], row["effect"], row["relevance"], row["detail"]) for row in rows} == {
+        ("round-trip@query", "unknown", "", "mt")
+    }
+    assert [row["source"] for row in rows] == ["red_sofa/1", "red_sofa/2", "phone_case/3"]
+    again = asked_of([*shop, "--change", "round-trip", "--resume"])
+    assert (again["cost"]["requests"], len(server.bodies)) == (0, 4)
+    assert rows_of(tmp_path) == rows
+    asked_of([*shop, "--change", "round-trip"])  # without --resume anew
+    assert len(server.bodies) == 8
+
+
+def test_the_command_writes_titles_and_both_ways_of_queries(shop, server, tmp_path):
+    told = asked_of([*shop, "--change", "paraphrase@title"])
+    assert {row["how"] for row in rows_of(tmp_path)} == {"paraphrase@title"}
+    assert told["refused"] == {"the same": 3}
+    asked_of([*shop, "--copies", "6"])
+    assert {row["how"] for row in rows_of(tmp_path)} == {"paraphrase@query", "round-trip@query"}
+
+
+def test_a_budget_that_is_used_up_is_told_and_the_rest_is_written(shop, server, tmp_path):
+    file = tmp_path / "llm.toml"
+    file.write_text(file.read_text(encoding="utf-8") + "[llm.budget]\nrequests = 1\n", encoding="utf-8")
+    told = asked_of([*shop, "--change", "paraphrase"])
+    assert (told["unanswered"], told["pairs"], len(server.bodies)) == ({"budget": 1}, 2, 1)
+    table = CliRunner().invoke(cli, [word for word in (*shop, "--change", "paraphrase") if word != "--json"])
+    assert "unanswered: budget 1" in table.output
+
+
+@pytest.mark.parametrize(
+    ("given", "error", "said"),
+    [
+        (["--change", "typos"], RecipeError, "--llm has nothing to write"),
+        (["--held-out", "pairs.csv"], JudgmentError, "is held out"),
+    ],
+)
+def test_nothing_is_asked_where_something_is_wrong(shop, server, tmp_path, given, error, said):
+    given = [str(tmp_path / word) if word.endswith(".csv") else word for word in given]
+    with pytest.raises(error, match=said):
+        CliRunner().invoke(cli, [*shop, *given], catch_exceptions=False)
+    assert server.bodies == []
+
+
+def test_without_a_model_there_is_no_paraphrase_and_a_model_that_refuses_is_an_error(shop, server):
+    without = [word for word in shop if word != "--llm" and not word.endswith(".toml")]
+    with pytest.raises(RecipeError, match="'paraphrase' needs a language model"):
+        CliRunner().invoke(cli, [*without, "--change", "paraphrase"], catch_exceptions=False)
+    server.faults.extend([faults.status(401)] * 2)
+    with pytest.raises(LlmError, match="no text got an answer: status 401"):
+        CliRunner().invoke(cli, [*shop, "--change", "paraphrase"], catch_exceptions=False)
 
 
 def test_the_change_draws_among_the_forms():

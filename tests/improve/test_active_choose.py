@@ -12,6 +12,7 @@ from aisle.encoders.embedded import EmbeddedEncoder
 from aisle.errors import InputError
 from aisle.improve.active.choose import STRATEGIES, choose, pool_of, reviews
 from aisle.improve.active.design import disagreement, entropy, informative, spread_out
+from aisle.improve.active.expected_change import expected_change
 from aisle.improve.active.ranker import BIAS_SPREAD, QUERY_SPREAD, SPREAD, fit, standard, untaught
 from aisle.judgments.pairs import PairSet, Scale, read_pairs
 
@@ -48,6 +49,37 @@ def test_what_is_chosen_is_unlike_what_is_chosen_already():
     assert spread_out(value, vectors, np.zeros(4, bool), 3) == [0, 2, 3]
     assert spread_out(value, vectors, np.array([True, False, False, False]), 2) == [1, 2]
     assert spread_out(value, vectors, np.ones(4, bool), 2) == []
+
+
+def ideal(gains, cutoff):
+    return sum(gain / np.log2(place + 2) for place, gain in enumerate(sorted(gains, reverse=True)[:cutoff]))
+
+
+def test_the_expected_change_is_that_of_every_grade_written_out():
+    generator = np.random.default_rng(0)
+    chance = generator.dirichlet([0.5] * 3, 9)
+    group = np.array([0, 1, 0, 0, 1, 1, 0, 2, 0])
+    gains = [0, 1, 3]
+    found = expected_change(chance, group, cutoff=2)
+    for row, own in enumerate(chance):
+        same = [other for other in range(9) if group[other] == group[row]]
+        now = ideal([float(chance[other] @ gains) for other in same], 2)
+        then = 0.0
+        for level, likely in enumerate(own):
+            known = [gains[level] if other == row else float(chance[other] @ gains) for other in same]
+            then += likely * ideal(known, 2)
+        assert found[row] == pytest.approx((then - now) / now)
+    assert found[7] == pytest.approx(0)  # alone in its query: it stays first whatever it is
+    sure = expected_change(np.eye(3), np.zeros(3, int))
+    assert sure == pytest.approx(0)
+
+
+def test_a_text_that_cannot_change_its_place_is_worth_less_than_an_unsure_one_that_can():
+    """The first one is as unsure of its grade, but above all others whatever it is."""
+    chance = np.array([[0, 0, 0.5, 0.5], [0.5, 0.5, 0, 0], [0.4, 0.6, 0, 0], [1.0, 0, 0, 0]])
+    found = expected_change(chance, np.zeros(4, int))
+    assert entropy(chance)[0] == entropy(chance)[1]
+    assert found[0] == 0 < found[1]
 
 
 def slow(design, group, chance, judged, count):

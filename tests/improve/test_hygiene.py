@@ -12,7 +12,7 @@ import pytest
 
 from aisle.encoders.embedded import EmbeddedEncoder
 from aisle.errors import InputError
-from aisle.improve.hygiene.check import CheckSettings, check, kept_weights, places
+from aisle.improve.hygiene.check import CheckSettings, check, places
 from aisle.improve.hygiene.duplicates import conflict, contradictions, leaks, spellings
 from aisle.improve.hygiene.grader import GraderSettings, out_of_fold
 from aisle.improve.hygiene.neighbours import PRIOR, neighbour_names, neighbours
@@ -169,12 +169,16 @@ def test_pairs_without_a_grade_are_left_out_and_rows_are_those_of_the_file(pairs
         check(wrong, encode, replace(settings, distance=4))
 
 
-def test_suspects_may_count_less():
-    score = np.array([-1.0, 0.5, 2.0])
-    assert kept_weights(score, 0.0, 0.25).tolist() == [1, 0.25, 0.25]
-    assert kept_weights(score, 1.0, 0.0).tolist() == [1, 1, 0]
-    with pytest.raises(InputError, match="a weight of 2"):
-        kept_weights(score, 0.0, 2)
+def test_suspects_may_count_less(pairs, encode):
+    wrong, _ = moved(pairs, 0.05)
+    light = PairSet(tuple(replace(pair, weight=0.5) for pair in wrong), wrong.scale, wrong.source)
+    found = check(light, encode, CheckSettings(grader=GraderSettings(rounds=20, leaves=7)))
+    suspects = {one.row for one in found.suspects}
+    assert suspects
+    for row, (pair, before) in enumerate(zip(found.weighed(light, 0.25), light, strict=True)):
+        assert pair == replace(before, weight=before.weight * (0.25 if row in suspects else 1))
+    with pytest.raises(InputError, match="a weight of 2 for suspects"):
+        found.weighed(light, 2)
 
 
 # --- duplicates ----------------------------------------------------------------------------------------------
@@ -257,7 +261,8 @@ def test_the_command_writes_a_queue_and_what_is_left(pairs, tmp_path):
         writer = csv.writer(file)
         writer.writerow(["query", "id", "title", "relevance"])
         writer.writerows([pair.query, pair.doc_id, pair.title, pair.grade] for pair in wrong)
-    given = [str(path), "--out", str(queue), "--cleaned", str(kept), "--json"]
+    weights = tmp_path / "weights.csv"
+    given = [str(path), "--out", str(queue), "--cleaned", str(kept), "--weights", str(weights), "--json"]
     answer = CliRunner().invoke(check_labels, given, catch_exceptions=False)
     told = json.loads(answer.stdout)
     listed = {one["row"] for one in told["suspects"]}
@@ -268,6 +273,14 @@ def test_the_command_writes_a_queue_and_what_is_left(pairs, tmp_path):
     assert [pair.doc_id for pair in queued][: len(listed)] == [one["id"] for one in told["suspects"]]
     assert len(left) == len(wrong) - len(listed)
     assert {pair.grade for pair in left} <= {0.0, 1.0, 2.0, 3.0}
+    lighter = read_pairs(weights)
+    assert [pair.grade for pair in lighter] == [pair.grade for pair in wrong]
+    assert {row for row, pair in enumerate(lighter) if pair.weight == 0.25} == listed
+    assert {pair.weight for pair in lighter} == {0.25, 1.0}
+    assert "label_weight" not in kept.read_text(encoding="utf-8").partition("\n")[0]
+    again = CliRunner().invoke(check_labels, [str(weights), "--weights", str(kept), "--weight", "0"])
+    assert again.exit_code == 0
+    assert {pair.weight for pair in read_pairs(kept)} <= {0.0, 0.25, 1.0}
     with queue.open(encoding="utf-8", newline="") as file:
         assert all(row["why"] for row in csv.DictReader(file))
     answer = CliRunner().invoke(check_labels, [str(path), "--middle", "--json"], catch_exceptions=False)

@@ -67,6 +67,14 @@ def rater():
         yield server
 
 
+@pytest.fixture(scope="module")
+def examined(tmp_path_factory):
+    """One rater on all anchors: its server, what was found, the verdicts."""
+    with LlmServer(Rater("agent_1_rating")) as server:
+        judge = judge_of(spec_file(tmp_path_factory.mktemp("examined"), server))
+        yield server, *examine(judge, ANCHORS)
+
+
 def spec_file(folder, server, more="", gate="", llm="", retries=1):
     path = folder / "judge.toml"
     path.write_text(SPEC.format(url=server.url, more=more, gate=gate, llm=llm, retries=retries), encoding="utf-8")
@@ -90,9 +98,9 @@ def call(*args):
     return CliRunner().invoke(cli, list(map(str, args)), catch_exceptions=False)
 
 
-def test_what_the_harness_says_of_a_rater_is_what_the_table_says(tmp_path, rater):
+def test_what_the_harness_says_of_a_rater_is_what_the_table_says(examined):
     """Through prompts, HTTP and back: the same confusion, kappa, precision and recall as from the raters' own table."""
-    found, verdicts = examine(judge_of(spec_file(tmp_path, rater)), ANCHORS)
+    _, found, verdicts = examined
     right, given = column("final_rating"), column("agent_1_rating")
     assert [one.grade for one in verdicts] == given.tolist()
     assert found.against.table == tuple(map(tuple, confusion_matrix(right, given).tolist()))
@@ -172,14 +180,15 @@ def test_broken_answers_are_asked_again_or_go_to_people(tmp_path, rater):
         list(judge.judge(ANCHORS[6:7]))
 
 
-def test_a_judge_passes_on_anchors_or_does_not_judge(tmp_path, rater):
+def test_a_judge_passes_on_anchors_or_does_not_judge(tmp_path, examined):
+    rater, found, _ = examined
     path = spec_file(tmp_path, rater, gate="kappa = 0.3\nrecall = 0.5\nsupport = 1000")
     judge = judge_of(path)
     record = record_of(path)
     assert record.name == "judge.examined.json"
     with pytest.raises(AccessError, match="it was not examined with this model"):
         admitted(record, judge)
-    found, _ = examine(judge, ANCHORS)
+    assert found.fingerprint == judge.fingerprint
     assert found.failures(judge.spec.gate) == []
     keep(record, found, judge.spec.gate)
     assert admitted(record, judge) == judge.name == f"llm:agent:{judge.fingerprint[:8]}"
@@ -203,7 +212,7 @@ def test_a_judge_passes_on_anchors_or_does_not_judge(tmp_path, rater):
         admitted(record, judge)
 
 
-def test_the_gate_asks_for_enough_of_everything(tmp_path, rater):
+def test_the_gate_asks_for_enough_of_everything(tmp_path, rater, examined):
     path = spec_file(tmp_path, rater, gate="kappa = 0.3\nrecall = 0.5\nsupport = 5\nanchors = 100\nqueries = 10")
     judge = judge_of(path)
     few = [one for one in ANCHORS if one.query in {"surround sound speakers", "headset"}]
@@ -211,7 +220,7 @@ def test_the_gate_asks_for_enough_of_everything(tmp_path, rater):
     told = " ".join(found.failures(judge.spec.gate))
     assert "2 queries of anchors, 10 are needed" in told
     assert f"{len(few)} anchors, 100 are needed" in told
-    whole, _ = examine(judge, ANCHORS)
+    _, whole, _ = examined
     right, given = column("final_rating"), column("agent_1_rating")
     low = [grade for grade in range(4) if (given[right == grade] == grade).mean() < 0.5]
     assert low == [1, 2]  # raters hardly know the grades in the middle

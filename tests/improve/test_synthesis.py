@@ -13,6 +13,7 @@ from aisle.cli.main import cli
 from aisle.engine import SearchEngine
 from aisle.errors import ArtifactError, JudgmentError, RecipeError
 from aisle.improve.synthesis.files import COLUMNS, write_synthetic
+from aisle.improve.synthesis.for_training import _not_held_out, pairs_for_training
 from aisle.improve.synthesis.grading import Grader
 from aisle.improve.synthesis.parts import Names
 from aisle.improve.synthesis.shape import PACKAGED, WORDS, QueryShape, learn_shape
@@ -20,8 +21,11 @@ from aisle.improve.synthesis.synthesise import Synthesiser, SynthesisSettings
 from aisle.improve.synthesis.templates import Made, Templates
 from aisle.improve.synthesis.titles import TitleStatistics, words_in
 from aisle.judgments import query_key, read_queries
-from aisle.judgments.pairs import read_pairs
+from aisle.judgments.pairs import PairSet, Scale, TextPair, read_pairs
 from aisle.query.learn import learn
+from aisle.rerankers.head import HEAD_FILE, TaskHead
+from aisle.training.relevance.data import shares
+from aisle.training.relevance.recipe import load_recipe
 from aisle.types import Product
 
 ROOT = Path(__file__).parents[2]
@@ -250,7 +254,6 @@ def test_the_command(shop, tmp_path):
 
 def test_a_head_begins_at_what_further_pairs_say_of_the_wording(shop, tmp_path):
     from aisle.training.relevance.build import train
-    from aisle.training.relevance.recipe import load_recipe
 
     engine, _ = shop
     write_synthetic(tmp_path / "more.csv", Synthesiser(engine).by_templates(SynthesisSettings(queries=80)).pairs)
@@ -263,6 +266,40 @@ def test_a_head_begins_at_what_further_pairs_say_of_the_wording(shop, tmp_path):
     one, other = (trained.candidate.training["weights"]["wording"] for trained in (alone, both))
     assert other > one + 0.04  # half of what is told, moved by the judged pairs
     assert any("weighing the wording by" in line for line in told)
+
+
+def test_a_training_makes_its_own_pairs_without_the_queries_that_judge_it(shop, tmp_path):
+    engine, folder = shop
+    ours = Synthesiser(engine).by_templates(SynthesisSettings(queries=20)).pairs[0].query
+    judged = PairSet(tuple(TextPair("q", ours.upper(), str(n), "t", grade=n) for n in range(3)), None, "shop")
+    made, table = pairs_for_training(engine, judged, load_recipe(None, []))
+    assert query_key(ours) not in {query_key(pair.query) for pair in made}
+    assert (made.scale.low, made.scale.high, made.source) == (0, 3, "synthetic.csv")
+
+    path, out = tmp_path / "pairs.csv", tmp_path / "model"
+    path.write_text("query,title,relevance\nusb hub,Lamp,0\nusb hub,Hub,1\nusb hub,USB hub,2\n", encoding="utf-8")
+    given = ["train", "--pairs", str(path), "--synthesise", str(folder), "--out", str(out), "--json"]
+    found = CliRunner().invoke(cli, given, catch_exceptions=False)
+    assert "weighing the wording by" in found.stderr
+    rows = list(csv.DictReader((out / "synthetic.csv").read_text(encoding="utf-8").splitlines()))
+    assert tuple(rows[0]) == COLUMNS
+    assert (out / "synthetic.csv").read_text(encoding="utf-8").splitlines()[0] == table.splitlines()[0]
+    metrics = json.loads((out / "metrics.json").read_text(encoding="utf-8"))
+    assert metrics["data"][1]["file"] == "synthetic.csv"
+    assert metrics["data"][1]["pairs"] == len(rows)
+    assert TaskHead.load(out / HEAD_FILE).wording != 0
+
+
+def test_the_shape_is_learned_from_no_query_that_is_held_out():
+    items = tuple(TextPair(f"q{n}", f"thing {n}", str(k), "t", grade=k) for n in range(40) for k in range(30))
+    pairs = PairSet(items, Scale(0, 29), "shop")
+    recipe = load_recipe(None, ["judged_by=share"])
+    learnt = _not_held_out(pairs, recipe)
+    divided = shares(pairs, recipe.validation, recipe.held_out, recipe.seed)
+    assert set(learnt) == {pair.query for pair in divided.train} != set()
+    assert not set(learnt) & {pair.query for pair in (*divided.held_out, *divided.validation)}
+    assert _not_held_out(pairs, load_recipe(None, [])) == []  # each is held out in its turn
+    assert _not_held_out(pairs, load_recipe("head", ["judged_by=share"])) == []
 
 
 def test_the_first_ranking_of_a_head_is_what_others_taught():

@@ -100,6 +100,7 @@ class LlmServer(ThreadingHTTPServer):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # or each body waits 40 ms for the other side to confirm the head
 
     def log_message(self, *_):
         pass

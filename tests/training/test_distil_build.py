@@ -22,12 +22,10 @@ from aisle.training.distil import teachers  # noqa: E402
 from aisle.training.distil.build import PROVENANCE, Told, distil, honest  # noqa: E402
 from aisle.training.distil.material import Material, material_of, pair_products  # noqa: E402
 from aisle.training.distil.recipe import load_distil_recipe  # noqa: E402
-from aisle.training.relevance.catalogue import judged_products  # noqa: E402
 from aisle.types import Product  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 
-ICECAT = Path(__file__).parent.parent.parent / "samples" / "icecat"
 SHORT = [
     "layers=1",
     "held_out=0.3",
@@ -57,10 +55,9 @@ def as_before():
 
 
 @pytest.fixture(scope="module")
-def small() -> PairSet:
+def small(icecat) -> PairSet:
     """The first 30 queries of Icecat with six judged products each."""
-    found = judged_products(ICECAT / "products.jsonl.gz", ICECAT / "ratings.csv", False)
-    return found.subset([row for rows in list(found.by_query().values())[:30] for row in rows[:6]])
+    return icecat.subset([row for rows in list(icecat.by_query().values())[:30] for row in rows[:6]])
 
 
 def material(pairs: PairSet, changes=()) -> Material:

@@ -11,8 +11,15 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from aisle.training.batches import grouped  # noqa: E402
+from aisle.training.relevance.cross_model import CrossModel, begin  # noqa: E402
 from aisle.training.relevance.fit import Fit  # noqa: E402
-from aisle.training.relevance.forecast import _Memory, forward_operations, operations, pace  # noqa: E402
+from aisle.training.relevance.forecast import (  # noqa: E402
+    _Memory,
+    forward_operations,
+    operations,
+    pace,
+    validated,
+)
 from aisle.training.relevance.model import TunedEncoder  # noqa: E402
 from aisle.training.relevance.recipe import FitSettings  # noqa: E402
 from tests.training.tiny import planted, tiny_encoder  # noqa: E402
@@ -35,7 +42,7 @@ def test_operations_by_hand():
     weights = 2 * (4 * 32 * 32 + 2 * 32 * 64)  # query, key, value, output; up and down
     attention = 2 * 2 * 32 * 5  # scores and their use, for each token
     model = TunedEncoder(tiny_encoder())
-    assert forward_operations(model, [[2] * 5, [2] * 3, [2] * 4]) == 2 * 15 * (weights + attention)
+    assert forward_operations(model, [5, 3, 4]) == 2 * 15 * (weights + attention)
     assert grouped([5, 3, 4]) == [[1, 2, 0]]
 
 
@@ -54,7 +61,33 @@ def test_a_step_is_so_many_passes(tmp_path, extra, passes):
     fit = Fit(model, planted(), replace(SETTINGS, **extra), tmp_path)
     chunks = fit.batches(0)[0]
     ids, _ = fit.items(chunks)
-    assert operations(model, fit, chunks) == pytest.approx(passes * forward_operations(model, ids), rel=0.15)
+    forward = forward_operations(model, [len(row) for row in ids])
+    assert operations(model, fit, chunks) == pytest.approx(passes * forward, rel=0.15)
+
+
+def cross(layers=2):
+    return CrossModel(begin(tiny_encoder(layers), ("late", "match", "mean"), 0, 12, 4))
+
+
+def test_a_step_of_a_cross_encoder_is_its_pairs(tmp_path):
+    """Every text of a list goes through with its query: [CLS], a word, [SEP], then the text and its own [SEP]."""
+    model = cross()
+    fit = Fit(model, planted(), replace(SETTINGS, in_batch=0.0, loss="pairwise"), tmp_path)
+    chunks = fit.batches(0)[0]
+    lengths = [3 + len(planted().texts[text]) - 1 for chunk in chunks for text in chunk.texts]
+    assert operations(model, fit, chunks) == 3 * forward_operations(model, lengths)
+    every = [3 + len(planted().texts[text]) - 1 for row in planted().train.texts for text in row]
+    assert validated(model, planted()) == every
+
+
+@pytest.mark.parametrize("extra", [{}, {"precision": "fp32"}, {"checkpointing": True}])
+def test_what_a_larger_pass_of_pairs_keeps_follows_from_small_ones(tmp_path, extra):
+    settings = replace(SETTINGS, in_batch=0.0, loss="pairwise", **extra)
+    model = cross(4)
+    memory = _Memory(model, Fit(model, planted(), settings, tmp_path))
+    for texts, tokens in ((16, 12), (40, 16), (7, 9)):
+        thought = memory.constant + texts * tokens * (memory.per_token + memory.per_pair * tokens)
+        assert thought == pytest.approx(memory._kept(texts, tokens), rel=0.05)
 
 
 @pytest.mark.parametrize("extra", [{}, {"precision": "fp32"}, {"checkpointing": True}, {"dropout": 0.1}])
@@ -104,11 +137,13 @@ def test_the_command_says_it_before_training_and_keeps_nothing(tmp_path):
         lines += [f"thing {number},thing {number} new,2", f"thing {number},other {number + 1},0"]
     (tmp_path / "pairs.csv").write_text("\n".join(lines), encoding="utf-8")
     given = ["train", "--pairs", str(tmp_path / "pairs.csv"), "--estimate", "--json", "--set", "fit.threads=1"]
-    result = CliRunner().invoke(cli, [*given, "--set", "model=encoder"])
+    result = CliRunner().invoke(cli, [*given, "--set", "model=full"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert found["model"] == "encoder"
-    assert found["steps"] == 5 * 2 * 2  # as many as five epochs of all queries, twice
+    assert found["model"] == "full"
+    # as many as five epochs of all queries: twice for the encoder, once for the cross-encoder
+    assert found["steps"] == 5 * 2 * 2 + 5 * 2
+    assert {"cross-encoder, steps", "cross-encoder, scoring", "steps", "words"} <= set(found["parts"])
     assert found["seconds"] == pytest.approx(sum(found["parts"].values()), abs=0.05)
     assert found["memory"] > 2**28
     assert found["told"].startswith("about ")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,22 +14,19 @@ from aisle.encoders.load import load_encoder  # noqa: E402
 from aisle.rerankers.load import load_reranker  # noqa: E402
 from aisle.training.relevance.adapters import with_adapter  # noqa: E402
 from aisle.training.relevance.build import train  # noqa: E402
-from aisle.training.relevance.catalogue import judged_products  # noqa: E402
 from aisle.training.relevance.recipe import load_recipe  # noqa: E402
 from aisle.types import Product  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 
-ICECAT = Path(__file__).parent.parent.parent / "samples" / "icecat"
 SHORT = ["fit.epochs=1", "fit.max_tokens=16", "fit.track=none", "judged_by=share"]
 TEXTS = ["wireless mouse", "Sony WH-1000XM5 headphones, black", "手机壳"]
 
 
 @pytest.fixture(scope="module")
-def pairs():
-    found = judged_products(ICECAT / "products.jsonl.gz", ICECAT / "ratings.csv", False)
-    groups = list(found.by_query().values())[:40]
-    return found.subset([row for rows in groups for row in rows[:: max(1, len(rows) // 4)]])
+def pairs(icecat):
+    groups = list(icecat.by_query().values())[:40]
+    return icecat.subset([row for rows in groups for row in rows[:: max(1, len(rows) // 4)]])
 
 
 @pytest.mark.parametrize("method", ["lora", "prefix"])

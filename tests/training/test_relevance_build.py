@@ -22,11 +22,10 @@ from aisle.ranking.word_statistics import WordStatistics  # noqa: E402
 from aisle.rerankers.combination import Combination, CombinationReranker, word_signals  # noqa: E402
 from aisle.rerankers.load import load_reranker  # noqa: E402
 from aisle.training.combine import fit_weights  # noqa: E402
-from aisle.training.relevance import encoder_route  # noqa: E402
 from aisle.training.relevance.build import train  # noqa: E402
 from aisle.training.relevance.catalogue import judged_products  # noqa: E402
 from aisle.training.relevance.data import shares  # noqa: E402
-from aisle.training.relevance.encoder_route import base_folder  # noqa: E402
+from aisle.training.relevance.encoder_route import EncoderRoute, base_folder  # noqa: E402
 from aisle.training.relevance.recipe import load_recipe  # noqa: E402
 from aisle.types import Product  # noqa: E402
 
@@ -51,12 +50,12 @@ def lessons(monkeypatch):
     """What each training of an encoder was given: the keys of its queries, and of those that validate."""
     found = []
 
-    def kept(train, validation, *rest):
+    def kept(route, train, validation, *rest):
         found.append(({key for part in train for key in keys_of(part)}, keys_of(validation)))
-        return whole(train, validation, *rest)
+        return whole(route, train, validation, *rest)
 
-    whole = encoder_route.lesson
-    monkeypatch.setattr(encoder_route, "lesson", kept)
+    whole = EncoderRoute._fit
+    monkeypatch.setattr(EncoderRoute, "_fit", kept)
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,17 +10,9 @@ import pytest
 from aisle.errors import JudgmentError
 from aisle.judgments.pairs import PairSet, Scale, TextPair
 from aisle.judgments.split import query_key
-from aisle.training.relevance.catalogue import judged_products
 from aisle.training.relevance.data import cosines, fingerprint, lesson, shares, without_queries_of
 from aisle.training.relevance.lists import epoch, lists_of
 from aisle.training.relevance.must_pass import read_must_pass
-
-ICECAT = Path(__file__).parent.parent.parent / "samples" / "icecat"
-
-
-@pytest.fixture(scope="module")
-def icecat() -> PairSet:
-    return judged_products(ICECAT / "products.jsonl.gz", ICECAT / "ratings.csv", False)
 
 
 def test_icecat_as_pairs(icecat):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from click.testing import CliRunner
 from aisle.errors import ArtifactError, RecipeError
 from aisle.evaluate.pools import pool_ndcg
 from aisle.judgments.split import query_key
-from aisle.training.relevance.catalogue import judged_products
 from aisle.training.relevance.data import shares
 from aisle.training.relevance.head_route import HeadRoute
 from aisle.training.relevance.recipe import load_recipe
@@ -24,7 +22,6 @@ from aisle.training.tuning.trials import HeadTrial, divided, inner
 optuna = pytest.importorskip("optuna")
 pytestmark = pytest.mark.filterwarnings("default")
 
-ICECAT = Path(__file__).parent.parent.parent / "samples" / "icecat"
 SPACE = "[head.correction_spread]\nlow = 0.03\nhigh = 3.0\nlog = true\n[head.rank]\nlow = 2\nhigh = 8\n"
 RECIPE = load_recipe("head", ["head.choose_from=100000"])  # nothing is chosen: a fit takes a fraction of a second
 
@@ -34,11 +31,10 @@ class StoppedError(Exception):
 
 
 @pytest.fixture(scope="module")
-def pairs():
+def pairs(icecat):
     """The first 30 queries with six texts of each."""
-    found = judged_products(ICECAT / "products.jsonl.gz", ICECAT / "ratings.csv", False)
-    groups = list(found.by_query().values())[:30]
-    return found.subset([row for rows in groups for row in rows[:: max(1, len(rows) // 6)][:6]])
+    groups = list(icecat.by_query().values())[:30]
+    return icecat.subset([row for rows in groups for row in rows[:: max(1, len(rows) // 6)][:6]])
 
 
 @pytest.fixture(scope="module")

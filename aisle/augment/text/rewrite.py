@@ -88,10 +88,12 @@ class Rewritten:
     Attributes:
         forms: As ``rewrite`` found them.
         name: "paraphrase" or "round-trip".
+        model: That wrote them, for the provenance.
     """
 
     forms: Mapping[str, tuple[str, ...]]
     name: str = "paraphrase"
+    model: str = ""
     effect: Effect = "unknown"
     sides: frozenset[Side] = BOTH
 

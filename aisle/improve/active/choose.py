@@ -14,13 +14,14 @@ import numpy as np
 from aisle.encoders.cosines import Encode
 from aisle.errors import InputError
 from aisle.improve.active.design import Flags, disagreement, entropy, informative, spread_out
+from aisle.improve.active.expected_change import expected_change
 from aisle.improve.active.ranker import Ranker, fit, standard
 from aisle.improve.hygiene.signals import Doubles, Integers, Signals, signals
 from aisle.improve.review import Review
 from aisle.judgments.pairs import PairSet
 from aisle.types import Progress
 
-Strategy = Literal["informative", "entropy", "committee", "queries", "random"]
+Strategy = Literal["informative", "entropy", "committee", "expected-change", "queries", "random"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 MEMBERS = 5
 """Of a committee: rankers taught by samples of the judged queries, drawn with replacement (Abe and Mamitsuka 1998)."""
@@ -69,6 +70,7 @@ def choose(pool: Pool, strategy: Strategy, count: int, seed: int = 0) -> list[in
     informative: whose grades would make the order of all texts surest (`design.informative`).
     entropy: whose grade is least sure, each unlike those before it.
     committee: about whose grade rankers disagree, each unlike those before it.
+    expected-change: whose grade may change the query's best order most (`expected_change`), each unlike those before.
     queries: one query's pairs after the other's, both in random order.
     random: single pairs.
 
@@ -110,6 +112,11 @@ def _committee(pool: Pool, count: int, seed: int) -> list[int]:
     return spread_out(np.maximum(disagreement(members), 0), pool.found.texts, pool.judged, count)
 
 
+def _expected_change(pool: Pool, count: int, _: int) -> list[int]:
+    value = expected_change(pool.chance(pool.ranker), pool.found.group)
+    return spread_out(value, pool.found.texts, pool.judged, count)
+
+
 def _queries(pool: Pool, count: int, seed: int) -> list[int]:
     generator = np.random.default_rng(seed)
     order: list[int] = []
@@ -130,6 +137,7 @@ _CHOICES: dict[Strategy, Callable[[Pool, int, int], list[int]]] = {
     "informative": _informative,
     "entropy": _entropy,
     "committee": _committee,
+    "expected-change": _expected_change,
     "queries": _queries,
     "random": _random,
 }

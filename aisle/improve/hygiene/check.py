@@ -27,7 +27,7 @@ from aisle.improve.hygiene.grader import GraderSettings, out_of_fold
 from aisle.improve.hygiene.raters import Disagreement, disagreements
 from aisle.improve.hygiene.signals import Doubles, Integers, signals
 from aisle.improve.review import Review
-from aisle.judgments.pairs import PairSet
+from aisle.judgments.pairs import PairSet, TextPair
 from aisle.types import Progress
 
 THRESHOLD = 1.8
@@ -99,6 +99,19 @@ class Findings:
     def expected_errors(self) -> float:
         """How many grades are wrong by the distance or more, as confident learning has it."""
         return self.noise.wrong(self.distance)
+
+    def weighed(self, pairs: PairSet, down_to: float) -> list[TextPair]:
+        """All pairs for a training, a suspect counting so many times what it did.
+
+        Raises:
+            InputError: That is not from 0 to 1.
+        """
+        if not 0 <= down_to <= 1:
+            raise InputError(f"a weight of {down_to:g} for suspects", allowed="0, left out, to 1, as before")
+        doubted = {one.row for one in self.suspects}
+        return [
+            replace(pair, weight=pair.weight * down_to) if row in doubted else pair for row, pair in enumerate(pairs)
+        ]
 
     def reviews(self, pairs: PairSet) -> list[Review]:
         """The suspects, then what is not among them of the contradictions, as a queue."""
@@ -196,14 +209,3 @@ def _reason(pairs: PairSet, row: int, chance: Doubles, place: Integers, grade: f
 
 def _beside(pairs: PairSet, row: int) -> str:
     return f"like a title graded {pairs[row].grade:g}: {pairs[row].title[:80]}"
-
-
-def kept_weights(score: Doubles, threshold: float, down_to: float) -> Doubles:
-    """``(n,)`` what each judgment should count in a training: 1, and ``down_to`` from the threshold of suspicion on.
-
-    Raises:
-        InputError: The weight is not from 0 to 1.
-    """
-    if not 0 <= down_to <= 1:
-        raise InputError(f"a weight of {down_to}", allowed="0, left out, to 1, as before")
-    return np.where(score > threshold, down_to, 1.0)

@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aisle.artifacts import MANIFEST, one_writer, read_kind, swap_in, write_text
 from aisle.encoders import onnx
@@ -25,13 +25,19 @@ from aisle.rerankers.load import load_reranker
 from aisle.training.gate import MustPass, Verdict, judge
 from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.card import card
-from aisle.training.relevance.data import MIN_QUERIES, fingerprint
+from aisle.training.relevance.data import MIN_QUERIES, fingerprint, weights_told
+from aisle.training.relevance.earlier import divide
+from aisle.training.relevance.extras import Extras
 from aisle.training.relevance.head_route import HeadRoute
 from aisle.training.relevance.recipe import TrainingRecipe
 from aisle.training.tracking import AUTO, NONE, Tracker, tracking
 from aisle.training.tracking import FOLDER as TRACKING
 from aisle.training.workplace import workplace
 from aisle.types import Product, Reranker
+
+if TYPE_CHECKING:
+    from aisle.training.relevance.cross_route import CrossRoute
+    from aisle.training.relevance.encoder_route import EncoderRoute
 
 FEW_PAIRS = 1000
 """Below so many judged pairs a recipe that leaves the choice fits a head: an encoder would learn them by heart."""
@@ -66,6 +72,8 @@ def train(
     recipe: TrainingRecipe,
     out: Path,
     *,
+    replay: PairSet | None = None,
+    negatives: PairSet | None = None,
     must_pass: Sequence[tuple[str, str, str]] = (),
     force: bool = False,
     resume: bool = False,
@@ -80,6 +88,9 @@ def train(
             what the wording counts before any pair is seen.
         recipe: How.
         out: The model folder; one that is there already is replaced when the new one is complete.
+        replay: Of an earlier shop, with grades, that the recipe's base learnt from: a share of its queries is learnt
+            again beside those of ``pairs``, the others say what is forgotten.
+        negatives: Products that nobody judged, as `mine` finds them; learnt from with the queries that are learnt.
         must_pass: ``(query, better text, worse text)`` whose order is beyond dispute.
         force: Promote whatever the gate says; recorded.
         resume: Go on with an interrupted training of the same data and recipe.
@@ -90,22 +101,30 @@ def train(
         ArtifactError: ``out`` is something else than a model, or what is to be resumed was of other data.
         JudgmentError: Too few queries.
         OptionalDependencyError: PyTorch is missing.
+        RecipeError: A head is made, which takes neither an earlier shop nor negatives; or a step has no room.
     """
     start = time.monotonic()
     note, report = note or (lambda _: None), report or (lambda *_: None)
+    given = [pairs, *more]
+    for one in given:
+        for told in weights_told(one).values():
+            note(f"weights of {one.source}: {told['not 1']:,} pairs not 1, {told['left out']:,} of them left out")
+    pairs, more = pairs.counting(), [one.counting() for one in more]
     model = _model(pairs, recipe)
     if model != "head":
         _refuse_without_torch()
         _refuse_few(pairs)
     _refuse_foreign(out)
+    extras = _extras(pairs, recipe, model, replay, negatives)
+    sets = [*given, *(found for found in (replay, negatives) if found is not None)]
     out.parent.mkdir(parents=True, exist_ok=True)
     with one_writer(out):
-        data = fingerprint([pairs, *more])
+        data = fingerprint(sets)
         work = _workplace(out, data, recipe, resume)
         settings = {"data_sha256": data, "recipe": recipe.to_dict()}
         spec = NONE if model == "head" and recipe.fit.track == AUTO else recipe.fit.track
         with tracking(spec, work / TRACKING, out.name, settings) as trackers:
-            job = _Job(model, pairs, more, recipe, work)
+            job = _Job(model, pairs, more, recipe, work, extras)
             candidate, took = _make(job, report, note, trackers)
         found = candidate.evidence
         verdict = judge(
@@ -121,7 +140,7 @@ def train(
             seed=recipe.seed,
         )
         trained = Trained(out, verdict, candidate, time.monotonic() - start, took)
-        _finish(trained, recipe, data, [pairs, *more])
+        _finish(trained, recipe, data, sets)
         if (work / TRACKING).exists():
             (work / TRACKING).rename(candidate.folder / TRACKING)
         swap_in(candidate.folder, out)
@@ -146,6 +165,27 @@ class _Job:
     more: Sequence[PairSet]
     recipe: TrainingRecipe
     work: Path
+    extras: Extras
+
+
+def _extras(
+    pairs: PairSet, recipe: TrainingRecipe, model: str, replay: PairSet | None, negatives: PairSet | None
+) -> Extras:
+    """What is learnt beside the pairs, the earlier shop divided; refused where it could not count."""
+    if model == "head" and (replay is not None or negatives is not None):
+        raise RecipeError(
+            "an earlier shop or an index beside a task head, which leaves its encoder as it is and learns from judged"
+            " pairs alone",
+            fix="leave --replay and --index out, or train an encoder: --set model=encoder",
+        )
+    if replay is not None and recipe.fit.replay > 0 and not recipe.fit.replayed:
+        raise RecipeError("fit.queries=1 leaves no room for an earlier shop", fix="--set fit.queries=2 or more")
+    if recipe.fit.smooth > 0 and model != "head" and not any(pair.variance for pair in pairs):
+        raise JudgmentError(
+            f"fit.smooth={recipe.fit.smooth:g}, but {pairs.source} has no pair on which raters disagreed",
+            allowed="a column relevance_variance, or --column variance=NAME",
+        )
+    return Extras(None if replay is None else divide(replay, pairs, recipe), negatives)
 
 
 def _make(job: _Job, report: Report, note: Note, trackers: Sequence[Tracker]) -> tuple[Candidate, Mapping[str, Any]]:
@@ -153,36 +193,55 @@ def _make(job: _Job, report: Report, note: Note, trackers: Sequence[Tracker]) ->
     if job.model == "head":
         return HeadRoute(job.recipe, job.work, note, job.more).make(job.pairs), {}
     from aisle.training.relevance.compute import Compute
-    from aisle.training.relevance.encoder_route import Beside, EncoderRoute
-    from aisle.training.relevance.plan import estimate
+    from aisle.training.relevance.encoder_route import Beside
+    from aisle.training.relevance.plan import estimate_routes
 
-    if job.model == "cross-encoder":
-        from aisle.training.relevance.cross_route import CrossRoute
-
-        return CrossRoute(job.recipe, job.more, job.work, report, note, trackers).make(job.pairs), {}
+    encoder, cross = _routes(job, report, note, trackers)
     combine = job.model in ("combination", "full")
-    route = EncoderRoute(job.recipe, job.more, job.work, report, note, trackers)
-    if job.model == "full":
-        from aisle.training.relevance.cross_route import CrossRoute
-
-        cross = CrossRoute(job.recipe, job.more, job.work / "cross", report, note, trackers)
-        scored, _, folder = cross.scored(job.pairs)
-        return route.make(job.pairs, combine, Beside(folder, scored.score)), {}
-    thought = estimate(route, job.pairs, combine)
+    thought = estimate_routes(encoder, cross, job.pairs, combine)
     note(f"estimate: {thought.told()}")
     start = time.monotonic()
-    candidate = route.make(job.pairs, combine)
+    if encoder is None:
+        assert cross is not None
+        candidate = cross.make(job.pairs)
+    else:
+        beside = None
+        if cross is not None:
+            scored, _, folder = cross.scored(job.pairs)
+            beside = Beside(folder, scored.score)
+        candidate = encoder.make(job.pairs, combine, beside)
     took = {"seconds": time.monotonic() - start, "memory": Compute.of(job.recipe.fit).peak_bytes()}
     return candidate, {"estimate": thought.to_dict(), "measured": took}
 
 
-def estimate_training(pairs: PairSet, more: Sequence[PairSet], recipe: TrainingRecipe) -> Mapping[str, Any]:
+def _routes(
+    job: _Job, report: Report, note: Note, trackers: Sequence[Tracker]
+) -> tuple[EncoderRoute | None, CrossRoute | None]:
+    """What trains an encoder, and what trains a cross-encoder, where the model has one."""
+    from aisle.training.relevance.cross_route import CrossRoute
+    from aisle.training.relevance.encoder_route import EncoderRoute
+
+    alone, given = job.model == "cross-encoder", (report, note, trackers, job.extras)
+    work = job.work if alone else job.work / "cross"
+    cross = CrossRoute(job.recipe, job.more, work, *given) if alone or job.model == "full" else None
+    return None if alone else EncoderRoute(job.recipe, job.more, job.work, *given), cross
+
+
+def estimate_training(
+    pairs: PairSet,
+    more: Sequence[PairSet],
+    recipe: TrainingRecipe,
+    replay: PairSet | None = None,
+    negatives: PairSet | None = None,
+) -> Mapping[str, Any]:
     """What a training would take, from a few of its steps; nothing is kept.
 
     Args:
         pairs: As for `train`.
         more: As for `train`.
         recipe: As for `train`.
+        replay: As for `train`.
+        negatives: As for `train`.
 
     Returns:
         "seconds", "memory" in bytes, "steps", "parts", "device", "utilisation", and "told", all in a line. A head has
@@ -191,21 +250,20 @@ def estimate_training(pairs: PairSet, more: Sequence[PairSet], recipe: TrainingR
     Raises:
         JudgmentError: Too few queries.
         OptionalDependencyError: PyTorch is missing.
-        RecipeError: What is made has a cross-encoder in it.
     """
+    pairs, more = pairs.counting(), [found.counting() for found in more]
     model = _model(pairs, recipe)
+    extras = _extras(pairs, recipe, model, replay, negatives)
     if model == "head":
         return {"model": model, "told": "a task head takes seconds and less than 1 GiB"}
-    if model not in ("encoder", "combination"):
-        raise RecipeError(f"no estimate of model={model}", allowed="head, encoder or combination")
     _refuse_without_torch()
     _refuse_few(pairs)
-    from aisle.training.relevance.encoder_route import EncoderRoute
-    from aisle.training.relevance.plan import estimate
+    from aisle.training.relevance.plan import estimate_routes
 
     with TemporaryDirectory() as work:
-        route = EncoderRoute(recipe, more, Path(work), lambda *_: None, lambda _: None)
-        found = estimate(route, pairs, model == "combination")
+        job = _Job(model, pairs, more, recipe, Path(work), extras)
+        encoder, cross = _routes(job, lambda *_: None, lambda _: None, ())
+        found = estimate_routes(encoder, cross, pairs, model in ("combination", "full"))
     return {"model": model, **found.to_dict(), "told": found.told()}
 
 
@@ -265,7 +323,10 @@ def _finish(trained: Trained, recipe: TrainingRecipe, data: str, sets: Sequence[
     import tomli_w
 
     part = trained.candidate.folder
-    sources = [{"file": found.source, "pairs": len(found), "queries": len(found.by_query())} for found in sets]
+    sources = [
+        {"file": found.source, "pairs": len(found), "queries": len(found.by_query()), **weights_told(found)}
+        for found in sets
+    ]
     metrics = trained.to_dict() | {"data": sources}
     write_text(part / "recipe.toml", tomli_w.dumps(recipe.to_dict()))
     write_text(part / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
@@ -276,6 +337,8 @@ def _finish(trained: Trained, recipe: TrainingRecipe, data: str, sets: Sequence[
         "architecture": trained.candidate.architecture,
         "recipe": recipe.to_dict(),
         "data_sha256": data,
+        "shop_sha256": fingerprint(sets[:1]),
+        "weights": {source["file"]: source["weights"] for source in sources if "weights" in source},
         "promoted": trained.verdict.promoted,
         "forced": trained.verdict.forced,
     }

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from aisle.training.gate import format_verdict
+from aisle.training.relevance.earlier import told as told_earlier
 
 if TYPE_CHECKING:
     from aisle.training.relevance.build import Trained
@@ -39,7 +40,10 @@ def card(trained: Trained, recipe: TrainingRecipe, sources: Sequence[Mapping[str
         "",
         "## Data",
         "",
-        *(f"- {found['file']}: {found['pairs']:,} pairs, {found['queries']:,} queries" for found in sources),
+        *(
+            f"- {found['file']}: {found['pairs']:,} pairs, {found['queries']:,} queries{_weighed(found)}"
+            for found in sources
+        ),
         f"- read: {read}; SHA-256 of all pairs: {data}",
         f"- queries: {', '.join(f'{count:,} {name}' for name, count in candidate.queries.items())}",
         "",
@@ -55,6 +59,11 @@ def card(trained: Trained, recipe: TrainingRecipe, sources: Sequence[Mapping[str
         " `aisle evaluate` before using it.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _weighed(source: Mapping[str, Any]) -> str:
+    found = source.get("weights")
+    return f"; {found['not 1']:,} with a weight other than 1, {found['left out']:,} of them left out" if found else ""
 
 
 def changes(recipe: TrainingRecipe) -> list[str]:
@@ -85,6 +94,8 @@ def told(training: Mapping[str, Any]) -> list[str]:
     if "weights" in training:
         weights = ", ".join(f"{name} {value:.3f}" for name, value in training["weights"].items())
         lines.append(f"weights of the signals: {weights}")
+    if "forgetting" in training:
+        lines.append(told_earlier(training["forgetting"]))
     for name, row in training.get("alone", {}).items():
         found = row["difference"]
         lines.append(f"{name} alone: {found['mean']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}] nDCG@10")

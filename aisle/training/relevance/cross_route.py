@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -18,12 +19,15 @@ from aisle.rerankers.combination import CROSS
 from aisle.rerankers.cross_encoder import ARCHITECTURE, OnnxCrossEncoder
 from aisle.rerankers.cross_export import read_cross_encoder, write_cross_encoder
 from aisle.rerankers.head import FORMAT, KIND
+from aisle.training.gate import Check
 from aisle.training.relevance.adapters import keep_adapter
 from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.cross_model import CrossModel, begin
-from aisle.training.relevance.data import cosines, lesson, without_queries_of
+from aisle.training.relevance.data import Lesson, cosines, without_queries_of
+from aisle.training.relevance.earlier import forgetting, not_forgotten
 from aisle.training.relevance.encoder_route import base_folder, rerank_time
 from aisle.training.relevance.evidence import evidence
+from aisle.training.relevance.extras import Extras
 from aisle.training.relevance.fit import Fit, Outcome
 from aisle.training.relevance.recipe import FitSettings, TrainingRecipe
 from aisle.training.relevance.rounds import Scored, rounds
@@ -41,6 +45,7 @@ class CrossRoute:
         report: Told of each step.
         note: Told, in words, of what is happening.
         trackers: Told of each step of each training.
+        extras: What is learnt beside the shop's pairs.
 
     Raises:
         ArtifactError: The recipe's base is neither.
@@ -54,8 +59,10 @@ class CrossRoute:
         report: Report,
         note: Note,
         trackers: Sequence[Tracker] = (),
+        extras: Extras | None = None,
     ) -> None:
         self.more, self.work, self.report, self.note, self.trackers = more, work, report, note, trackers
+        self.extras = extras or Extras()
         cross = recipe.cross
         settings = replace(
             recipe.fit, rate=cross.rate, loss=cross.loss, epochs=cross.epochs, in_batch=0.0, keep=0.0, late=0.0
@@ -80,15 +87,20 @@ class CrossRoute:
         """
         scored, outcome, folder = self.scored(pairs)
         held = scored.pairs.subset(np.flatnonzero(scored.judged).tolist())
-        check = rerank_time(OnnxCrossEncoder(folder), pairs, self.recipe.max_rerank_ms)
+        checks: tuple[Check, ...] = (rerank_time(OnnxCrossEncoder(folder), pairs, self.recipe.max_rerank_ms),)
+        training: dict[str, Any] = {"validation": outcome.to_dict()}
+        if (earlier := self.extras.earlier) is not None:
+            shop = earlier.held
+            training["forgetting"] = forgetting(earlier, self.before(shop), self.score(folder, shop))
+            checks = (not_forgotten(training["forgetting"], self.recipe.max_forgotten), *checks)
         return Candidate(
             folder,
             ARCHITECTURE,
-            evidence(held, self._before(held), scored.score[scored.judged], self.recipe.description),
+            evidence(held, self.before(held), scored.score[scored.judged], self.recipe.description),
             None,
-            (check,),
+            checks,
             {"all": len(pairs.by_query()), "held out": len(held.by_query())},
-            {"validation": outcome.to_dict()},
+            training,
         )
 
     def scored(self, pairs: PairSet) -> tuple[Scored, Outcome, Path]:
@@ -109,16 +121,20 @@ class CrossRoute:
         model, outcome = self._fit(sets, validation, name, settings)
         folder = self.work / name / "folder"
         keep_adapter(model, self.recipe.peft, read_manifest(self.base, read_kind(self.base), 1).fingerprint, folder)
+        self.write(model, folder)
+        return folder, outcome
+
+    def write(self, model: CrossModel, folder: Path) -> None:
+        """Write a cross-encoder's folder as it is served."""
         arithmetic = Whole() if self.recipe.cross.precision == "int8" else Real(small_rows=True)
         write_cross_encoder(model.weights(), folder, arithmetic)
-        return folder, outcome
 
     def score(self, folder: Path, pairs: PairSet) -> Array:
         """The scores of a cross-encoder's folder."""
         texts = [pair_text(pair, self.recipe.description) for pair in pairs]
         return OnnxCrossEncoder(folder).score_pairs([pair.query for pair in pairs], texts)
 
-    def _before(self, pairs: PairSet) -> Array:
+    def before(self, pairs: PairSet) -> Array:
         """What ranked before: the cosines of the encoder, or the cross-encoder, that the training began with."""
         if read_kind(self.base) == KIND:
             return self.score(self.base, pairs)
@@ -128,17 +144,24 @@ class CrossRoute:
         self, train: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings
     ) -> tuple[CrossModel, Outcome]:
         settings = replace(settings, rate=self.recipe.peft.learning_rate(settings.rate))
-        model = CrossModel(self.weights, settings.dropout, self.recipe.peft, settings.seed)
+        model = self.new_model(settings)
         if self._start is not None:
             model.load_state_dict(self._start, strict=False)
         folder = self.work / name
         folder.mkdir(exist_ok=True)
-        task = lesson(train, validation, self.recipe.description, self._ids, self.recipe.augment)
-        run = Fit(model, task, settings, folder)
+        run = Fit(model, self.lesson(train, validation), settings, folder)
         done = run.resume()
         if done:
             self.note(f"going on after step {done:,}")
         return model, run.run(tracked(self.report, self.trackers, name))
+
+    def lesson(self, train: Sequence[PairSet], validation: PairSet) -> Lesson:
+        """What a training learns from."""
+        return self.extras.lesson(train, validation, self.recipe, self._ids)
+
+    def new_model(self, settings: FitSettings) -> CrossModel:
+        """As a training begins."""
+        return CrossModel(self.weights, settings.dropout, self.recipe.peft, settings.seed)
 
 
 def _cross_folder(spec: str) -> Path | None:

@@ -46,7 +46,8 @@ class Lesson:
     """What a run learns from: token ids by number, the lists to train on, and those that say when to stop.
 
     ``train_queries`` and ``validation_queries`` are the number of each list's query. ``noise`` changes queries and
-    texts of the lists to train on, where the recipe says so.
+    texts of the lists to train on, where the recipe says so. The last ``replayed`` lists to train on are those of an
+    earlier shop.
     """
 
     queries: Sequence[Ids]
@@ -56,6 +57,7 @@ class Lesson:
     train_queries: Sequence[int]
     validation_queries: Sequence[int]
     noise: Noise | None = None
+    replayed: int = 0
 
 
 def shares(pairs: PairSet, validation: float, held_out: float, seed: int) -> Shares:
@@ -103,42 +105,72 @@ def lesson(
     description: bool,
     ids_of: Callable[[Sequence[str]], list[Ids]],
     augment: AugmentSettings | None = None,
+    earlier: Sequence[PairSet] = (),
 ) -> Lesson:
     """Token ids and lists; every distinct text is there once.
 
-    Levels of all sets are stretched to the scale of the first, so that its highest grade and theirs are alike.
+    Levels of all sets are stretched to the scale of the first, so that its highest grade and theirs are alike. A pair
+    of weight 0 is left out; the other weights are to one another as in the files, and 1 in the mean.
+
+    Args:
+        train: To learn from.
+        validation: To say when to stop.
+        description: Whether descriptions are read.
+        ids_of: Texts to token ids.
+        augment: Which changes queries and texts undergo.
+        earlier: Of an earlier shop, to be learnt again beside those of ``train``.
     """
     top = _top(train[0])
     texts: dict[str, int] = {}
     queries: dict[str, int] = {}
 
     def read(sets: Iterable[PairSet]) -> tuple[Lists, list[int]]:
-        found: list[tuple[tuple[int, ...], tuple[float, ...]]] = []
+        found: list[Lists] = []
         asked: list[int] = []
+        sets = [pairs.counting() for pairs in sets]
+        weights = np.concatenate([pairs.weights() for pairs in sets] or [np.ones(0)])
+        usual = float(weights.mean()) if len(weights) else 1.0
+        weighed = len(set(weights.tolist())) > 1
         for pairs in sets:
             levels = pairs.levels() * (top / _top(pairs))
             text_of = [texts.setdefault(pair_text(pair, description), len(texts)) for pair in pairs]
             groups = [[row for row in rows if not np.isnan(levels[row])] for rows in pairs.by_query().values()]
             groups = [rows for rows in groups if rows]
             asked += [queries.setdefault(pairs[rows[0]].query, len(queries)) for rows in groups]
-            lists = lists_of(groups, text_of, levels)
-            found += zip(lists.texts, lists.levels, strict=True)
-        return Lists(tuple(row for row, _ in found), tuple(row for _, row in found)), asked
+            found.append(lists_of(groups, text_of, levels, pairs.weights() / usual if weighed else None))
+        return Lists(
+            tuple(row for lists in found for row in lists.texts),
+            tuple(row for lists in found for row in lists.levels),
+            tuple(row for lists in found for row in lists.weights),
+        ), asked
 
-    learnt, train_queries = read(train)
+    learnt, train_queries = read([*train, *earlier])
+    again = len(read(earlier)[1])
     checked, validation_queries = read([validation])
     noise = Noise(augment, list(queries), list(texts), ids_of) if augment is not None and augment.changes else None
-    return Lesson(ids_of(list(queries)), ids_of(list(texts)), learnt, checked, train_queries, validation_queries, noise)
+    ids = ids_of(list(queries)), ids_of(list(texts))
+    return Lesson(*ids, learnt, checked, train_queries, validation_queries, noise, again)
 
 
 def fingerprint(sets: Iterable[PairSet]) -> str:
-    """A hash of every query, text and grade in order."""
+    """A hash of every query, text, grade and, where it is not 1, weight in order."""
     digest = sha256()
     for pairs in sets:
         for pair in pairs:
-            row = (pair.query, pair.doc_id, pair.title, pair.description, pair.grade)
+            row: tuple[object, ...] = (pair.query, pair.doc_id, pair.title, pair.description, pair.grade)
+            row += (pair.weight,) if pair.weight != 1 else ()
             digest.update(repr(row).encode("utf-8", "surrogatepass"))
     return digest.hexdigest()
+
+
+def weights_told(pairs: PairSet) -> dict[str, dict[str, float]]:
+    """How many pairs count less or more than others, and how many are left out; nothing where all count 1."""
+    weights = pairs.weights()
+    other = weights != 1
+    if not other.any():
+        return {}
+    left_out = int((weights == 0).sum())
+    return {"weights": {"not 1": int(other.sum()), "left out": left_out, "sum": round(float(weights.sum()), 6)}}
 
 
 def cosines(encode: Encode, pairs: PairSet, description: bool) -> Array:

@@ -37,8 +37,10 @@ from aisle.rerankers.spelling import Speller
 from aisle.training.gate import Check
 from aisle.training.relevance.adapters import write_tuned
 from aisle.training.relevance.candidate import Candidate, Note, Report
-from aisle.training.relevance.data import cosines, lesson, without_queries_of
+from aisle.training.relevance.data import Lesson, cosines, without_queries_of
+from aisle.training.relevance.earlier import forgetting, not_forgotten
 from aisle.training.relevance.evidence import against, evidence
+from aisle.training.relevance.extras import Extras
 from aisle.training.relevance.fit import Fit, Outcome
 from aisle.training.relevance.model import TunedEncoder
 from aisle.training.relevance.recipe import FitSettings, TrainingRecipe
@@ -75,6 +77,7 @@ class EncoderRoute:
         report: Told of each step.
         note: Told, in words, of what is happening.
         trackers: Told of each step of each training.
+        extras: What is learnt beside the shop's pairs.
 
     Raises:
         ArtifactError: The recipe's base is no Aisle encoder.
@@ -88,9 +91,10 @@ class EncoderRoute:
         report: Report,
         note: Note,
         trackers: Sequence[Tracker] = (),
+        extras: Extras | None = None,
     ) -> None:
         self.recipe, self.more, self.work, self.report, self.note = recipe, more, work, report, note
-        self.trackers = trackers
+        self.trackers, self.extras = trackers, extras or Extras()
         self.base = base_folder(recipe.base)
         self.weights = read_weights(self.base)
         self.before = OnnxEncoder(self.base)
@@ -122,6 +126,13 @@ class EncoderRoute:
         slowdown = self._slowdown(OnnxEncoder(part), pairs)  # before its folder moves into that of a combination
         checks: tuple[Check, ...] = ()
         training: dict[str, Any] = {"validation": outcome.to_dict()}
+        if (earlier := self.extras.earlier) is not None:
+            shop = earlier.held
+            then, after = (
+                cosines(one.encode, shop, self.recipe.description) for one in (self.before, OnnxEncoder(part))
+            )
+            training["forgetting"] = forgetting(earlier, then, after)
+            checks = (not_forgotten(training["forgetting"], self.recipe.max_forgotten),)
         folder = part
         if weights is not None:
             folder = self._write_combination({ENCODER: part} | _folder(beside), weights, statistics)
@@ -129,7 +140,7 @@ class EncoderRoute:
             if beside is not None:
                 alone = {"cosine": scored.score[scored.judged], "cross": beside.score[scored.judged]}
                 training["alone"] = {name: against(held, now, score) for name, score in alone.items()}
-            checks = (rerank_time(CombinationReranker(folder, kept=0), pairs, self.recipe.max_rerank_ms),)
+            checks += (rerank_time(CombinationReranker(folder, kept=0), pairs, self.recipe.max_rerank_ms),)
         return Candidate(
             folder,
             ARCHITECTURE if combine else "encoder",
@@ -158,8 +169,12 @@ class EncoderRoute:
         """Train an encoder and write its folder."""
         model, outcome = self._fit(sets, validation, name, settings)
         folder = self.work / name / "folder"
-        write_tuned(model, self.weights, folder)
+        self.write(model, folder)
         return folder, outcome
+
+    def write(self, model: TunedEncoder, folder: Path) -> None:
+        """Write an encoder's folder as it is served."""
+        write_tuned(model, self.weights, folder)
 
     def score(self, folder: Path, pairs: PairSet) -> Array:
         """The cosines of an encoder's folder."""
@@ -179,12 +194,16 @@ class EncoderRoute:
             model.load_state_dict(self._start, strict=False)
         folder = self.work / name
         folder.mkdir(exist_ok=True)
-        ids = self.before.tokenizer(settings.max_tokens).ids
-        run = Fit(model, lesson(train, validation, self.recipe.description, ids, self.recipe.augment), settings, folder)
+        run = Fit(model, self.lesson(train, validation), settings, folder)
         done = run.resume()
         if done:
             self.note(f"going on after step {done:,}")
         return model, run.run(tracked(self.report, self.trackers, name))
+
+    def lesson(self, train: Sequence[PairSet], validation: PairSet) -> Lesson:
+        """What a training learns from."""
+        ids = self.before.tokenizer(self.recipe.fit.max_tokens).ids
+        return self.extras.lesson(train, validation, self.recipe, ids)
 
     def trained(self, pairs: PairSet, name: str) -> TunedEncoder:
         """An encoder trained on all of the pairs, in float."""

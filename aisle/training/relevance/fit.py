@@ -26,6 +26,7 @@ from aisle.training.relevance.data import Lesson
 from aisle.training.relevance.lists import Chunk, epoch
 from aisle.training.relevance.model import Ids, TunedEncoder, seed_everything
 from aisle.training.relevance.objective import Objective
+from aisle.training.relevance.rdrop import twice
 from aisle.training.relevance.recipe import FitSettings
 from aisle.training.relevance.study import CrossStudy, EncoderStudy, Study, items
 
@@ -93,10 +94,27 @@ class Fit:
         return max(0.0, 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self._steps - warm))))
 
     def batches(self, number: int) -> list[list[Chunk]]:
-        """The lists of each step of an epoch."""
-        settings = self.settings
-        chunks = epoch(self.task.train, settings.per_query, f"{settings.seed}:{number}")
-        return [chunks[start : start + settings.queries] for start in range(0, len(chunks), settings.queries)]
+        """The lists of each step of an epoch: those of the shop once, and beside them those of an earlier one."""
+        settings, lists = self.settings, self.task.train
+        own = len(lists.texts) - self.task.replayed
+        chunks = epoch(lists, settings.per_query, f"{settings.seed}:{number}", range(own))
+        again = settings.replayed if self.task.replayed else 0
+        size = settings.queries - again
+        steps = [chunks[start : start + size] for start in range(0, len(chunks), size)]
+        earlier = self._earlier(number * len(steps) * again, len(steps) * again)
+        return [step + earlier[at * again : (at + 1) * again] for at, step in enumerate(steps)]
+
+    def _earlier(self, start: int, count: int) -> list[Chunk]:
+        """So many lists of the earlier shop, from a place in the endless row of passes over them."""
+        settings, lists = self.settings, self.task.train
+        chosen = range(len(lists.texts) - self.task.replayed, len(lists.texts))
+        found: list[Chunk] = []
+        turn, skipped = 0, start
+        while len(found) < count:
+            one = epoch(lists, settings.per_query, f"{settings.seed}:earlier:{turn}", chosen)
+            found += one[skipped:]
+            turn, skipped = turn + 1, max(0, skipped - len(one))
+        return found[:count]
 
     def resume(self) -> int:
         """Go on from the checkpoint in the folder, if there is one; returns the steps done."""
@@ -216,6 +234,10 @@ class Fit:
         if (penalty := self.model.adaptation.penalty()) is not None:
             self._back(penalty)
             losses["orthogonal"] = float(penalty.detach())
+        if settings.anchor > 0:
+            pull = settings.anchor * self._moved()
+            self._back(pull)
+            losses["anchor"] = float(pull.detach())
         trained = list(self.model.trained().values())
         if settings.adversarial > 0:
             self._perturbed(chunks, settings.adversarial)
@@ -256,6 +278,8 @@ class Fit:
     def _backward_of(self, chunks: Sequence[Chunk], parts: int, share: float) -> dict[str, float]:
         """Adds ``share`` of the gradient of the losses over some lists, all in memory at once or in parts."""
         step = self.study.step(chunks, f"{self.settings.seed}:{self._done}")
+        if self.settings.r_drop > 0:
+            step = twice(step, self.settings.r_drop)
         found: Mapping[str, Tensor]
         if parts > 1:
             found = cached_backward(step.encode, parts_of(step.lengths, parts), step.losses, self._back)
@@ -265,12 +289,18 @@ class Fit:
             self._back(whole if share == 1 else share * whole)
         return {name: float(value.detach()) for name, value in found.items()}
 
+    def _moved(self) -> Tensor:
+        """Half the squared distance of the weights to those that the run began with (L2-SP: Li et al. 2018)."""
+        parts = [(value - self._first[name]).square().sum() for name, value in self.model.trained().items()]
+        return torch.stack(parts).sum() / 2
+
     def _back(self, loss: Tensor) -> None:
         (loss if self._scaler is None else self._scaler.scale(loss)).backward()
 
     def items(self, chunks: Sequence[Chunk]) -> tuple[list[Ids], dict[int, int]]:
         """What an encoder's step encodes, queries first, and the place of each text among the texts."""
-        return items(self.task, chunks)
+        ids, number = items(self.task, chunks)
+        return ids * (2 if self.settings.r_drop > 0 else 1), number
 
     def _perturbed(self, chunks: Sequence[Chunk], size: float) -> None:
         """Adds the gradient at weights moved up the loss (AWP: Wu et al. 2020), in proportion to their own length."""

@@ -16,19 +16,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aisle.rerankers.cross_encoder import Pair, joined
 from aisle.training.batches import grouped
 from aisle.training.relevance.accumulate import parts_of
 from aisle.training.relevance.compute import Compute
+from aisle.training.relevance.cross_model import CrossModel
+from aisle.training.relevance.data import Lesson
 from aisle.training.relevance.fit import Fit
 from aisle.training.relevance.lists import Chunk
-from aisle.training.relevance.model import Ids, TunedEncoder
+from aisle.training.relevance.model import TunedEncoder
 
 _STEPS, _SECONDS = 4, 3.0
 """Steps that are measured after a first one; fewer where so many seconds have gone."""
 _PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12, "L40S": 362e12, "L4": 121e12, "A10": 125e12, "T4": 65e12}
 """Dense bf16 (T4: fp16) operations a second, from NVIDIA's data sheets."""
 Batch = tuple[int, int]
-"""Texts and padded tokens of each."""
+"""Texts, or pairs of a query and a text, and padded tokens of each."""
+Model = TunedEncoder | CrossModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,7 @@ class Pace:
         return self.operations * self.seconds_per_operation
 
 
-def pace(model: TunedEncoder, task: Any, settings: Any, folder: Path) -> Pace:
+def pace(model: Model, task: Any, settings: Any, folder: Path) -> Pace:
     """Measure a few steps of a training; the model is changed and to be thrown away.
 
     Args:
@@ -102,35 +106,50 @@ def pace(model: TunedEncoder, task: Any, settings: Any, folder: Path) -> Pace:
     )
 
 
-def operations(model: TunedEncoder, fit: Fit, chunks: Sequence[Chunk]) -> float:
+def operations(model: Model, fit: Fit, chunks: Sequence[Chunk]) -> float:
     """Of a step: two for each weight and token, and those of attention; twice as many on the way back."""
-    ids, _ = fit.items(chunks)
+    lengths = _lengths(fit, chunks)
     settings = fit.settings
-    forward = forward_operations(model, ids)
+    forward = forward_operations(model, lengths)
     again = (settings.accumulate > 1 and not fit.objective.separable) + settings.checkpointing
     passes = (3 + again) * (2 if settings.adversarial > 0 else 1) + (settings.keep > 0)
-    return float(passes * forward + 6 * _late_products(ids, len(chunks), fit) * model.bert.config.hidden_size)
+    return float(passes * forward + 6 * _late_products(lengths, len(chunks), fit) * model.bert.config.hidden_size)
 
 
-def forward_operations(model: TunedEncoder, ids: Sequence[Ids]) -> float:
-    """Of encoding texts in batches of like length, padding counted."""
+def forward_operations(model: Model, lengths: Sequence[int]) -> float:
+    """Of texts, or of pairs, of so many tokens in batches of like length, padding counted."""
     config = model.bert.config
     weights = config.num_hidden_layers * config.hidden_size * (4 * config.hidden_size + 2 * config.intermediate_size)
     found = 0.0
-    for texts, tokens in _batches([len(row) for row in ids]):
+    for texts, tokens in _batches(lengths):
         found += 2.0 * texts * tokens * (weights + 2 * config.num_hidden_layers * config.hidden_size * tokens)
     return found
 
 
-def _late_products(ids: Sequence[Ids], asked: int, fit: Fit) -> float:
+def _lengths(fit: Fit, chunks: Sequence[Chunk]) -> list[int]:
+    """Tokens of each text, or of each query with a text, that goes through the model in a step."""
+    if isinstance(fit.model, CrossModel):
+        return [*fit.study.step(chunks, "").lengths] * (2 if fit.settings.r_drop > 0 else 1)
+    return [len(row) for row in fit.items(chunks)[0]]
+
+
+def validated(model: Model, task: Lesson) -> list[int]:
+    """Tokens of what a validation would encode of a lesson, if all its lists were there for it."""
+    if isinstance(model, CrossModel):
+        asked = zip(task.train_queries, task.train.texts, strict=True)
+        base = model.base
+        pairs = [(task.queries[query], task.texts[text]) for query, texts in asked for text in texts]
+        return [len(joined(query, text, base.query_tokens, base.max_tokens)) for query, text in pairs]
+    return [len(row) for row in (*task.queries, *task.texts)]
+
+
+def _late_products(lengths: Sequence[int], asked: int, fit: Fit) -> float:
     """Products of a query's token and a text's, where late interaction counts."""
-    longest = max(map(len, ids))
-    return float(asked * (len(ids) - asked) * longest**2) if fit.settings.late > 0 else 0.0
+    return float(asked * (len(lengths) - asked) * max(lengths) ** 2) if fit.settings.late > 0 else 0.0
 
 
-def _parts(ids: Sequence[Ids], fit: Fit) -> list[list[Batch]]:
+def _parts(lengths: Sequence[int], fit: Fit) -> list[list[Batch]]:
     """The batches of a step that go through the model, in the parts that are in memory together."""
-    lengths = [len(row) for row in ids]
     return [_batches([lengths[item] for item in part]) for part in parts_of(lengths, fit.settings.accumulate)]
 
 
@@ -141,8 +160,9 @@ def _batches(lengths: Sequence[int]) -> list[Batch]:
 class _Memory:
     """Bytes that a forward pass keeps, as a function of the batch: constant + texts * tokens * (a + b * tokens)."""
 
-    def __init__(self, model: TunedEncoder, fit: Fit) -> None:
+    def __init__(self, model: Model, fit: Fit) -> None:
         self.model, self.fit = model, fit
+        self._width = 1 if isinstance(model, CrossModel) else model.bert.config.hidden_size
         tried = [(2, 8), (2, 16), (4, 16)]
         kept = [self._kept(*batch) for batch in tried]
         table = [[1.0, texts * tokens, texts * tokens**2] for texts, tokens in tried]
@@ -160,24 +180,30 @@ class _Memory:
 
         self.model.train()
         with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value), self.fit.compute.autocast():
-            found = self.model([[1] * tokens] * texts)
+            found = self._run(texts, tokens)
         size = int(sum(value.untyped_storage().nbytes() for value in held.values()))
         del found
         return size
 
+    def _run(self, texts: int, tokens: int) -> Tensor:
+        ids = [1] * tokens
+        if isinstance(self.model, CrossModel):
+            return self.model([Pair(ids, tokens // 2)] * texts)
+        return self.model([ids] * texts)
+
     def of_step(self, chunks: Sequence[Chunk]) -> float:
         """The most that one step holds at once."""
-        fit, config = self.fit, self.model.bert.config
-        ids, _ = fit.items(chunks)
+        fit = self.fit
+        lengths = _lengths(fit, chunks)
         most = 0.0
-        for part in _parts(ids, fit):
+        for part in _parts(lengths, fit):
             kept = self.constant + sum(
                 texts * tokens * (self.per_token + self.per_pair * tokens) for texts, tokens in part
             )
             passing = max(texts * tokens * self._passing(tokens) for texts, tokens in part)
             most = max(most, kept + passing)
-        rows = len(ids) * (1 if fit.settings.late == 0 else max(map(len, ids))) * config.hidden_size
-        return float(most + 4 * (3 * rows + 4 * _late_products(ids, len(chunks), fit)))
+        rows = len(lengths) * (1 if fit.settings.late == 0 else max(lengths)) * self._width
+        return float(most + 4 * (3 * rows + 4 * _late_products(lengths, len(chunks), fit)))
 
     def _passing(self, tokens: int) -> float:
         """Bytes for each token of the layer at hand, on the way back: gradients, and what is computed again."""

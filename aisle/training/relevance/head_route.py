@@ -15,7 +15,7 @@ from aisle.encoders.load import load_encoder
 from aisle.judgments.pairs import PairSet, pair_text
 from aisle.rerankers.head import ARCHITECTURE, TaskHead, wording, write_head
 from aisle.training.combine import fit_weights
-from aisle.training.head import HeadSettings, fit_head
+from aisle.training.head import HeadPairs, HeadSettings, fit_pairs
 from aisle.training.relevance.candidate import Candidate, Note
 from aisle.training.relevance.data import MIN_QUERIES, shares, turns, without_queries_of
 from aisle.training.relevance.evidence import NONE, evidence
@@ -92,7 +92,9 @@ class HeadRoute:
         levels = pairs.levels()[rows].astype(np.float32)
         groups = [pairs[row].query_id for row in rows]
         settings = told(self.recipe.head.settings(), self.wording)
-        return fit_head(queries[rows], texts[rows], levels, groups, settings, self.recipe.seed, words[rows])
+        counts = pairs.weights()[rows]
+        judged = HeadPairs(queries[rows], texts[rows], levels, groups, words[rows], counts)
+        return fit_pairs(judged, settings, self.recipe.seed)
 
     def _wording_of_more(self, pairs: PairSet) -> float:
         """What further judgments say that wording counts beside the cosine; the mean where they are several files."""
@@ -139,4 +141,5 @@ def wording_weight(queries: Array, texts: Array, words: Array, pairs: PairSet) -
     """
     cosine = np.einsum("ij,ij->i", queries, texts).astype(np.float64)
     signals = np.column_stack([cosine, words])
-    return max(0.0, float(fit_weights(signals, pairs.levels(), list(pairs.by_query().values()))[1]))
+    found = fit_weights(signals, pairs.levels(), list(pairs.by_query().values()), pairs.weights())
+    return max(0.0, float(found[1]))

@@ -1,6 +1,8 @@
 """Losses over judged lists. Pure functions of scores and levels; higher is better in both.
 
 Scores come as ``(lists, places)``, padded; ``mask`` is true where there is a text. Levels are grades counted from 0.
+``counts``, of the same shape, says how much the grade of each text counts, above 0 (1 where there is no text); without
+it all count 1. The loss of a text, of two texts or of a list is multiplied by what it counts: of two, by both.
 """
 
 from __future__ import annotations
@@ -9,10 +11,11 @@ import torch
 from torch import Tensor, nn
 
 
-def listwise(scores: Tensor, levels: Tensor, mask: Tensor) -> Tensor:
+def listwise(scores: Tensor, levels: Tensor, mask: Tensor, counts: Tensor | None = None) -> Tensor:
     """Softmax cross-entropy over each list against its gains, 2^level - 1 (Cao et al. 2007; Bruch et al. 2019).
 
-    Lists whose gains are all alike teach nothing and are left out; without any other the loss is 0.
+    Lists whose gains are all alike teach nothing and are left out; without any other the loss is 0. A text that counts
+    2 is two such texts in its list, and a list counts what its texts do in the mean.
     """
     gains = (torch.exp2(levels) - 1).masked_fill(~mask, 0.0)
     top = gains.masked_fill(~mask, float("-inf")).amax(1)
@@ -20,12 +23,18 @@ def listwise(scores: Tensor, levels: Tensor, mask: Tensor) -> Tensor:
     telling = top > least
     if not telling.any():
         return scores.sum() * 0.0
+    if counts is not None:
+        shares = (counts * mask).sum(1) / mask.sum(1)
+        copies = counts / shares[:, None]
+        gains, scores = gains * copies, scores + copies.log()
     target = gains / gains.sum(1, keepdim=True).clamp(min=1e-9)
     log = nn.functional.log_softmax(scores.masked_fill(~mask, float("-inf")), dim=1).masked_fill(~mask, 0.0)
-    return -(target * log).sum(1)[telling].mean()
+    if counts is None:
+        return -(target * log).sum(1)[telling].mean()
+    return -(shares * (target * (log - copies.log())).sum(1))[telling].mean()
 
 
-def pairwise(scores: Tensor, levels: Tensor, mask: Tensor) -> Tensor:
+def pairwise(scores: Tensor, levels: Tensor, mask: Tensor, counts: Tensor | None = None) -> Tensor:
     """Logistic loss over all pairs of a list with different levels, weighted by the difference of their gains.
 
     RankNet (Burges et al. 2005) with the gain difference of LambdaRank in place of the full nDCG difference.
@@ -33,32 +42,40 @@ def pairwise(scores: Tensor, levels: Tensor, mask: Tensor) -> Tensor:
     gains = (torch.exp2(levels) - 1).masked_fill(~mask, 0.0)
     weight = (gains[:, :, None] - gains[:, None, :]).clamp(min=0) * (mask[:, :, None] & mask[:, None, :])
     loss = nn.functional.softplus(-(scores[:, :, None] - scores[:, None, :]))
+    if counts is not None:
+        loss = loss * counts[:, :, None] * counts[:, None, :]
     return (weight * loss).sum() / weight.sum().clamp(min=1e-9)
 
 
-def pointwise(scores: Tensor, levels: Tensor, mask: Tensor, top: float) -> Tensor:
+def pointwise(scores: Tensor, levels: Tensor, mask: Tensor, top: float, counts: Tensor | None = None) -> Tensor:
     """Binary cross-entropy of the sigmoid of the score against the level as a share of the highest."""
     loss = nn.functional.binary_cross_entropy_with_logits(scores, levels / top, reduction="none")
+    if counts is not None:
+        loss = loss * counts
     return (loss * mask).sum() / mask.sum()
 
 
-def cosent(scores: Tensor, levels: Tensor, mask: Tensor) -> Tensor:
+def cosent(scores: Tensor, levels: Tensor, mask: Tensor, counts: Tensor | None = None) -> Tensor:
     """log(1 + sum of exp(lower - higher)) over all pairs of the batch with different levels, whatever their queries.
 
     CoSENT (Su 2022): learns also from queries with a single judged text.
     """
     score, level = scores[mask], levels[mask]
     wrong = (score[None, :] - score[:, None]).masked_fill(level[:, None] <= level[None, :], float("-inf"))
+    if counts is not None:
+        log = counts[mask].log()
+        wrong = wrong + log[None, :] + log[:, None]
     return torch.logsumexp(torch.cat([score.new_zeros(1), wrong.reshape(-1)]), 0)
 
 
-def in_batch(scores: Tensor, wanted: Tensor, ignored: Tensor) -> Tensor:
+def in_batch(scores: Tensor, wanted: Tensor, ignored: Tensor, counts: Tensor | None = None) -> Tensor:
     """InfoNCE (van den Oord et al. 2018) of each query's best text among all texts of the batch.
 
     Args:
         scores: ``(queries, texts)``.
         wanted: Column of each query's positive, ``(queries,)``; -1 leaves the query out.
         ignored: ``(queries, texts)``, true where a text is no negative: judged for this query already.
+        counts: ``(queries,)`` how much the grade of each positive counts; None is 1 each.
     """
     there = wanted >= 0
     if not there.any():
@@ -66,7 +83,16 @@ def in_batch(scores: Tensor, wanted: Tensor, ignored: Tensor) -> Tensor:
     ignored = ignored.clone()
     rows = torch.arange(len(scores), device=scores.device)[there]
     ignored[rows, wanted[there]] = False
-    return nn.functional.cross_entropy(scores.masked_fill(ignored, float("-inf"))[there], wanted[there])
+    allowed = scores.masked_fill(ignored, float("-inf"))[there]
+    if counts is None:
+        return nn.functional.cross_entropy(allowed, wanted[there])
+    each = nn.functional.cross_entropy(allowed, wanted[there], reduction="none")
+    return (counts[there] * each).mean()
+
+
+def first_numbers(vectors: Tensor, dim: int) -> Tensor:
+    """The first ``dim`` numbers of each vector, made of length 1: what a shorter index would hold."""
+    return nn.functional.normalize(vectors[:, :dim], dim=1)
 
 
 def late_interaction(queries: Tensor, texts: Tensor) -> Tensor:

@@ -7,8 +7,17 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from aisle.errors import RecipeError
 from aisle.training.relevance.lists import Chunk, Lists
-from aisle.training.relevance.losses import cosent, in_batch, late_interaction, listwise, pairwise, pointwise
+from aisle.training.relevance.losses import (
+    cosent,
+    first_numbers,
+    in_batch,
+    late_interaction,
+    listwise,
+    pairwise,
+    pointwise,
+)
 from aisle.training.relevance.recipe import FitSettings
 
 _LOSSES = {"listwise": listwise, "pairwise": pairwise, "cosent": cosent}
@@ -29,7 +38,8 @@ class Objective:
     def separable(self) -> bool:
         """Whether a step's loss is a mean over its lists, so that it may be added up list by list."""
         settings = self.settings
-        return settings.loss != "cosent" and settings.in_batch == 0 and settings.keep == 0
+        alone = settings.in_batch == 0 and settings.keep == 0 and settings.r_drop == 0
+        return settings.loss != "cosent" and alone
 
     def share(self, chunks: Sequence[Chunk], all_chunks: Sequence[Chunk]) -> float:
         """What the mean over some lists counts for in that over all of them, where the loss is separable."""
@@ -59,9 +69,18 @@ class Objective:
             first: The vectors before training, where they are to be kept.
             chunks: The step's lists.
             number: Which row, from the end of the queries on, each text has.
+
+        Raises:
+            RecipeError: Vectors are to rank at a length that is not below their own.
         """
         asked = len(chunks)
         losses = self._ranking(vectors[:asked] @ vectors[asked:].T, chunks, number)
+        for dim in self.settings.matryoshka:
+            if dim >= vectors.shape[1]:
+                raise RecipeError(f"fit.matryoshka with {dim}", allowed=f"lengths below {vectors.shape[1]}")
+            short = first_numbers(vectors, dim)
+            found = self._ranking(short[:asked] @ short[asked:].T, chunks, number)
+            losses[f"first {dim}"] = torch.stack(list(found.values())).sum()
         if tokens is not None:
             late = self._ranking(late_interaction(tokens[:asked], tokens[asked:]), chunks, number)
             losses["late"] = self.settings.late * torch.stack(list(late.values())).sum()
@@ -72,34 +91,56 @@ class Objective:
     def _ranking(self, similarity: Tensor, chunks: Sequence[Chunk], number: Mapping[int, int]) -> dict[str, Tensor]:
         """Of ``similarity``, ``(chunks, distinct texts)``: within each list, and against the texts of the others."""
         settings = self.settings
-        every = similarity * settings.scale
+        scores, level, mask = self.listed(similarity, chunks, number)
+        losses = self.within(scores, level, mask, counts_of(chunks, scores.device), settings.scale / 2)
+        if settings.in_batch > 0:
+            losses["in_batch"] = settings.in_batch * self._in_batch(similarity * settings.scale, chunks, number)
+        return losses
+
+    def listed(
+        self, similarity: Tensor, chunks: Sequence[Chunk], number: Mapping[int, int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The scores of each list out of ``(chunks, distinct texts)``, its levels, and where there is a text."""
         level, mask = padded(chunks)
         place = torch.zeros(level.shape, dtype=torch.long)
         for row, chunk in enumerate(chunks):
             place[row, : len(chunk.texts)] = torch.tensor([number[found] for found in chunk.texts])
-        place, level, mask = (part.to(every.device) for part in (place, level, mask))
-        losses = self.within(every.gather(1, place), level, mask, settings.scale / 2)
-        if settings.in_batch > 0:
-            losses["in_batch"] = settings.in_batch * self._in_batch(every, chunks, number)
-        return losses
+        place, level, mask = (part.to(similarity.device) for part in (place, level, mask))
+        return (similarity * self.settings.scale).gather(1, place), level, mask
 
-    def within(self, scores: Tensor, level: Tensor, mask: Tensor, middle: float = 0.0) -> dict[str, Tensor]:
+    def within(
+        self, scores: Tensor, level: Tensor, mask: Tensor, counts: Tensor | None, middle: float = 0.0
+    ) -> dict[str, Tensor]:
         """The loss within each list, ``(lists, places)``; ``middle`` is the score of a text half as good as can be."""
         name = self.settings.loss
         if name == "pointwise":
-            return {name: pointwise(scores - middle, level, mask, self.lists.top)}
-        return {name: _LOSSES[name](scores, level, mask)}
+            return {name: pointwise(scores - middle, level, mask, self.lists.top, counts)}
+        return {name: _LOSSES[name](scores, level, mask, counts)}
 
     def _in_batch(self, every: Tensor, chunks: Sequence[Chunk], number: Mapping[int, int]) -> Tensor:
         ignored = torch.zeros(every.shape, dtype=torch.bool)
-        wanted = []
+        wanted, counts = [], []
         for row, chunk in enumerate(chunks):
             known = self.lists.judged(chunk.query)
             ignored[row, [at for text, at in number.items() if text in known]] = True
-            best = max(range(len(chunk.texts)), key=lambda i: chunk.levels[i])
+            weights = chunk.weights or (1.0,) * len(chunk.texts)
+            best = max(range(len(chunk.texts)), key=lambda i: (chunk.levels[i], weights[i]))
             good = chunk.levels[best] >= self.settings.positive * self.lists.top
             wanted.append(number[chunk.texts[best]] if good else -1)
-        return in_batch(every, torch.tensor(wanted, device=every.device), ignored.to(every.device))
+            counts.append(weights[best])
+        device = every.device
+        counted = torch.tensor(counts, device=device) if self.lists.weights else None
+        return in_batch(every, torch.tensor(wanted, device=device), ignored.to(device), counted)
+
+
+def counts_of(chunks: Sequence[Chunk], device: torch.device) -> Tensor | None:
+    """How much each text of the lists counts, ``(lists, places)``, 1 where there is none; None where all count 1."""
+    if not any(chunk.weights for chunk in chunks):
+        return None
+    found = torch.ones(len(chunks), max(len(chunk.texts) for chunk in chunks))
+    for row, chunk in enumerate(chunks):
+        found[row, : len(chunk.texts)] = torch.tensor(chunk.weights)
+    return found.to(device)
 
 
 def padded(chunks: Sequence[Chunk]) -> tuple[Tensor, Tensor]:

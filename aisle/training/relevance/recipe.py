@@ -44,9 +44,15 @@ class FitSettings:
         in_batch: Weight of the loss against the other queries' texts.
         late: Weight of the same losses over late interaction, the nearest tokens of a text to the query's, beside those
             over the cosine. What is served is the cosine.
+        matryoshka: Lengths at which the first numbers of the vectors are to rank by themselves (Kusupati et al. 2022):
+            the same losses over them, made of length 1 again, each counting as much as the whole vectors'.
         positive: Share of the highest level that a text needs to be a positive there.
         scale: Of cosines before a softmax.
         keep: Weight of the distance to the vectors before training, against forgetting.
+        anchor: Weight of half the squared distance to the weights before training (L2-SP, Li et al. 2018).
+        replay: Share of a step's lists that are of an earlier shop, where there is one; 0 only says what is forgotten.
+        r_drop: Weight of how far apart each list's softmax is in two passes with dropout (R-Drop, Liang et al. 2021).
+        smooth: Share of the raters' variance by which a grade becomes a softer target, where pairs have one.
         adversarial: Size of the weights' perturbation as a share of their length; 0 leaves it out.
         average: Decay of the moving average of weights; 0 leaves it out.
         mixtures: Shares of the trained weights, beside the first ones, that are tried on validation at the end.
@@ -77,9 +83,14 @@ class FitSettings:
     loss: Literal["listwise", "pairwise", "pointwise", "cosent"] = "listwise"
     in_batch: _Weight = 1.0
     late: _Weight = 0.0
+    matryoshka: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = ()
     positive: _Share = 0.5
     scale: float = Field(default=20.0, gt=0, le=1000)
     keep: _Weight = 0.0
+    anchor: _Weight = 0.0
+    replay: float = Field(default=0.25, ge=0, lt=1)
+    r_drop: _Weight = 0.0
+    smooth: _Weight = 0.0
     adversarial: _Share = 0.0
     average: _Share = 0.0
     mixtures: tuple[_Share, ...] = (0.25, 0.5, 0.75)
@@ -94,6 +105,16 @@ class FitSettings:
     accumulate: int = Field(default=1, ge=1, le=4096)
     checkpointing: bool = False
     track: str = Field(default="auto", pattern=rf"^(auto|none|{_TRACKER}(,{_TRACKER})*)$")
+
+    def __post_init__(self) -> None:
+        """Refuse what would do nothing."""
+        if self.r_drop > 0 and self.dropout == 0:
+            raise ValueError("r_drop with a dropout above 0, without which both passes are alike")
+
+    @property
+    def replayed(self) -> int:
+        """Lists of an earlier shop in a step, where there is one; at least one list is the shop's own."""
+        return min(self.queries - 1, max(1, round(self.replay * self.queries))) if self.replay > 0 else 0
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -144,6 +165,21 @@ class CrossSettings:
 
 
 @dataclass(frozen=True, config=_STRICT)
+class NegativeSettings:
+    """Which products of an index, where one is given, are learnt from as hard negatives.
+
+    Attributes:
+        per_query: At most so many for a query.
+        depth: They are among so many that rank highest.
+        margin: Their cosine with the query is at most this share of the mean cosine of its positives.
+    """
+
+    per_query: int = Field(default=4, ge=1, le=1024)
+    depth: int = Field(default=30, ge=1, le=1000)
+    margin: float = Field(default=0.95, gt=0, le=2)
+
+
+@dataclass(frozen=True, config=_STRICT)
 class TrainingRecipe:
     """Everything that decides what a training makes of the same data.
 
@@ -160,12 +196,14 @@ class TrainingRecipe:
         more_epochs: Passes over further judgments, before those of the shop.
         max_latency_ratio: How many times as long one query may take as before.
         max_rerank_ms: How long a combination may take to re-rank 50 texts.
+        max_forgotten: How much nDCG@10 may be lost on the held-out queries of an earlier shop, where there is one.
         judged_by: By which queries the gate judges: each one in its turn ("turns"), those of the share that is held out
             ("share"), or by their number ("auto"). `aisle tune` writes "share": it has seen the others.
         fit: How the encoder is trained.
         peft: Which part of it is trained (docs/peft.md).
         head: How a head is fitted.
         cross: How a cross-encoder is trained.
+        negatives: Which products of an index are hard negatives.
         correct: Whether a combination reads words of a query that no text has in the spelling of a near one that texts
             have.
         augment: Which changes its queries and texts undergo while training (docs/augmentation.md); none.
@@ -180,12 +218,14 @@ class TrainingRecipe:
     seed: int = 0
     max_latency_ratio: float = Field(default=MAX_LATENCY_RATIO, gt=0)
     max_rerank_ms: float = Field(default=500, gt=0)
+    max_forgotten: _Share = 0.01
     more_epochs: int = Field(default=2, ge=1, le=1000)
     judged_by: Literal["auto", "turns", "share"] = "auto"
     fit: FitSettings = Field(default_factory=FitSettings)
     peft: PeftSettings = Field(default_factory=PeftSettings)
     head: HeadFit = Field(default_factory=HeadFit)
     cross: CrossSettings = Field(default_factory=CrossSettings)
+    negatives: NegativeSettings = Field(default_factory=NegativeSettings)
     correct: bool = False
     augment: AugmentSettings = Field(default_factory=AugmentSettings)
 
@@ -206,6 +246,7 @@ class TrainingRecipe:
         """As plain data; ``from_dict`` gives the same recipe back."""
         found = asdict(self)
         found["fit"]["mixtures"] = list(found["fit"]["mixtures"])
+        found["fit"]["matryoshka"] = list(found["fit"]["matryoshka"])
         found["peft"]["targets"] = list(found["peft"]["targets"])
         found["head"]["free_spreads"] = list(found["head"]["free_spreads"])
         found["cross"]["readings"] = list(found["cross"]["readings"])

@@ -76,13 +76,13 @@ def weigh(scored: Scored, signals: Doubles) -> tuple[Array, Doubles]:
         scored: Says which rows belong together.
         signals: ``(n, k)``; the first is what ranks without any judgments.
     """
-    pairs, levels = scored.pairs, scored.pairs.levels()
+    pairs, levels, counts = scored.pairs, scored.pairs.levels(), scored.pairs.weights()
     scores = np.zeros(len(pairs), np.float32)
     for turn in np.unique(scored.turn):
         others = scored.turn != turn
-        found = fit_weights(signals[others], levels[others], _groups(pairs, others))
+        found = fit_weights(signals[others], levels[others], _groups(pairs, others), counts[others])
         scores[~others] = signals[~others] @ found
-    return scores, fit_weights(signals, levels, list(pairs.by_query().values()))
+    return scores, fit_weights(signals, levels, list(pairs.by_query().values()), counts)
 
 
 def _in_turns(pairs: PairSet, recipe: TrainingRecipe, maker: Maker, note: Note) -> tuple[Scored, Outcome, Path]:

@@ -20,7 +20,7 @@ from aisle.training.relevance.cross_model import CrossModel
 from aisle.training.relevance.data import Lesson
 from aisle.training.relevance.lists import Chunk, Lists
 from aisle.training.relevance.model import Ids, TunedEncoder
-from aisle.training.relevance.objective import Objective, padded
+from aisle.training.relevance.objective import Objective, counts_of, padded
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,13 @@ class Step:
         lengths: Of each item in tokens.
         encode: The rows, ``(n, width)`` or ``(n,)``, of items by their number.
         losses: By name, of the rows of all items in order.
+        listed: The scores of the lists, ``(lists, places)``, by such rows; and where there is one.
     """
 
     lengths: Sequence[int]
     encode: Callable[[Sequence[int]], Tensor]
     losses: Callable[[Tensor], Mapping[str, Tensor]]
+    listed: Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 class Study(Protocol):
@@ -99,7 +101,14 @@ class EncoderStudy:
                 found["consistency"] = self._consistency * apart(vectors[changed], vectors[count:], self._clean)
             return found
 
-        return Step([len(row) for row in ids], encode, losses)
+        def listed(rows: Tensor) -> tuple[Tensor, Tensor]:
+            vectors, _ = self.model.split(rows, longest)
+            scores, _, mask = self.objective.listed(
+                vectors[: len(chunks)] @ vectors[len(chunks) : count].T, chunks, number
+            )
+            return scores, mask
+
+        return Step([len(row) for row in ids], encode, losses, listed)
 
     @property
     def _clean(self) -> bool:
@@ -183,11 +192,16 @@ class CrossStudy:
             with self.compute.autocast():
                 return self.model.outputs([pairs[item] for item in part])
 
-        def losses(rows: Tensor) -> Mapping[str, Tensor]:
-            level, mask = (part.to(rows.device) for part in padded(chunks))
-            return self.objective.within(torch.zeros_like(level).masked_scatter(mask, rows), level, mask)
+        def listed(rows: Tensor) -> tuple[Tensor, Tensor]:
+            mask = padded(chunks)[1].to(rows.device)
+            return torch.zeros(mask.shape, device=rows.device).masked_scatter(mask, rows), mask
 
-        return Step([len(pair) for pair in pairs], encode, losses)
+        def losses(rows: Tensor) -> Mapping[str, Tensor]:
+            scores, mask = listed(rows)
+            level = padded(chunks)[0].to(rows.device)
+            return self.objective.within(scores, level, mask, counts_of(chunks, rows.device))
+
+        return Step([len(pair) for pair in pairs], encode, losses, listed)
 
     def validate(self) -> float:
         """By the scores of validation's pairs."""
