@@ -1,5 +1,6 @@
 """Documentation is executed: README examples print what they say; the command page is the commands' own help."""
 
+import functools
 import re
 import subprocess
 import sys
@@ -24,9 +25,21 @@ def examples():
             yield pytest.param(*found.groups(), id=f"{page.name}-{number}")
 
 
+@pytest.fixture(scope="module")
+def printed(tmp_path_factory):
+    """What an example does in a process and a folder of its own; one that stands on several pages runs once."""
+
+    @functools.cache
+    def run(code):
+        folder = tmp_path_factory.mktemp("example")
+        return subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True, check=False)
+
+    return run
+
+
 @pytest.mark.parametrize(("code", "output"), list(examples()))
-def test_an_example_prints_what_the_page_says(code, output, tmp_path):
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+def test_an_example_prints_what_the_page_says(code, output, printed):
+    done = printed(code)
     assert done.returncode == 0, done.stderr
     assert done.stdout == output
     assert done.stderr == ""

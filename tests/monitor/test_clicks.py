@@ -149,6 +149,9 @@ def test_click_ndcg_by_hand():
     assert found.values["q"] == pytest.approx((a + b * second + b + a * second) / 2 / ideal)
     assert found.left_out == 0
     assert click_ndcg(pages, (1.0, 0.5), 10, 1_000).left_out == 1
+    never = [shown("ab", n, "nobody clicks") for n in range(60)]
+    assert click_ndcg([*pages, *never], (1.0, 0.5), 10, 20).left_out == 1
+    assert click_ndcg([*pages, *never], (1.0, 0.5), 10, 20).values == found.values
     assert click_ndcg([], (1.0,)).interval is None
 
 
@@ -163,6 +166,7 @@ def test_click_ndcg_comes_to_the_truth_and_plain_clicks_do_not(grades):
     mean = sum(truth.values()) / len(truth)
     corrected = click_ndcg(pages, LOOKS).interval.mean
     assert corrected == pytest.approx(mean, abs=0.01)
-    only = [page for page in pages if [place.id for place in page.places] == rankings(grades)[page.query][0]]
+    both = rankings(grades)
+    only = [page for page in pages if [place.id for place in page.places] == both[page.query][0]]
     fair, plain = click_ndcg(only, LOOKS).interval.mean, click_ndcg(only, (1.0,) * 5).interval.mean
     assert plain > fair + 0.03  # what stands first looks best

@@ -143,6 +143,7 @@ def test_a_mismatch_is_seen():
         stats.chisquare([5_000, 4_700]).pvalue
     )
     assert mismatch_p({"a": 5_000, "b": 4_400}, {"a": 1, "b": 1}) < MISMATCH_P
+    assert mismatch_p({}, {"a": 1, "b": 1}) == mismatch_p({"a": 7}, {"a": 1}) == 1.0  # nothing to compare
     with pytest.raises(InputError, match="users of variant 'c'"):
         mismatch_p({"c": 1}, {"a": 1, "b": 1})
 

@@ -274,6 +274,8 @@ def test_a_users_searches_leave_the_other_logs_while_those_grow(store, tmp_path)
     assert log.stat().st_size == sum(map(len, lines))
     assert b"search 1" not in log.read_bytes()
     assert [one.user for one in read_experiments(tried.parent).pages] == [hasher("user", "ben")]
+    assert delete_user(tmp_path / "events", hasher, "ben") == Deleted(events=1, days=1, requests=1)  # by the name alone
+    assert not read_experiments(tried.parent).pages
 
 
 def test_days_can_be_chosen(tmp_path):
