@@ -13,6 +13,7 @@ from collections.abc import Callable
 from aisle.serve.app import Outside, create_app
 from aisle.serve.experiment.shadow import SOCKET as SHADOW
 from aisle.serve.processes.plan import SOCKET, Plan
+from aisle.serve.processes.sharing import SharedSocket
 from aisle.serve.redact import install_log_filter
 from aisle.serve.writing.client import WriteClient
 
@@ -29,7 +30,7 @@ def run_worker(plan: Plan, listening: socket.socket, ready: Callable[[], None]) 
 
     Args:
         plan: What to do.
-        listening: Shared with the other workers: whoever has time takes the next connection.
+        listening: Shared with the other workers: whoever has time and fewest connections takes the next one.
         ready: Called once requests are answered.
     """
     import uvicorn
@@ -67,13 +68,14 @@ def run_worker(plan: Plan, listening: socket.socket, ready: Callable[[], None]) 
             timeout_graceful_shutdown=int(settings.grace_s) or 1,
         )
         server = uvicorn.Server(config)
+        shared = SharedSocket(listening, lambda: len(server.server_state.connections))
 
         async def serve() -> None:
-            serving = asyncio.ensure_future(server.serve([listening]))
+            serving = asyncio.ensure_future(server.serve([shared]))
             while not server.started and not serving.done():
                 await asyncio.sleep(0.01)
             if server.started:
-                listening.listen(BACKLOG)  # uvicorn has told the system the backlog of above
+                shared.listen(BACKLOG)  # uvicorn has told the system the backlog of above
                 ready()
             await serving
 
