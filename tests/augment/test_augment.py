@@ -117,7 +117,7 @@ def test_the_command_writes_pairs_that_training_reads(tmp_path: Path):
 def test_a_doubtful_grade_stays_doubtful(tmp_path: Path):
     source, out = tmp_path / "pairs.csv", tmp_path / "more.csv"
     rows = "1,wireless mouse,A mouse,4,0.25\n2,wireless mouse,B lamp,1,\n"
-    source.write_text(f"id,query,title,relevance,weight\n{rows}", encoding="utf-8")
+    source.write_text(f"id,query,title,relevance,label_weight\n{rows}", encoding="utf-8")
     given = ["augment", "text", str(source), "--out", str(out), "--change", "typos"]
     CliRunner().invoke(cli, given, catch_exceptions=False)
     assert {pair.doc_id: pair.weight for pair in read_pairs(out, need_grades=True)} == {"1": 0.25, "2": 1.0}
