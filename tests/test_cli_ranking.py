@@ -69,7 +69,9 @@ def test_people_see_what_was_done(shop):
 def test_rules_are_checked_against_the_index(shop, tmp_path):
     assert ask("rules", "check", shop, shop.parent / "rules.toml") == {"rules": 1, "errors": 0, "findings": []}
     (tmp_path / "wrong.toml").write_text(RULES.replace('pin = ["3"]', 'pin = ["3", "none"]\nblock = ["3"]'), "utf-8")
-    wrong = here(["rules", "check", str(shop), str(tmp_path / "wrong.toml"), "--json"], None, None, "utf-8")  # as linters do
+    wrong = here(
+        ["rules", "check", str(shop), str(tmp_path / "wrong.toml"), "--json"], None, None, "utf-8"
+    )  # as linters do
     assert wrong.returncode == 1
     found = json.loads(wrong.stdout)
     assert found["errors"] >= 1
