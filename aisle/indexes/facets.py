@@ -9,14 +9,11 @@ from typing import Any, Protocol
 
 import pyarrow.compute as pc
 
-from aisle.filters.fields import BOOL_FIELDS, CATEGORY_SEPARATOR, NUMBER_FIELDS, path_key, resolve, value_key
-from aisle.indexes.schema import SEPARATOR, label_prefix
+from aisle.filters.fields import CATEGORY_SEPARATOR, path_key, resolve, value_key
+from aisle.indexes.schema import COUNTED, SEPARATOR, label_prefix
 from aisle.indexes.snapshot import Mask, Snapshot
 from aisle.indexes.sql import both, has_any
 from aisle.types import And, Compare, Exists, FacetValue, Filter, In, Not, Or, Under
-
-COUNTED = ("id", "brand", "currency", "family", *NUMBER_FIELDS, *BOOL_FIELDS)
-"""Fields that are counted as they are written; others by their keys."""
 
 
 def without_field(filter: Filter | None, field: str) -> Filter | None:

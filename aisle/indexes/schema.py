@@ -23,6 +23,7 @@ import pyarrow as pa
 from aisle.catalogue.store import product_from_dict, product_to_dict
 from aisle.errors import RecipeError
 from aisle.filters.fields import (
+    BOOL_FIELDS,
     NUMBER_FIELDS,
     TEXT_FIELDS,
     attribute_values,
@@ -39,6 +40,8 @@ from aisle.types import Array, Product, Record, Scalar
 
 SEPARATOR = "\x1f"
 KEYED = tuple(field for field in TEXT_FIELDS if field != "id")
+COUNTED = ("id", "brand", "currency", "family", *NUMBER_FIELDS, *BOOL_FIELDS)
+"""Fields whose values are counted as they are written; others by their keys."""
 TEXT = "fts_"
 VECTOR = "vec_"
 

@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from aisle.filters.fields import BOOL_FIELDS, NUMBER_FIELDS
-from aisle.indexes.schema import KEYED, TEXT, VECTOR, product_of
+from aisle.indexes.schema import COUNTED, KEYED, TEXT, VECTOR, product_of
 from aisle.indexes.words import Words
 from aisle.order import best_first
 from aisle.types import Array, Product, Record
@@ -25,18 +24,7 @@ MAX_ROWS = 50_000
 """A larger table is read from disk: 50,000 products with vectors of 384 numbers take about 200 MB."""
 ROW = "_rowid"
 Mask = NDArray[np.bool_]
-_FACETS = frozenset(
-    (
-        "brand",
-        "currency",
-        "family",
-        "category",
-        "labels",
-        *NUMBER_FIELDS,
-        *BOOL_FIELDS,
-        *(f"{name}_key" for name in KEYED),
-    )
-)
+_FACETS = frozenset((*COUNTED, "category", "labels", *(f"{name}_key" for name in KEYED)))
 """Columns whose values are counted."""
 
 
@@ -67,7 +55,7 @@ class Snapshot:
     def columns(schema: pa.Schema) -> list[str]:
         """What is read of a table."""
         own = [name for name in schema.names if name.startswith((TEXT, VECTOR)) or name in _FACETS]
-        return ["id", "product", "text_hash", "keys", *own]
+        return ["product", "text_hash", "keys", *own]
 
     @property
     def size(self) -> int:
@@ -129,7 +117,7 @@ class Snapshot:
 
     def column(self, name: str, within: Mask | None) -> Any:
         """A column whose values are counted, as one Arrow array."""
-        column = pa.array(self.ids, pa.string()) if name == "id" else self._columns[name]
+        column = self._columns[name]
         return column if within is None else column.filter(pa.array(within))
 
     def product(self, product_id: str) -> Product | None:

@@ -1,5 +1,6 @@
-"""What several files need and takes seconds to make."""
+"""What several files need: data that takes seconds to make, and PyTorch left as it was found."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,14 @@ ICECAT = Path(__file__).parent.parent.parent / "samples" / "icecat"
 def icecat():
     """Icecat's judged products as pairs."""
     return judged_products(ICECAT / "products.jsonl.gz", ICECAT / "ratings.csv", False)
+
+
+@pytest.fixture(autouse=True)
+def torch_as_before():
+    """Undo what a training sets for the whole process; nothing where no file has loaded PyTorch."""
+    torch = sys.modules.get("torch")
+    threads = torch.get_num_threads() if torch else 0
+    yield
+    if torch:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(False)

@@ -37,14 +37,6 @@ class StoppedError(Exception):
     """After the step that is looked at."""
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 def gradient(folder, settings, stop_at=1, layers=2):
     """The clipped gradient of one step, and its losses."""
     folder.mkdir(exist_ok=True)

@@ -46,14 +46,6 @@ class StoppedError(Exception):
     """Ctrl-C, as it were."""
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 @pytest.fixture(scope="module")
 def small(icecat) -> PairSet:
     """The first 30 queries of Icecat with six judged products each."""

@@ -29,14 +29,6 @@ pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 SETTINGS = FitSettings(epochs=3, queries=8, per_query=4, threads=1, track="none")
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 def test_operations_by_hand():
     """Two layers of width 32 with a feed-forward part of 64; one batch of three texts, padded to five tokens."""
     weights = 2 * (4 * 32 * 32 + 2 * 32 * 64)  # query, key, value, output; up and down

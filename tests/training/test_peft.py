@@ -55,14 +55,6 @@ class StoppedError(Exception):
     """Ctrl-C, as it were."""
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A small encoder as a float32 folder: what every adapter here begins with."""

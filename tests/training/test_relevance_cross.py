@@ -42,14 +42,6 @@ class StoppedError(Exception):
     """Ctrl-C, as it were."""
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 @pytest.fixture(scope="module")
 def base() -> EncoderWeights:
     return tiny_encoder(2, ROWS)

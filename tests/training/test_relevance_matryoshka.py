@@ -24,14 +24,6 @@ PLAIN = FitSettings(epochs=12, queries=15, per_query=8, rate=3e-3, threads=1, se
 SHORT = 4
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 def test_each_length_counts_as_much_as_the_whole_by_hand():
     chance = np.random.default_rng(0)
     rows = chance.normal(size=(2 + 3, 8))

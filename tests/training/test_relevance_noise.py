@@ -32,14 +32,6 @@ FAST = FitSettings(epochs=2, queries=4, per_query=4, rate=3e-3, threads=1, save_
 NOISY = AugmentSettings({"typos": 0.5, "order": 0.2}, {"typos": 0.3, "dropped": 0.3}, 1.5)
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 @pytest.fixture(scope="module")
 def base():
     return tiny_encoder(2, ROWS)

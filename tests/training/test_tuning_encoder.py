@@ -22,14 +22,6 @@ pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 RECIPE = load_recipe("encoder", ["fit.epochs=8", "fit.max_tokens=8", "fit.queries=8", "fit.threads=1"])
 
 
-@pytest.fixture(autouse=True)
-def as_before():
-    threads = torch.get_num_threads()
-    yield
-    torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(False)
-
-
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
     lines = ["query,title,relevance"]
