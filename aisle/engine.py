@@ -27,7 +27,8 @@ from aisle.language.synonyms import Synonyms
 from aisle.language.understand import Understanding, Understood, told
 from aisle.query.relax import said
 from aisle.ranking.clock import Clock
-from aisle.ranking.fusion import Scored, fuse
+from aisle.ranking.fusion import fuse
+from aisle.ranking.listed import Scored, ids_of
 from aisle.ranking.sorting import order_by, worth_sorting
 from aisle.retrieve import check_request, retrieve
 from aisle.shelf import Shelf
@@ -252,11 +253,11 @@ class SearchEngine:
                 counted |= self.index.facets([name], passing, limit).fields
                 continue
             if asked.filter not in ranked:
-                ranked[asked.filter] = tuple(product_id for product_id, _, _ in self.ranked(asked))
+                ranked[asked.filter] = tuple(ids_of(self.ranked(asked)))
             counted |= self.index.facets([name], None, limit, ranked[asked.filter]).fields
         return Facets(counted)
 
-    def ranked(self, request: SearchRequest) -> list[Scored]:
+    def ranked(self, request: SearchRequest) -> Sequence[Scored]:
         """The whole ranking of a request, whatever its page: ``(product id, score, parts)``, best first."""
         return self._find(request, None).scored
 
@@ -358,7 +359,7 @@ class SearchEngine:
             cut=found.cut,
             redirect=acting.redirect,
             refused=acting.refused.reason if acting.refused is not None else None,
-            ids=tuple(item[0] for item in found.scored) if found.reading.text else (),
+            ids=tuple(ids_of(found.scored)) if found.reading.text else (),
         )
 
     def _hits(self, found: _Found, request: SearchRequest) -> tuple[Hit, ...]:
@@ -374,7 +375,7 @@ class SearchEngine:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    scored: list[Scored]
+    scored: Sequence[Scored]
     total: int
     degraded: tuple[str, ...]
     rewrites: tuple[str, ...]

@@ -20,7 +20,7 @@ from aisle.knowledge.taxonomy import FILE as TAXONOMY
 from aisle.knowledge.taxonomy import WHOLE, Named, Taxonomy
 from aisle.language.lexicon import Lexicon
 from aisle.query.facts import CatalogueFacts
-from aisle.ranking.fusion import Scored
+from aisle.ranking.listed import Scored
 from aisle.rules import meets_in_index
 from aisle.shelf import TEXT
 from aisle.types import And, Array, Index, SearchRequest
@@ -95,7 +95,7 @@ class Known:
         return named if named is not None and named.certainty >= WHOLE else None
 
     def fitting(
-        self, scored: list[Scored], request: SearchRequest, devices: Sequence[Asked], weight: float
+        self, scored: Sequence[Scored], request: SearchRequest, devices: Sequence[Asked], weight: float
     ) -> list[Scored]:
         """What fits one of the devices asked for moves up, or is added if it passes the request's filter."""
         known = self.compatibility
@@ -111,7 +111,7 @@ class Known:
         return add_compatible(scored, [fit for fit in best.values() if fit.product_id not in gone], weight)
 
     def under(
-        self, scored: list[Scored], request: SearchRequest, named: Named, vector: Array | None, weight: float
+        self, scored: Sequence[Scored], request: SearchRequest, named: Named, vector: Array | None, weight: float
     ) -> list[Scored]:
         """The best products of the categories named move up, or are added if the query itself did not find them."""
         known = self.taxonomy

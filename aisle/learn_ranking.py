@@ -18,8 +18,8 @@ from aisle.indexes import segment
 from aisle.provenance import made_with
 from aisle.ranking.feature_values import RatingPrior, prior_of
 from aisle.ranking.features import Asked, Words, rank_features
-from aisle.ranking.fusion import Scored
 from aisle.ranking.learnt import EMBEDDED
+from aisle.ranking.listed import Scored
 from aisle.rerankers.head import wording
 from aisle.training.ranking.build import Note, TrainedRanking, train_ranking
 from aisle.training.ranking.data import QueryTable

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from aisle.errors import RequestError
@@ -18,7 +18,7 @@ class Retrieved:
     A list has ``(product id, raw score)``, best first.
     """
 
-    lists: Mapping[Stage, tuple[tuple[str, float], ...]]
+    lists: Mapping[Stage, Sequence[tuple[str, float]]]
     total: int
     vector: Array | None
     left_out: tuple[str, ...]
@@ -39,7 +39,7 @@ def retrieve(
     """
     depth = max(depth, request.offset + request.k)
     text, mode = request.text, request.mode
-    lists: dict[Stage, tuple[tuple[str, float], ...]] = {}
+    lists: dict[Stage, Sequence[tuple[str, float]]] = {}
     left_out: list[str] = []
     total = 0
     if not text or mode != "dense":

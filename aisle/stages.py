@@ -38,9 +38,10 @@ from aisle.ranking.cutoff import cut
 from aisle.ranking.diversity import diversify, steepness
 from aisle.ranking.features import Asked as FeaturesAsked
 from aisle.ranking.features import Words, rank_features
-from aisle.ranking.fusion import Scored, lift, reorder
+from aisle.ranking.fusion import lift, reorder
 from aisle.ranking.identifiers import identifier_keys
 from aisle.ranking.learnt import EMBEDDED, LearntRanking, for_everybody
+from aisle.ranking.listed import Scored, behind
 from aisle.rerankers.cached import CachedReranker
 from aisle.rerankers.head import wording
 from aisle.rerankers.load import load_reranker
@@ -120,7 +121,7 @@ class Context:
 class Arranged:
     """The final order, what was left out and why, and how many candidates the cut-off dropped."""
 
-    scored: list[Scored]
+    scored: Sequence[Scored]
     left_out: tuple[str, ...] = ()
     dropped: int = 0
 
@@ -229,7 +230,7 @@ class Stages:
         asked = None if not parts else parts[0] if len(parts) == 1 else And(tuple(parts))
         return retrieval_filter(asked, reading.active)
 
-    def arrange(self, scored: list[Scored], context: Context) -> Arranged:
+    def arrange(self, scored: Sequence[Scored], context: Context) -> Arranged:
         """Bring what was fused, best first, into its order by relevance, and cut off what is too unlikely."""
         request, reading, clock, shelf = context.request, context.reading, context.clock, context.shelf
         left_out: list[str] = []
@@ -278,7 +279,7 @@ class Stages:
                 clock.lap("cut-off")
         return Arranged(scored, tuple(left_out), dropped)
 
-    def finish(self, scored: list[Scored], context: Context) -> list[Scored]:
+    def finish(self, scored: Sequence[Scored], context: Context) -> Sequence[Scored]:
         """Variety and pins: what follows an order by relevance."""
         request, reading, shelf = context.request, context.reading, context.shelf
         settings, acting = self.settings.diversity, reading.active
@@ -307,7 +308,7 @@ class Stages:
             return list(page)
         return record(remove_blocked(page, products, reading.active), reading.active)
 
-    def _knowledge(self, scored: list[Scored], context: Context) -> list[Scored]:
+    def _knowledge(self, scored: Sequence[Scored], context: Context) -> Sequence[Scored]:
         """What is in the category named and what fits the device asked for, each by a share of the best score fused."""
         request, reading = context.request, context.reading
         best = scored[0][1] if scored else 0.0
@@ -318,7 +319,7 @@ class Stages:
             scored = self.known.fitting(scored, request, reading.devices, scale * self.settings.compatibility)
         return scored
 
-    def _combined(self, learnt: LearntRanking, scored: list[Scored], context: Context) -> list[Scored]:
+    def _combined(self, learnt: LearntRanking, scored: Sequence[Scored], context: Context) -> Sequence[Scored]:
         demands = context.reading.demands.constraints if context.reading.demands is not None else ()
         head = scored[: learnt.depth]
         asked = FeaturesAsked(context.request, context.vector, demands)
@@ -326,7 +327,7 @@ class Stages:
         table = rank_features(self.index, asked, head, WORDS, learnt.rating, learnt.reads, records)
         scores = dict(zip(table.ids, learnt.score(table.values), strict=True))
         there = [item for item in head if item[0] in scores]
-        return reorder([*there, *scored[learnt.depth :]], "learnt", [float(scores[item[0]]) for item in there])
+        return reorder(behind(scored, learnt.depth, there), "learnt", [float(scores[item[0]]) for item in there])
 
     def _scores(self, text: str, ids: Sequence[str], shelf: Shelf, clock: Clock) -> list[float | None]:
         """None for a product that another process has deleted since."""
@@ -366,7 +367,7 @@ class Stages:
         return head, candidate_features(text, vector, head, [products[item[0]] for item in head], rows, wording)
 
     def _cut(
-        self, calibration: Calibration, scored: list[Scored], text: str, vector: Array, shelf: Shelf
+        self, calibration: Calibration, scored: Sequence[Scored], text: str, vector: Array, shelf: Shelf
     ) -> tuple[list[Scored], int]:
         head, features = self.cut_features(text, vector, scored, shelf)
         least = self.settings.least_best

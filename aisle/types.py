@@ -234,7 +234,7 @@ class Candidates:
     ``total`` counts the products that pass the filter.
     """
 
-    lists: Mapping[Stage, tuple[tuple[str, float], ...]]
+    lists: Mapping[Stage, Sequence[tuple[str, float]]]
     total: int
 
 

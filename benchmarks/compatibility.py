@@ -39,8 +39,9 @@ from aisle.language.chinese import simplify
 from aisle.language.lexicon import Lexicon
 from aisle.language.normalise import normalise
 from aisle.metrics import TREATMENTS, Metric
-from aisle.ranking.fusion import Scored, lift
+from aisle.ranking.fusion import lift
 from aisle.ranking.identifiers import identifier_keys
+from aisle.ranking.listed import Scored
 from aisle.types import Product, SearchRequest
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "icecat" / "products.jsonl.gz"

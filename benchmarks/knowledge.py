@@ -36,7 +36,7 @@ from aisle.knowledge.complements import DISCOUNT, SHRINK, Complements
 from aisle.knowledge.taxonomy import Taxonomy
 from aisle.language.lexicon import Lexicon
 from aisle.metrics import Metric
-from aisle.ranking.fusion import Scored
+from aisle.ranking.listed import Scored
 from aisle.types import Product, SearchRequest
 
 METRICS = (Metric.parse("nDCG@10"), Metric.parse("R@100"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from aisle.engine import SearchEngine
 from aisle.query.constraint import Constraint
 from aisle.ranking.features import NAMES, Asked, rank_features
-from aisle.ranking.fusion import Scored
+from aisle.ranking.listed import Scored
 from aisle.stages import WORDS
 from aisle.types import Hit, Part, SearchRequest, Stage
 

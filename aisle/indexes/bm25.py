@@ -28,7 +28,7 @@ MAX_TOGETHER = 10_000
 SCORE_DECIMALS = 4
 """Sums of float32 differ in the last digits with the order of adding; rounding makes equal texts tie exactly."""
 
-Ranked = list[tuple[str, float]]
+Ranked = Sequence[tuple[str, float]]
 
 
 @dataclass(frozen=True, slots=True)

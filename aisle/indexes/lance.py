@@ -257,13 +257,13 @@ class LanceIndex:
         total = self._total(condition)
         depth = min(depth, total)
         if not request.text.strip():
-            return Candidates({"browse": tuple(browse(self._table, request.sort, condition, depth))}, total)
-        lists: dict[str, tuple[tuple[str, float], ...]] = {}
+            return Candidates({"browse": browse(self._table, request.sort, condition, depth)}, total)
+        lists: dict[str, Ranked] = {}
         if request.mode != "dense":
-            lists["bm25"] = tuple(self._search.best(self._search.clauses(request), condition, depth))
+            lists["bm25"] = self._search.best(self._search.clauses(request), condition, depth)
         if request.mode != "bm25":
             for name, vector in vectors.items():
-                lists[f"dense:{name}"] = tuple(self._nearest(name, vector, condition, depth, total))
+                lists[f"dense:{name}"] = self._nearest(name, vector, condition, depth, total)
         return Candidates(lists, total)
 
     def lookup(

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from aisle.indexes.schema import COUNTED, KEYED, TEXT, VECTOR, product_of
 from aisle.indexes.words import Words
-from aisle.order import best_first
+from aisle.order import Found, names_of
 from aisle.types import Array, Product, Record
 
 MAX_ROWS = 50_000
@@ -39,10 +39,12 @@ class Snapshot:
 
     def __init__(self, version: object, table: pa.Table, *, folded: bool) -> None:
         self.version, self.folded = version, folded
+        ids: list[str] = table["id"].to_pylist()
+        table = table.take(sorted(range(len(ids)), key=ids.__getitem__))  # so that equal scores in order are so by id
         self._numbers = np.asarray(table[ROW].combine_chunks(), np.uint64)
         self._by_number = np.argsort(self._numbers, kind="stable")
-        self.ids: list[str] = table["id"].to_pylist()
-        self._places = {product_id: place for place, product_id in enumerate(self.ids)}
+        self.names = names_of(ids)
+        self._places = {product_id: place for place, product_id in enumerate(self.names.tolist())}
         self._products, self._hashes = table["product"].combine_chunks(), table["text_hash"].combine_chunks()
         self._vectors = {
             name[len(VECTOR) :]: _matrix(table[name]) for name in table.schema.names if name.startswith(VECTOR)
@@ -60,7 +62,7 @@ class Snapshot:
     @property
     def size(self) -> int:
         """How many products there are."""
-        return len(self.ids)
+        return len(self.names)
 
     def among(self, numbers: Any) -> Mask | None:
         """Which rows have these numbers, ``(size,)``; None if a number is not of this version."""
@@ -84,8 +86,8 @@ class Snapshot:
         found[~there] = -np.inf
         return found
 
-    def best(self, scores: Array, depth: int, within: Mask | None) -> list[tuple[str, float]]:
-        """The products with the highest scores, ties by id; what has -inf is none.
+    def best(self, scores: Array, depth: int, within: Mask | None) -> Found:
+        """The products with the highest scores; what has -inf is none.
 
         Args:
             scores: ``(size,)``.
@@ -96,14 +98,12 @@ class Snapshot:
             scores = np.where(within, scores, -np.inf)
         least = np.partition(scores, -depth)[-depth] if 0 < depth < len(scores) else -np.inf
         rows = np.flatnonzero((scores >= least) & (scores > -np.inf))
-        ids, chosen = [self.ids[row] for row in rows.tolist()], scores[rows]
-        found = chosen.tolist()
-        return [(ids[place], found[place]) for place in best_first(ids, chosen)[:depth]]
+        return Found.best(self.names, rows, scores[rows], depth)
 
     def carriers(self, key: str, within: Mask | None) -> list[str]:
         """The ids of products that carry an identifier, sorted."""
         rows = self._carriers.of(key)
-        return sorted(self.ids[row] for row in rows if within is None or within[row])
+        return [self.names[row] for row in rows if within is None or within[row]]
 
     def place(self, product_id: str) -> int | None:
         """The row of a product."""

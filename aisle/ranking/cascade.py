@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from aisle.errors import AisleError
 from aisle.ranking.clock import Clock
 from aisle.ranking.early_stop import may_stop
-from aisle.ranking.fusion import Scored, reorder
+from aisle.ranking.fusion import reorder
+from aisle.ranking.listed import Scored, behind
 from aisle.types import Part
 
 STAGE, LEARNT = "rerank", "learnt"
@@ -25,7 +26,7 @@ STEP = 10
 class Reranked:
     """The list in its new order, how many products the re-ranker read, and what was left out and why."""
 
-    scored: list[Scored]
+    scored: Sequence[Scored]
     read: int
     left_out: str | None = None
 
@@ -80,16 +81,13 @@ def rerank(
             if value is not None:
                 found.append((item, value))
         done += len(part)
-    rest = [*head[done:], *scored[depth:]]
-    note = None
+    waiting, note = head[done:], None
     if left_out is not None:
         note = f"{STAGE}: {done} of {len(head)} products, {left_out}"
         told = f"{STAGE} (not read: {left_out})"
-        waiting = len(head) - done
-        rest = [(key, value, parts | {told: Part(0.0, None, 0.0)}) for key, value, parts in rest[:waiting]] + rest[
-            waiting:
-        ]
-    ordered = reorder([item for item, _ in found] + rest, STAGE, [value for _, value in found])
+        waiting = [(key, value, parts | {told: Part(0.0, None, 0.0)}) for key, value, parts in waiting]
+    rest = behind(scored, depth, [*(item for item, _ in found), *waiting])
+    ordered = reorder(rest, STAGE, [value for _, value in found])
     return Reranked(ordered, done, note)
 
 

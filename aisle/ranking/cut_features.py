@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from aisle.errors import InputError
-from aisle.ranking.fusion import Scored
+from aisle.ranking.listed import Scored
 from aisle.types import Array, Index, Product
 
 Doubles = NDArray[np.float64]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from aisle.errors import InputError
 from aisle.ranking.calibration import Doubles
-from aisle.ranking.fusion import Scored
+from aisle.ranking.listed import Scored
 from aisle.types import Part
 
 STAGE = "relevance"

@@ -15,7 +15,7 @@ import numpy as np
 from aisle.config import DiversitySettings
 from aisle.filters.fields import field_values, fold, value_key
 from aisle.ranking.diversity_kernel import Determinant, Marginal, MarginalRelevance, Matrix, Relevance, similarity
-from aisle.ranking.fusion import Scored
+from aisle.ranking.listed import Scored
 from aisle.types import Array, Part, Product, Stage
 
 STAGE = "diversity"

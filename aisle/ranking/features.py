@@ -7,7 +7,7 @@ them. What is unknown is NaN, never 0: a product without a rating is not one rat
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from aisle.query.constraint import Constraint
 from aisle.ranking import feature_values as values
 from aisle.ranking.feature_values import RatingPrior, ShopperContext
-from aisle.ranking.fusion import Scored
+from aisle.ranking.listed import Scored
 from aisle.ranking.pool_bm25 import Segmenter
 from aisle.types import Array, Index, Product, Record, SearchRequest
 
@@ -173,12 +173,15 @@ def rank_features(
         named = {} if asked.vector is None else {TEXT: asked.vector}
         table = index.features([item[0] for item in there], asked.request, named)
         columns = {name: _numbers(table[name]) for name in table.column_names if name != "product_id"}
-    vectors = _vectors([records[item[0]].vectors.get(TEXT) for item in there])
+    vectors, fused = _vectors([records[item[0]].vectors.get(TEXT) for item in there]), _fused(there)
     found = {
-        **_fusion(there),
+        "fused": fused,
+        **_fusion(there, reads),
         **_words(asked.request.text, products, columns, words, reads),
-        **_meaning(asked, there, columns, vectors),
+        **_meaning(asked, there, columns),
     }
+    if "neighbours" in reads:
+        found["neighbours"] = values.to_mean_of_first(fused, vectors, NEIGHBOURS)
     if _of_group(reads, "agreement"):
         found |= values.agreement(asked.request.text, asked.constraints, products, words.segment)
     if _of_group(reads, "quality"):
@@ -193,32 +196,33 @@ def rank_features(
 # --- groups --------------------------------------------------------------------------------------------------
 
 
-def _fusion(scored: Sequence[Scored]) -> dict[str, Any]:
-    """What the stages before say, without the lift of an exact identifier, which comes after and is its own feature."""
-    return {
-        "fused": _fused(scored),
-        "rank:bm25": [_place(item, "bm25") for item in scored],
-        "rank:dense": [_place(item, f"dense:{TEXT}") for item in scored],
-        "bm25": _share(np.array([_score(item, "bm25") for item in scored])),
-        "identifier": [float(IDENTIFIER in parts) for _, _, parts in scored],
+def _fusion(scored: Sequence[Scored], reads: Collection[str]) -> dict[str, Any]:
+    """What single stages before say."""
+    every: dict[str, Callable[[], Any]] = {
+        "rank:bm25": lambda: [_place(item, "bm25") for item in scored],
+        "rank:dense": lambda: [_place(item, f"dense:{TEXT}") for item in scored],
+        "bm25": lambda: _share(np.array([_score(item, "bm25") for item in scored])),
+        "identifier": lambda: [float(IDENTIFIER in parts) for _, _, parts in scored],
     }
+    return {name: of() for name, of in every.items() if name in reads}
 
 
 def _words(
     text: str, products: Sequence[Product], columns: Mapping[str, Doubles], words: Words, reads: Collection[str]
 ) -> dict[str, Any]:
     titles = [product.title for product in products]
-    asked = words.segment.query_tokens(text)
     found: dict[str, Any] = {
         f"bm25:{field}": _share(columns[f"bm25:{field}"]) for field in TEXT_FIELDS if f"bm25:{field}" in columns
     }
-    found["query:words"] = [float(len(asked))] * len(products)
+    if "query:words" in reads:
+        found["query:words"] = [float(len(words.segment.query_tokens(text)))] * len(products)
     if "wording" in reads:
         whole = [f"{product.title} {product.description[:MAX_DESCRIPTION]}" for product in products]
         found["wording"] = words.wording(text, whole)
     if "wording:title" in reads:
         found["wording:title"] = words.wording(text, titles)
     if not {"coverage", "position", "length"}.isdisjoint(reads):
+        asked = words.segment.query_tokens(text)
         read = [words.segment.product_tokens(title) for title in titles]
         found["coverage"] = [values.coverage(asked, tokens) for tokens in read]
         found["position"] = [values.position(asked, tokens) for tokens in read]
@@ -226,14 +230,13 @@ def _words(
     return found
 
 
-def _meaning(asked: Asked, scored: Sequence[Scored], columns: Mapping[str, Doubles], vectors: Array) -> dict[str, Any]:
+def _meaning(asked: Asked, scored: Sequence[Scored], columns: Mapping[str, Doubles]) -> dict[str, Any]:
     found: dict[str, Any] = {}
     if f"dense:{TEXT}" in columns:
         found["cosine"] = columns[f"dense:{TEXT}"]
         found["cosine:share"] = _share(columns[f"dense:{TEXT}"])
     if f"dense:{IMAGE}" in columns:
         found["image"] = columns[f"dense:{IMAGE}"]
-    found["neighbours"] = values.to_mean_of_first(_fused(scored), vectors, NEIGHBOURS)
     if asked.rerank is not None:
         found["rerank"] = [asked.rerank.get(item[0], math.nan) for item in scored]
     return found
@@ -247,6 +250,7 @@ def _of_group(reads: Collection[str], group: str) -> bool:
 
 
 def _fused(scored: Sequence[Scored]) -> Doubles:
+    """Without the lift of an exact identifier, which comes after and is its own feature."""
     return np.array(
         [sum(part.contribution for stage, part in parts.items() if stage != IDENTIFIER) for _, _, parts in scored]
     )

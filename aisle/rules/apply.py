@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 
 from aisle.errors import FilterError
 from aisle.filters import matches
-from aisle.ranking.fusion import Scored
+from aisle.ranking.listed import Scored
 from aisle.rules.active import Active, forbidden_filter
 from aisle.types import And, Filter, In, Index, Part, Product, SearchRequest, Stage
 
