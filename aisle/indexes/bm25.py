@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from aisle.config import IndexSettings
-from aisle.indexes.kept import Kept
 from aisle.indexes.schema import text_column
 from aisle.indexes.segment import CHARACTER_WEIGHT, query_characters, query_tokens
 from aisle.indexes.snapshot import Mask, Snapshot
@@ -23,8 +22,6 @@ from aisle.indexes.sql import one_of
 from aisle.indexes.vocabulary import Vocabulary
 from aisle.types import Array, SearchRequest
 
-MAX_TOGETHER = 10_000
-"""Names of which it is remembered whether a product has them: other names of things come again and again."""
 SCORE_DECIMALS = 4
 """Sums of float32 differ in the last digits with the order of adding; rounding makes equal texts tie exactly."""
 
@@ -55,7 +52,6 @@ class WordSearch:
         self.table, self.snapshots = table, snapshots
         self.vocabulary = vocabulary
         self.settings = settings
-        self._together: Kept[tuple[str, ...], bool] = Kept(MAX_TOGETHER)
 
     def clauses(self, request: SearchRequest) -> Clauses:
         """What to look for: the query's words, its other names, and the characters inside its Chinese words."""
@@ -145,13 +141,8 @@ class WordSearch:
         snapshot = self.snapshots.latest()
         if snapshot is not None:
             return snapshot.words.together(tokens, list(self.settings.field_weights))
-        version, clause = self.snapshots.version(), Clause(tuple(tokens), every=True)
-        known = self._together.among(version, [clause.tokens])
-        if not known:
-            query = _query(Clauses((clause,)), dict.fromkeys(self.settings.field_weights, 1.0))
-            known = {clause.tokens: bool(self._run(query, None, 1).num_rows)}
-            self._together.keep(version, known)
-        return known[clause.tokens]
+        query = _query(Clauses((Clause(tuple(tokens), every=True),)), dict.fromkeys(self.settings.field_weights, 1.0))
+        return bool(self._run(query, None, 1).num_rows)
 
     def _run(self, query: Any, where: str | None, limit: int) -> Any:
         search = self.table.search(query, query_type="fts").limit(limit).select(["id", "_score"])

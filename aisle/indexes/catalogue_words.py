@@ -6,9 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from aisle.indexes.bm25 import WordSearch
 from aisle.indexes.chinese_words import ChineseWords
+from aisle.indexes.kept import Kept
 from aisle.indexes.segment import icu_words, query_tokens
 from aisle.language.script import has_han
 from aisle.words import Sounding
+
+MAX_HAD = 10_000
+"""Names of which it is remembered whether a product has them: other names of things come again and again."""
 
 
 class WordsOfTable:
@@ -23,6 +27,7 @@ class WordsOfTable:
         self.search = search
         self.vocabulary = search.vocabulary
         self.chinese = chinese
+        self._had: Kept[str, bool] = Kept(MAX_HAD)
 
     def add(self, texts: Iterable[str]) -> None:
         """Note the words of these texts. Call with the writer's lock held, before the products are written."""
@@ -36,7 +41,14 @@ class WordsOfTable:
 
     def has(self, text: str) -> bool:
         """Whether some product has every token of the text in one field."""
-        tokens = query_tokens(text)
+        version = self.search.snapshots.version()
+        known = self._had.among(version, [text])
+        if text not in known:
+            known = {text: self._has(query_tokens(text))}
+            self._had.keep(version, known)
+        return known[text]
+
+    def _has(self, tokens: Sequence[str]) -> bool:
         if not tokens:
             return True
         if any(token.isalpha() and not has_han(token) and token not in self.vocabulary for token in tokens):
