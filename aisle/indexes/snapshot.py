@@ -7,7 +7,8 @@ snapshot is of one version and never changes. Knows rows, no requests.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,13 @@ from numpy.typing import NDArray
 
 from aisle.indexes.schema import COUNTED, KEYED, TEXT, VECTOR, product_of
 from aisle.indexes.words import Words
-from aisle.order import Found, names_of
+from aisle.order import Found, Names, names_of
 from aisle.types import Array, Product, Record
 
 MAX_ROWS = 50_000
 """A larger table is read from disk: 50,000 products with vectors of 384 numbers take about 200 MB."""
+MAX_FRESH = 1_000
+"""Where more rows than these are new, everything is read again."""
 ROW = "_rowid"
 Mask = NDArray[np.bool_]
 _FACETS = frozenset((*COUNTED, "category", "labels", *(f"{name}_key" for name in KEYED)))
@@ -33,25 +36,59 @@ class Snapshot:
 
     Args:
         version: Of the table.
-        table: Its rows with their numbers.
-        folded: Whether all rows are in LanceDB's word indexes: those that are not it scores by statistics of their own.
+        table: What is shown, filtered by and counted, with the rows' numbers; in the order of the ids.
+        lasting: Of the same rows in the same order.
     """
 
-    def __init__(self, version: object, table: pa.Table, *, folded: bool) -> None:
-        self.version, self.folded = version, folded
-        ids: list[str] = table["id"].to_pylist()
-        table = table.take(sorted(range(len(ids)), key=ids.__getitem__))  # so that equal scores in order are so by id
+    def __init__(self, version: object, table: pa.Table, lasting: Lasting) -> None:
+        self.version, self.lasting, self._table = version, lasting, table
+        self.names, self.words, self.folded = lasting.names, lasting.words, lasting.folded
         self._numbers = np.asarray(table[ROW].combine_chunks(), np.uint64)
         self._by_number = np.argsort(self._numbers, kind="stable")
-        self.names = names_of(ids)
-        self._places = {product_id: place for place, product_id in enumerate(self.names.tolist())}
         self._products, self._hashes = table["product"].combine_chunks(), table["text_hash"].combine_chunks()
-        self._vectors = {
-            name[len(VECTOR) :]: _matrix(table[name]) for name in table.schema.names if name.startswith(VECTOR)
-        }
         self._columns = {name: table[name].combine_chunks() for name in table.schema.names if name in _FACETS}
-        self._carriers = _Carriers(table["keys"].combine_chunks())
-        self.words = Words.of(table)
+
+    @classmethod
+    def of(cls, version: object, table: pa.Table, *, folded: bool) -> Snapshot:
+        """Of what was read of a table.
+
+        Args:
+            version: Of the table.
+            table: The columns of ``columns`` with the rows' numbers.
+            folded: Whether all rows are in LanceDB's word indexes: those that are not it scores by statistics of their
+                own.
+        """
+        ids: list[str] = table["id"].to_pylist()
+        ordered = table.take(sorted(range(len(ids)), key=ids.__getitem__))  # equal scores in order are so by id
+        return cls(version, ordered.drop_columns(_lasting(ordered)), Lasting.of(ordered, folded=folded))
+
+    def after(self, version: object, numbers: Any, read: Callable[[Sequence[int]], pa.Table]) -> Snapshot | None:
+        """A later version whose texts, vectors and identifiers are those of this one: prices were changed, or stock.
+
+        What lasts is taken over. A price changes no score by words, also while LanceDB has not folded its row in again
+        and scores it by statistics of its own.
+
+        Args:
+            version: Of the table.
+            numbers: Of all its rows.
+            read: Gives the rows of these numbers, with the columns that this was made of.
+
+        Returns:
+            None where more was changed, or very many rows.
+        """
+        now = np.asarray(numbers, np.uint64)
+        fresh = np.setdiff1d(now, self._numbers)
+        gone = np.flatnonzero(np.isin(self._numbers, now, invert=True))
+        if len(fresh) != len(gone) or len(fresh) > MAX_FRESH:
+            return None
+        rows = read(fresh.tolist())
+        places = [self.lasting.places.get(product_id, -1) for product_id in rows["id"].to_pylist()]
+        if sorted(places) != gone.tolist() or not self.lasting.same(rows, places):
+            return None
+        at = np.arange(self.size)
+        at[places] = self.size + np.arange(len(places))
+        table = pa.concat_tables([self._table, rows.select(self._table.schema.names)]).take(at)
+        return Snapshot(version, table, self.lasting)
 
     @staticmethod
     def columns(schema: pa.Schema) -> list[str]:
@@ -81,7 +118,7 @@ class Snapshot:
 
     def cosines(self, name: str, vector: Array) -> Array:
         """Of every row with a vector of length 1, ``(size,)``; -inf where a row has no vector of this name."""
-        rows, there = self._vectors[name]
+        rows, there = self.lasting.vectors[name]
         found: Array = rows @ vector
         found[~there] = -np.inf
         return found
@@ -102,17 +139,17 @@ class Snapshot:
 
     def carriers(self, key: str, within: Mask | None) -> list[str]:
         """The ids of products that carry an identifier, sorted."""
-        rows = self._carriers.of(key)
+        rows = self.lasting.carriers.of(key)
         return [self.names[row] for row in rows if within is None or within[row]]
 
     def place(self, product_id: str) -> int | None:
         """The row of a product."""
-        return self._places.get(product_id)
+        return self.lasting.places.get(product_id)
 
     def holding(self, ids: Iterable[str]) -> Mask:
         """Which rows have these ids; ids that are not there are ignored."""
         found = np.zeros(self.size, np.bool_)
-        found[[place for product_id in ids if (place := self._places.get(product_id)) is not None]] = True
+        found[[place for product_id in ids if (place := self.lasting.places.get(product_id)) is not None]] = True
         return found
 
     def column(self, name: str, within: Mask | None) -> Any:
@@ -122,19 +159,76 @@ class Snapshot:
 
     def product(self, product_id: str) -> Product | None:
         """A product as it is stored."""
-        place = self._places.get(product_id)
+        place = self.lasting.places.get(product_id)
         return None if place is None else product_of(self._products[place].as_py())
 
     def record(self, product_id: str) -> Record | None:
         """A product with its vectors, which are not to be written to."""
-        place = self._places.get(product_id)
+        place = self.lasting.places.get(product_id)
         if place is None:
             return None
-        own = {name: rows[place] for name, (rows, there) in self._vectors.items() if there[place]}
+        own = {name: rows[place] for name, (rows, there) in self.lasting.vectors.items() if there[place]}
         return Record(product_of(self._products[place].as_py()), self._hashes[place].as_py(), own)
 
 
-class _Carriers:
+@dataclass(frozen=True, slots=True)
+class Lasting:
+    """What a change of price or stock leaves as it is; rows in the order of their ids.
+
+    Attributes:
+        names: The ids.
+        places: Of each id.
+        vectors: By name; see `_matrix`.
+        carriers: Who carries an identifier.
+        words: What BM25 searches.
+        folded: Whether all rows were in LanceDB's word indexes.
+        marks: Of each row, equal where words and identifiers are.
+    """
+
+    names: Names
+    places: dict[str, int]
+    vectors: dict[str, tuple[Array, Mask]]
+    carriers: Carriers
+    words: Words
+    folded: bool
+    marks: list[int]
+
+    @classmethod
+    def of(cls, table: pa.Table, *, folded: bool) -> Lasting:
+        """Of rows in the order of their ids."""
+        ids: list[str] = table["id"].to_pylist()
+        return cls(
+            names_of(ids),
+            {product_id: place for place, product_id in enumerate(ids)},
+            {name[len(VECTOR) :]: _matrix(table[name]) for name in table.schema.names if name.startswith(VECTOR)},
+            Carriers(table["keys"].combine_chunks()),
+            Words.of(table),
+            folded,
+            _marks(table),
+        )
+
+    def same(self, rows: pa.Table, places: Sequence[int]) -> bool:
+        """Whether nothing of this is different in rows that take the place of others."""
+        if _marks(rows) != [self.marks[place] for place in places]:
+            return False
+        for name, (vectors, there) in self.vectors.items():
+            own, known = _matrix(rows[VECTOR + name])
+            if not np.array_equal(known, there[places]) or not np.array_equal(own, vectors[places]):
+                return False
+        return True
+
+
+def _lasting(table: pa.Table) -> list[str]:
+    return [name for name in table.schema.names if name == "keys" or name.startswith((TEXT, VECTOR))]
+
+
+def _marks(table: pa.Table) -> list[int]:
+    names = [name for name in _lasting(table) if not name.startswith(VECTOR)]
+    columns = [map(tuple, table[name].to_pylist()) if name == "keys" else table[name].to_pylist() for name in names]
+    return list(map(hash, zip(*columns, strict=True)))
+
+
+class Carriers:
     """Which rows carry an identifier.
 
     Args:
@@ -150,6 +244,7 @@ class _Carriers:
         self._starts = np.searchsorted(codes[order], np.arange(len(self._places) + 1))
 
     def of(self, key: str) -> Iterable[int]:
+        """The rows that carry it, ascending."""
         place = self._places.get(key)
         if place is None:
             return ()

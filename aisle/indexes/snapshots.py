@@ -1,7 +1,7 @@
 """Makes the snapshot of a table's latest version, in the background, once it has stood and was asked for.
 
-While a table changes all the time none is made, and everything is read from disk: answers are the same. Knows a table,
-not what its rows are for.
+A change of prices or stock is followed at once. While products come, go or get other texts all the time none is made,
+and everything is read from disk: answers are the same. Knows a table, not what its rows are for.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from aisle.indexes.kept import Kept
@@ -21,8 +21,9 @@ MIN_READS, MIN_AGE_S = 20, 1.0
 """A version is worth a snapshot when it was read so often, and has stood so long."""
 MAX_CONDITIONS = 64
 """Filters whose rows are known: a byte a product each."""
-REST = 20.0
-"""After one was made, so many times as long as that took none is: a twentieth of a core at most."""
+REST, FOLLOW_REST = 20.0, 4.0
+"""After one was made, so many times as long as that took none is: a twentieth of a core at most; a fifth while prices
+change all the time, which otherwise would leave every search to the disk."""
 
 
 class Snapshots:
@@ -47,6 +48,8 @@ class Snapshots:
         self._made: Snapshot | None = None
         self._version: object = None
         self._reads, self._since, self._rest_until = 0, 0.0, 0.0
+        self._unlike: Snapshot | None = None
+        self._follow_after = 0.0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
@@ -61,8 +64,11 @@ class Snapshots:
                 self._version, self._reads, self._since = version, 0, now
             self._reads += 1
             settled = self._reads >= MIN_READS and now - self._since >= MIN_AGE_S and now >= self._rest_until
-            if settled and (self._thread is None or not self._thread.is_alive()):
-                self._thread = threading.Thread(target=self.make_quietly, name="aisle-snapshot", daemon=True)
+            alike = made is not None and made is not self._unlike and now >= self._follow_after
+            if (settled or alike) and (self._thread is None or not self._thread.is_alive()):
+                self._thread = threading.Thread(
+                    target=self.renew, kwargs={"fully": settled}, name="aisle-snapshot", daemon=True
+                )
                 self._thread.start()
         return None
 
@@ -106,19 +112,42 @@ class Snapshots:
         folded = not any(one.num_unindexed_rows for one in self.table.list_indices() if one.index_type == "FTS")
         if self.version() != version:
             return None
-        made = Snapshot(version, rows, folded=folded)
+        made = Snapshot.of(version, rows, folded=folded)
         self._made, self._rest_until = made, started + (1.0 + REST) * (self._clock() - started)
         return made
+
+    def follow(self) -> Snapshot | None:
+        """Make one now of what changed since the last one; None where that was more than `Snapshot.after` takes."""
+        made, started, version = self._made, self._clock(), self.version()
+        if made is None or made is self._unlike:
+            return None
+        columns = Snapshot.columns(self.table.schema)
+
+        def read(numbers: Sequence[int]) -> Any:
+            among = f"{ROW} IN ({', '.join(map(str, numbers))})" if numbers else "false"
+            return self.table.search().where(among).select(columns).with_row_id(True).to_arrow()
+
+        numbers = self.table.search().select(["id"]).with_row_id(True).to_arrow()[ROW]
+        found = made.after(version, numbers, read)
+        if self.version() != version:
+            found = None
+        elif found is None:
+            self._unlike = made  # nor is any later version like it
+        else:
+            self._made = found
+        self._follow_after = started + (1.0 + FOLLOW_REST) * (self._clock() - started)
+        return found
 
     def close(self) -> None:
         """Wait for what is being made."""
         if self._thread is not None:
             self._thread.join()
 
-    def make_quietly(self) -> None:
-        """Make one now, if it can be made."""
+    def renew(self, *, fully: bool) -> None:
+        """Follow the last one or, where that cannot be and it is wanted, make one; tells of no failure."""
         try:
-            self.make()
+            if self.follow() is None and fully:
+                self.make()
         except Exception as error:  # searches go on without one, and the next one is tried after a rest
-            self._rest_until = self._clock() + 60.0
+            self._rest_until = self._follow_after = self._clock() + 60.0
             LOG.warning("no snapshot of the index: %s", error)

@@ -1,5 +1,6 @@
 """A snapshot in memory: every answer is the one that the table gives by itself, and none is of an older version."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,63 @@ def test_every_answer_is_that_of_the_table(index):
     folded = answers(index)
     index.snapshots._made, index.snapshots.most = None, 0
     assert answers(index) == folded
+
+
+def repriced(number: int, title: str) -> Record:
+    before = record(number, title)
+    product = replace(before.product, price=before.product.price / 7, available=None, stock=3, rating=4.5)
+    return replace(before, product=product)
+
+
+def test_changed_prices_are_followed_and_change_no_score(index):
+    index.optimize()
+    before = index.snapshots.make()
+    for number in (0, 5, 11):
+        index.upsert([repriced(number, TITLES[number % 6])])
+    assert index.snapshots.latest() is None
+    followed = index.snapshots.follow()
+    assert followed is index.snapshots.latest()
+    assert followed.lasting is before.lasting
+    found = answers(index)
+    index.optimize()  # now LanceDB scores the rows as it does all others
+    index.snapshots._made, index.snapshots.most = None, 0
+    assert answers(index) == found
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        record(3, "other words"),
+        replace(record(3, TITLES[3]), vectors={"text": QUERY}),
+        replace(record(3, TITLES[3]), vectors={}),
+        replace(record(3, TITLES[3]), product=replace(record(3, TITLES[3]).product, identifiers=("ZZ9X",))),
+        record(40, TITLES[3]),
+        None,
+    ],
+)
+def test_what_changes_more_than_prices_is_read_anew(index, changed):
+    index.optimize()
+    index.snapshots.make()
+    if changed is None:
+        index.delete(["p3"])
+    else:
+        index.upsert([changed])
+    assert index.snapshots.follow() is None
+    index.upsert([repriced(0, TITLES[0])])
+    assert index.snapshots.follow() is None
+    assert index.snapshots.make() is index.snapshots.latest() is not None
+    index.upsert([repriced(5, TITLES[5])])
+    assert index.snapshots.follow() is index.snapshots.latest() is not None
+
+
+def test_a_search_after_a_change_of_price_begins_to_follow_it(index):
+    snapshots = index.snapshots
+    snapshots.make()
+    index.upsert([repriced(0, TITLES[0])])
+    assert index.get(["p0"])[0].stock == 3
+    snapshots.close()
+    assert snapshots.latest() is not None
+    assert index.get(["p0"])[0].stock == 3
 
 
 def test_a_write_is_seen_at_once_by_a_reader_with_a_snapshot(index):

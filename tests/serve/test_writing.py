@@ -113,6 +113,19 @@ def test_fresh_products_are_folded_in_when_nothing_waits(applier, monkeypatch):
     queue.end()
 
 
+def test_many_small_changes_are_folded_in_though_they_never_pause(applier, monkeypatch):
+    monkeypatch.setattr("aisle.serve.writing.queue.MANY_COMMITS", 3)
+    monkeypatch.setattr("aisle.serve.writing.queue.OVERDUE", 5)
+    folded, real = [], applier.optimize
+    applier.optimize = lambda: (folded.append(queue.commits), real())
+    queue = WriteQueue(applier, limit=100, optimize_after=10_000)
+    for number in range(12):
+        assert queue.put([Put(product(number))]).result(10)[0].status == "created"
+    assert queue.put([Put(product(0))]).result(10)[0].status == "unchanged"
+    assert folded == [5, 10]
+    queue.end()
+
+
 def test_workers_write_through_a_socket_and_survive_a_new_writer(engine, folder, tmp_path):
     path = tmp_path / "w.sock"
 

@@ -25,7 +25,11 @@ LOG = logging.getLogger("aisle.serve")
 MAX_COMMIT = 2_048
 """Changes made in one commit at most."""
 SETTLE_S = 1.0
-"""So long nothing may be written before fresh products are folded in, unless there are very many."""
+"""So long nothing may be written before fresh products are folded in, unless that is overdue."""
+MANY_COMMITS = 100
+"""After so many commits it is time, however small they are: each leaves files that every later read and write opens."""
+OVERDUE = 200
+"""After so many commits without a pause the next changes wait until it is done."""
 
 
 @dataclass(eq=False)
@@ -49,7 +53,7 @@ class WriteQueue:
         self._waiting = 0
         self._changed = threading.Condition()
         self._closed = False
-        self._fresh = 0
+        self._fresh, self._unfolded = 0, 0
         self.commits = 0
         self._thread = threading.Thread(target=self._work, name="aisle-writer", daemon=True)
         self._thread.start()
@@ -119,7 +123,9 @@ class WriteQueue:
                 self._fail(batches, error)
                 continue
             self.commits += 1
-            self._fresh += sum(outcome.status not in ("unchanged", "missing", "refused") for outcome in outcomes)
+            changed = sum(outcome.status not in ("unchanged", "missing", "refused") for outcome in outcomes)
+            self._fresh += changed
+            self._unfolded += changed > 0
             at = 0
             for batch in batches:
                 self._tell(batch, outcomes[at : at + len(batch.changes)])
@@ -147,12 +153,14 @@ class WriteQueue:
 
     def _take(self) -> list[_Batch] | None:
         """What waits, up to one commit; nothing where it is time to fold in; None at the end."""
+        due = self._fresh >= self.optimize_after or self._unfolded >= MANY_COMMITS
         with self._changed:
+            if self._unfolded >= OVERDUE and not self._closed:
+                return []
             idle_since = time.monotonic()
             while not self._batches:
                 if self._closed:
                     return None
-                due = self._fresh >= self.optimize_after
                 if due and time.monotonic() - idle_since >= SETTLE_S:
                     return []
                 self._changed.wait(SETTLE_S if due else None)
@@ -164,7 +172,7 @@ class WriteQueue:
             return taken
 
     def _optimize(self) -> None:
-        self._fresh = 0
+        self._fresh, self._unfolded = 0, 0
         try:
             self.applier.optimize()
         except Replaced:
