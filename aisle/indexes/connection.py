@@ -39,6 +39,13 @@ def open_table(folder: Path) -> Any:
         raise ArtifactError(f"cannot read the index in {str(folder)!r}: {reason}", fix="make it again") from None
 
 
+def open_version(folder: Path, number: int) -> Any:
+    """The products as of a commit, whatever is written meanwhile."""
+    table = connect(folder).open_table(TABLE)
+    table.checkout(number)
+    return table
+
+
 def _with_fixed_schema(table: Any) -> Any:
     """The table with its schema read once.
 

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -21,7 +22,7 @@ from aisle.indexes.bm25 import Ranked, WordSearch
 from aisle.indexes.browse import browse
 from aisle.indexes.catalogue_words import WordsOfTable
 from aisle.indexes.chinese_words import ChineseWords
-from aisle.indexes.connection import TABLE, connect, open_table
+from aisle.indexes.connection import TABLE, connect, open_table, open_version
 from aisle.indexes.dense import MIN_INDEXED, PARTITION_ROWS, cosines, nearest
 from aisle.indexes.facets import SnapshotRows, TableRows, count_values, fields_of, without_field
 from aisle.indexes.kept import Kept
@@ -63,7 +64,7 @@ class LanceIndex:
         self.settings = settings
         self._table = table
         self._latest = Latest(folder / f"{TABLE}.lance" / "_versions", lambda: int(table.version))
-        self.snapshots = Snapshots(table, self._latest.state)
+        self.snapshots = Snapshots(table, self._latest.state, partial(open_version, folder))
         self._stored = StoredRows(table, self.snapshots)
         self._search = WordSearch(table, Vocabulary(folder / WORDS), settings, self.snapshots)
         self.words = WordsOfTable(self._search, ChineseWords(folder / CHINESE_WORDS))

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-SETTLED_NS = 2_500_000_000
-"""Two changes may have the same time where a file system counts in two seconds: a later time is sure to differ."""
+SETTLED_NS, FINE_NS = 2_500_000_000, 50_000_000
+"""Two changes may have the same time where a file system counts in two seconds: a later time is sure to differ. A time
+that is no whole number of hundredths of a second is of one that counts finely, by the ticks of its machine's clock."""
 
 
 State = tuple[int, int]
@@ -44,5 +45,6 @@ class Latest:
         if known is not None and known[0] == changed:
             return found.st_ino, known[1]
         version = self._ask()
-        self._known = (changed, version) if now - found.st_mtime_ns > SETTLED_NS else None
+        settled = FINE_NS if found.st_mtime_ns % 10_000_000 else SETTLED_NS
+        self._known = (changed, version) if now - found.st_mtime_ns > settled else None
         return found.st_ino, version

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from aisle.indexes.latest import State
 from aisle.indexes.schema import COUNTED, KEYED, TEXT, VECTOR, product_of
 from aisle.indexes.words import Words
 from aisle.order import Found, Names, names_of
@@ -36,20 +37,21 @@ class Snapshot:
 
     Args:
         version: Of the table.
-        table: What is shown, filtered by and counted, with the rows' numbers; in the order of the ids.
-        lasting: Of the same rows in the same order.
+        table: What is shown, filtered by and counted, with the rows' numbers; rows that others took the place of, too.
+        at: Which of its rows each id has, ``(size,)``.
+        lasting: Of the same ids.
     """
 
-    def __init__(self, version: object, table: pa.Table, lasting: Lasting) -> None:
-        self.version, self.lasting, self._table = version, lasting, table
+    def __init__(self, version: State, table: pa.Table, at: NDArray[np.int64], lasting: Lasting) -> None:
+        self.version, self.lasting, self._table, self._at = version, lasting, table, at
         self.names, self.words, self.folded = lasting.names, lasting.words, lasting.folded
-        self._numbers = np.asarray(table[ROW].combine_chunks(), np.uint64)
+        self._numbers = np.asarray(table[ROW], np.uint64)[at]
         self._by_number = np.argsort(self._numbers, kind="stable")
-        self._products, self._hashes = table["product"].combine_chunks(), table["text_hash"].combine_chunks()
-        self._columns = {name: table[name].combine_chunks() for name in table.schema.names if name in _FACETS}
+        self._products, self._hashes = table["product"], table["text_hash"]
+        self._columns: dict[str, Any] = {}
 
     @classmethod
-    def of(cls, version: object, table: pa.Table, *, folded: bool) -> Snapshot:
+    def of(cls, version: State, table: pa.Table, *, folded: bool) -> Snapshot:
         """Of what was read of a table.
 
         Args:
@@ -59,10 +61,12 @@ class Snapshot:
                 own.
         """
         ids: list[str] = table["id"].to_pylist()
-        ordered = table.take(sorted(range(len(ids)), key=ids.__getitem__))  # equal scores in order are so by id
-        return cls(version, ordered.drop_columns(_lasting(ordered)), Lasting.of(ordered, folded=folded))
+        order = sorted(range(len(ids)), key=ids.__getitem__)  # rows by id, so that equal scores in order are by id
+        table = table.take(order).combine_chunks()
+        shown = table.drop_columns(_lasting(table))
+        return cls(version, shown, np.arange(len(ids)), Lasting.of(table, folded=folded))
 
-    def after(self, version: object, numbers: Any, read: Callable[[Sequence[int]], pa.Table]) -> Snapshot | None:
+    def after(self, version: State, numbers: Any, read: Callable[[Sequence[int]], pa.Table]) -> Snapshot | None:
         """A later version whose texts, vectors and identifiers are those of this one: prices were changed, or stock.
 
         What lasts is taken over. A price changes no score by words, also while LanceDB has not folded its row in again
@@ -85,10 +89,12 @@ class Snapshot:
         places = [self.lasting.places.get(product_id, -1) for product_id in rows["id"].to_pylist()]
         if sorted(places) != gone.tolist() or not self.lasting.same(rows, places):
             return None
-        at = np.arange(self.size)
-        at[places] = self.size + np.arange(len(places))
-        table = pa.concat_tables([self._table, rows.select(self._table.schema.names)]).take(at)
-        return Snapshot(version, table, self.lasting)
+        table = pa.concat_tables([self._table, rows.select(self._table.schema.names)])
+        at = self._at.copy()
+        at[places] = self._table.num_rows + np.arange(len(places))
+        if table.num_rows > self.size + MAX_FRESH:  # rows that no id has any more
+            table, at = table.take(at).combine_chunks(), np.arange(self.size)
+        return Snapshot(version, table, at, self.lasting)
 
     @staticmethod
     def columns(schema: pa.Schema) -> list[str]:
@@ -154,13 +160,15 @@ class Snapshot:
 
     def column(self, name: str, within: Mask | None) -> Any:
         """A column whose values are counted, as one Arrow array."""
-        column = self._columns[name]
+        column = self._columns.get(name)
+        if column is None:
+            column = self._columns[name] = self._table[name].take(self._at).combine_chunks()
         return column if within is None else column.filter(pa.array(within))
 
     def product(self, product_id: str) -> Product | None:
         """A product as it is stored."""
         place = self.lasting.places.get(product_id)
-        return None if place is None else product_of(self._products[place].as_py())
+        return None if place is None else product_of(self._products[int(self._at[place])].as_py())
 
     def record(self, product_id: str) -> Record | None:
         """A product with its vectors, which are not to be written to."""
@@ -168,7 +176,9 @@ class Snapshot:
         if place is None:
             return None
         own = {name: rows[place] for name, (rows, there) in self.lasting.vectors.items() if there[place]}
-        return Record(product_of(self._products[place].as_py()), self._hashes[place].as_py(), own)
+        return Record(
+            product_of(self._products[int(self._at[place])].as_py()), self._hashes[int(self._at[place])].as_py(), own
+        )
 
 
 @dataclass(frozen=True, slots=True)

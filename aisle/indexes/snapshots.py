@@ -1,7 +1,8 @@
-"""Makes the snapshot of a table's latest version, in the background, once it has stood and was asked for.
+"""Keeps a snapshot of a table's latest version: made in the background once enough was asked, then followed.
 
-A change of prices or stock is followed at once. While products come, go or get other texts all the time none is made,
-and everything is read from disk: answers are the same. Knows a table, not what its rows are for.
+A change of prices or stock is followed at once, by whoever asks next. Where products came, went or got other texts,
+everything is read from disk until another snapshot was made: answers are the same. Knows a table, not what its rows are
+for.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 from aisle.indexes.kept import Kept
+from aisle.indexes.latest import State
 from aisle.indexes.snapshot import MAX_ROWS, ROW, Mask, Snapshot
 
 LOG = logging.getLogger("aisle")
 T = TypeVar("T")
-MIN_READS, MIN_AGE_S = 20, 1.0
-"""A version is worth a snapshot when it was read so often, and has stood so long."""
+MIN_READS = 20
+"""A snapshot is worth making after so many reads without one."""
 MAX_CONDITIONS = 64
 """Filters whose rows are known: a byte a product each."""
-REST, FOLLOW_REST = 20.0, 4.0
-"""After one was made, so many times as long as that took none is: a twentieth of a core at most; a fifth while prices
-change all the time, which otherwise would leave every search to the disk."""
+REST = 20.0
+"""After one was made, so many times as long as that took none is: a twentieth of a core at most."""
 
 
 class Snapshots:
@@ -32,6 +33,7 @@ class Snapshots:
     Args:
         table: Whose every read sees the latest commit.
         version: Gives what differs where the table does, `aisle.indexes.latest.Latest.state`.
+        pinned: Gives the table as of a commit, so that a snapshot of a table that changes all the time can be made.
         most: Rows; a larger table has no snapshots.
         clock: Seconds.
     """
@@ -39,18 +41,17 @@ class Snapshots:
     def __init__(
         self,
         table: Any,
-        version: Callable[[], object],
+        version: Callable[[], State],
+        pinned: Callable[[int], Any],
         most: int = MAX_ROWS,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.table, self.version, self.most, self._clock = table, version, most, clock
+        self.table, self.version, self.most, self._pinned, self._clock = table, version, most, pinned, clock
         self._within: Kept[str, Mask] = Kept(MAX_CONDITIONS)
         self._made: Snapshot | None = None
-        self._version: object = None
-        self._reads, self._since, self._rest_until = 0, 0.0, 0.0
         self._unlike: Snapshot | None = None
-        self._follow_after = 0.0
-        self._lock = threading.Lock()
+        self._reads, self._rest_until = 0, 0.0
+        self._lock, self._following = threading.Lock(), threading.Lock()
         self._thread: threading.Thread | None = None
 
     def latest(self) -> Snapshot | None:
@@ -58,17 +59,19 @@ class Snapshots:
         version, made = self.version(), self._made
         if made is not None and made.version == version:
             return made
+        if made is not None and made is not self._unlike:
+            with self._following:  # one follows, and those who wait for it have it too
+                made = self._made
+                if made is not None and made.version == self.version():
+                    return made
+                found = self.follow()
+            if found is not None:
+                return found
         with self._lock:
-            now = self._clock()
-            if version != self._version:
-                self._version, self._reads, self._since = version, 0, now
             self._reads += 1
-            settled = self._reads >= MIN_READS and now - self._since >= MIN_AGE_S and now >= self._rest_until
-            alike = made is not None and made is not self._unlike and now >= self._follow_after
-            if (settled or alike) and (self._thread is None or not self._thread.is_alive()):
-                self._thread = threading.Thread(
-                    target=self.renew, kwargs={"fully": settled}, name="aisle-snapshot", daemon=True
-                )
+            wanted = self._reads >= MIN_READS and self._clock() >= self._rest_until
+            if wanted and (self._thread is None or not self._thread.is_alive()):
+                self._thread = threading.Thread(target=self.make_quietly, name="aisle-snapshot", daemon=True)
                 self._thread.start()
         return None
 
@@ -102,52 +105,58 @@ class Snapshots:
         return found
 
     def make(self) -> Snapshot | None:
-        """Make one now; None where the table is too large, or changes meanwhile."""
-        started = self._clock()
-        version = self.version()
-        if self.table.count_rows() > self.most:
+        """Make one now; None where the table is too large, or became another one meanwhile."""
+        started, version = self._clock(), self.version()
+        table = self._pinned(version[1])
+        if table.count_rows() > self.most:
             self._rest_until = started + 60.0
             return None
-        rows = self.table.search().select(Snapshot.columns(self.table.schema)).with_row_id(True).to_arrow()
-        folded = not any(one.num_unindexed_rows for one in self.table.list_indices() if one.index_type == "FTS")
-        if self.version() != version:
+        rows = table.search().select(Snapshot.columns(table.schema)).with_row_id(True).to_arrow()
+        folded = _folded(table)
+        if self.version()[0] != version[0]:
             return None
         made = Snapshot.of(version, rows, folded=folded)
-        self._made, self._rest_until = made, started + (1.0 + REST) * (self._clock() - started)
+        self._made, self._reads = made, 0
+        self._rest_until = started + (1.0 + REST) * (self._clock() - started)
         return made
 
+    def make_quietly(self) -> None:
+        """Make one now, if it can be made."""
+        try:
+            self.make()
+        except Exception as error:  # searches go on without one, and the next one is tried after a rest
+            self._rest_until = self._clock() + 60.0
+            LOG.warning("no snapshot of the index: %s", error)
+
     def follow(self) -> Snapshot | None:
-        """Make one now of what changed since the last one; None where that was more than `Snapshot.after` takes."""
-        made, started, version = self._made, self._clock(), self.version()
+        """Make one of what changed since the last one; None where that was more than `Snapshot.after` takes."""
+        made, version = self._made, self.version()
         if made is None or made is self._unlike:
             return None
-        columns = Snapshot.columns(self.table.schema)
-
-        def read(numbers: Sequence[int]) -> Any:
-            among = f"{ROW} IN ({', '.join(map(str, numbers))})" if numbers else "false"
-            return self.table.search().where(among).select(columns).with_row_id(True).to_arrow()
-
-        numbers = self.table.search().select(["id"]).with_row_id(True).to_arrow()[ROW]
-        found = made.after(version, numbers, read)
+        found = None
+        try:
+            if version[0] == made.version[0] and (made.folded or not _folded(self.table)):
+                numbers = self.table.search().select(["available"]).with_row_id(True).to_arrow()[ROW]
+                found = made.after(version, numbers, self._rows)
+        except Exception as error:  # LanceDB may still answer
+            LOG.warning("a change of the index could not be followed: %s", error)
         if self.version() != version:
-            found = None
-        elif found is None:
+            return None
+        if found is None:
             self._unlike = made  # nor is any later version like it
         else:
             self._made = found
-        self._follow_after = started + (1.0 + FOLLOW_REST) * (self._clock() - started)
         return found
+
+    def _rows(self, numbers: Sequence[int]) -> Any:
+        among = f"{ROW} IN ({', '.join(map(str, numbers))})" if numbers else "false"
+        return self.table.search().where(among).select(Snapshot.columns(self.table.schema)).with_row_id(True).to_arrow()
 
     def close(self) -> None:
         """Wait for what is being made."""
         if self._thread is not None:
             self._thread.join()
 
-    def renew(self, *, fully: bool) -> None:
-        """Follow the last one or, where that cannot be and it is wanted, make one; tells of no failure."""
-        try:
-            if self.follow() is None and fully:
-                self.make()
-        except Exception as error:  # searches go on without one, and the next one is tried after a rest
-            self._rest_until = self._follow_after = self._clock() + 60.0
-            LOG.warning("no snapshot of the index: %s", error)
+
+def _folded(table: Any) -> bool:
+    return not any(one.num_unindexed_rows for one in table.list_indices() if one.index_type == "FTS")

@@ -1,6 +1,7 @@
 """A snapshot in memory: every answer is the one that the table gives by itself, and none is of an older version."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,9 @@ import pytest
 
 from aisle.config import IndexSettings
 from aisle.filters import parse_filter
+from aisle.indexes.connection import open_version
 from aisle.indexes.lance import LanceIndex
-from aisle.indexes.latest import SETTLED_NS, Latest
+from aisle.indexes.latest import FINE_NS, SETTLED_NS, Latest
 from aisle.indexes.snapshot import Words
 from aisle.indexes.snapshots import MIN_READS, Snapshots
 from aisle.types import Product, Record, SearchRequest
@@ -92,7 +94,7 @@ def test_every_answer_is_that_of_the_table(index):
     assert index.snapshots.latest() is made
     assert answers(index) == plain
     index.optimize()
-    assert index.snapshots.latest() is None  # row numbers are others now
+    assert index.snapshots.latest() is None  # its words can be searched in memory now, as those of another one
     index.snapshots.make()
     folded = answers(index)
     index.snapshots._made, index.snapshots.most = None, 0
@@ -110,9 +112,8 @@ def test_changed_prices_are_followed_and_change_no_score(index):
     before = index.snapshots.make()
     for number in (0, 5, 11):
         index.upsert([repriced(number, TITLES[number % 6])])
-    assert index.snapshots.latest() is None
-    followed = index.snapshots.follow()
-    assert followed is index.snapshots.latest()
+    followed = index.snapshots.latest()
+    assert followed is not before
     assert followed.lasting is before.lasting
     found = answers(index)
     index.optimize()  # now LanceDB scores the rows as it does all others
@@ -146,14 +147,57 @@ def test_what_changes_more_than_prices_is_read_anew(index, changed):
     assert index.snapshots.follow() is index.snapshots.latest() is not None
 
 
-def test_a_search_after_a_change_of_price_begins_to_follow_it(index):
+def test_whoever_reads_after_a_change_of_price_follows_it(index):
     snapshots = index.snapshots
     snapshots.make()
-    index.upsert([repriced(0, TITLES[0])])
-    assert index.get(["p0"])[0].stock == 3
-    snapshots.close()
-    assert snapshots.latest() is not None
-    assert index.get(["p0"])[0].stock == 3
+    for number in (0, 1, 3, 4, 5, 0):
+        index.upsert([repriced(number, TITLES[number])])
+        assert index.get([f"p{number}"])[0].stock == 3
+        assert snapshots._made is snapshots.latest() is not None
+
+
+def test_rows_that_no_id_has_any_more_are_dropped(index, monkeypatch):
+    monkeypatch.setattr("aisle.indexes.snapshot.MAX_FRESH", 4)
+    index.optimize()
+    index.snapshots.make()
+    for turn in range(7):
+        number = (0, 1, 3)[turn % 3]
+        changed = repriced(number, TITLES[number])
+        index.upsert([replace(changed, product=replace(changed.product, stock=turn))])
+        followed = index.snapshots.follow()
+        assert followed.size == 17 <= followed._table.num_rows <= 21
+        assert followed.product(f"p{number}").stock == turn
+    index.upsert([repriced(number, TITLES[number % 6]) for number in (0, 3, 5, 9, 11)])
+    assert index.snapshots.follow() is None  # more at once than are followed
+
+
+def test_a_row_number_is_never_given_twice(index):
+    """What following relies on: where a number is still there, so is its row as it was, also after a roll back."""
+    seen: dict[int, object] = {}
+    for turn in range(4):
+        version = index.version
+        changed = repriced(0, TITLES[0])
+        index.upsert([replace(changed, product=replace(changed.product, stock=turn))])
+        if turn % 2:
+            index.roll_back(version)
+        rows = index._table.search().select(["product"]).with_row_id(True).to_arrow().to_pylist()
+        for row in rows:
+            assert seen.setdefault(row["_rowid"], row["product"]) == row["product"]
+
+
+def test_a_snapshot_is_of_the_version_that_it_was_begun_at(index):
+    snapshots = index.snapshots
+    pinned = snapshots._pinned
+
+    def changing(number):
+        table = pinned(number)
+        index.upsert([repriced(0, TITLES[0])])
+        return table
+
+    snapshots._pinned = changing
+    made = snapshots.make()
+    assert made.product("p0").stock is None
+    assert snapshots.latest().product("p0").stock == 3
 
 
 def test_a_write_is_seen_at_once_by_a_reader_with_a_snapshot(index):
@@ -202,21 +246,29 @@ def test_an_index_made_anew_in_the_place_is_another_one_though_its_commits_count
     assert index.get(["p0"])[0].title == "new mouse"
 
 
-def test_a_version_that_stands_and_is_asked_for_gets_one(index):
+def test_a_version_that_is_asked_for_gets_one(index):
     now = [100.0]
-    snapshots = Snapshots(index._table, lambda: index.version, clock=lambda: now[0])
-    for _ in range(MIN_READS * 2):
+    snapshots = Snapshots(index._table, index._latest.state, partial(open_version, index.folder), clock=lambda: now[0])
+    for _ in range(MIN_READS - 1):
         assert snapshots.latest() is None
-    snapshots.close()
-    assert snapshots.latest() is None  # it has not stood for a second
-    now[0] += 2
+    assert snapshots._thread is None
     snapshots.latest()
     snapshots.close()
     assert snapshots.latest() is not None
+    index.upsert([record(30, "a new one")])
+    snapshots._rest_until = now[0] + 5
+    for _ in range(MIN_READS * 2):
+        assert snapshots.latest() is None
+    snapshots.close()
+    assert snapshots.latest() is None  # it rests
+    now[0] += 6
+    snapshots.latest()
+    snapshots.close()
+    assert snapshots.latest().place("p30") is not None
 
 
 def test_a_table_that_is_too_large_has_none(index):
-    assert Snapshots(index._table, lambda: index.version, most=5).make() is None
+    assert Snapshots(index._table, index._latest.state, partial(open_version, index.folder), most=5).make() is None
 
 
 def test_words_know_fields_and_rows(index):
@@ -242,6 +294,12 @@ def test_the_latest_version_is_asked_for_where_the_folder_changed_or_did_so_just
     assert [latest(), latest()] == [1, 2]  # the folder was made just now
     old = time.time_ns() - 2 * SETTLED_NS
     os.utime(tmp_path, ns=(old, old))
+    assert [latest(), latest(), latest()] == [3, 3, 3]
+    asked.clear()
+    lately = (time.time_ns() - 10 * FINE_NS) // 10_000_000 * 10_000_000
+    os.utime(tmp_path, ns=(lately, lately))
+    assert [latest(), latest()] == [1, 2]  # may be of a clock that counts in seconds
+    os.utime(tmp_path, ns=(lately + 1, lately + 1))
     assert [latest(), latest(), latest()] == [3, 3, 3]
     (tmp_path / "commit").touch()
     assert latest() == 4

@@ -120,5 +120,5 @@ class Plan:
         engine = SearchEngine.open(home, self.recipe(home))
         engine.search(SearchRequest("a", k=1))
         if isinstance(engine.index, LanceIndex):
-            engine.index.snapshots.renew(fully=True)
+            engine.index.snapshots.make_quietly()
         return engine
