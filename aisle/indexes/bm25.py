@@ -155,10 +155,9 @@ def _in_memory(
     """The same products and scores as LanceDB's, without asking it."""
     scores = np.zeros(snapshot.size, np.float32)
     _add(clauses.finding, weights, snapshot, scores)
-    found = scores > 0
+    found = scores > 0 if within is None else (scores > 0) & within
     _add(clauses.ranking, weights, snapshot, scores)
-    scores = np.where(found, np.round(scores.astype(np.float64), SCORE_DECIMALS), -np.inf)
-    return snapshot.best(scores, depth, within)
+    return snapshot.best(np.round(scores[found].astype(np.float64), SCORE_DECIMALS), depth, found)
 
 
 def _by_field_in_memory(

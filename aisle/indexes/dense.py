@@ -56,7 +56,7 @@ def nearest(
         return []
     query = check_vector(table, name, vector)
     if snapshot is not None:
-        return snapshot.best(snapshot.cosines(name, query), limit, within)
+        return snapshot.nearest(name, query, limit, within)
     search = (
         table.search(query, vector_column_name=VECTOR + name, query_type="vector")
         .distance_type("dot")  # 1 - dot; equals the cosine for vectors of length 1, without computing lengths

@@ -122,26 +122,34 @@ class Snapshot:
         found[places] = True
         return found
 
-    def cosines(self, name: str, vector: Array) -> Array:
-        """Of every row with a vector of length 1, ``(size,)``; -inf where a row has no vector of this name."""
-        rows, there = self.lasting.vectors[name]
-        found: Array = rows @ vector
-        found[~there] = -np.inf
-        return found
-
-    def best(self, scores: Array, depth: int, within: Mask | None) -> Found:
-        """The products with the highest scores; what has -inf is none.
+    def nearest(self, name: str, vector: Array, depth: int, within: Mask | None) -> Found:
+        """The products whose vectors of this name have the highest cosine.
 
         Args:
-            scores: ``(size,)``.
+            name: A product without such a vector is not found.
+            vector: ``(dim,)``, of length 1.
             depth: So many at most.
             within: Which rows may be among them; None: all.
         """
-        if within is not None:
-            scores = np.where(within, scores, -np.inf)
-        least = np.partition(scores, -depth)[-depth] if 0 < depth < len(scores) else -np.inf
-        rows = np.flatnonzero((scores >= least) & (scores > -np.inf))
-        return Found.best(self.names, rows, scores[rows], depth)
+        vectors, there = self.lasting.vectors[name]
+        cosines: Array = vectors @ vector
+        return self.best(cosines, depth, there if within is None else there & within)
+
+    def best(self, scores: NDArray[np.floating[Any]], depth: int, within: Mask) -> Found:
+        """The products with the highest scores.
+
+        Args:
+            scores: ``(size,)``, or only those of the rows within.
+            depth: So many at most.
+            within: Which rows may be among them, ``(size,)``.
+        """
+        rows = np.flatnonzero(within)
+        if len(scores) != len(rows):
+            scores = scores[rows]
+        if 0 < depth < len(rows):
+            high = scores >= np.partition(scores, -depth)[-depth]
+            rows, scores = rows[high], scores[high]
+        return Found.best(self.names, rows, scores, depth)
 
     def carriers(self, key: str, within: Mask | None) -> list[str]:
         """The ids of products that carry an identifier, sorted."""
