@@ -5,9 +5,9 @@
 After twelve seconds of 8 clients that are not counted, every query is asked once: two to four neighbouring words of a
 random product's title (seed 0), so that no cache of answers helps. Closed loop: each client asks its next query when it
 has the answer, and after a 429 waits as long as Retry-After says; "hammering" is 64 clients that ask again at once.
-Overload: four times the rate that 8 clients reached, at fixed times whatever comes back, then 8 clients again. The clients are raw sockets in a process of their
-own, and share the cores with the servers: "client_cpu_ms" is what they took of each request. Milliseconds are from the
-first byte sent to the last received.
+Overload: four times the rate that 8 clients reached, at fixed times whatever comes back, then 8 clients again. The
+clients are raw sockets in a process of their own, and share the cores with the servers: "client_cpu_ms" is what they
+took of each request. Milliseconds are from the first byte sent to the last received.
 """
 
 from __future__ import annotations
