@@ -63,11 +63,15 @@ def export(model: str, out: Path, as_json: bool, **options: Any) -> None:
     """Make a model smaller: fewer bits, layers, tokens, words or dimensions, and say what it costs.
 
     MODEL is 'embedded' or the folder of an encoder, a combination or a cross-encoder. Layers, words, dimensions and
-    static ranges are fitted to the shop's texts (--pairs or --catalogue), without labels; grades are only measured by.
-    With --budget-ms the first argument is a front's folder.
+    static ranges are fitted to the shop's texts (--pairs or --catalogue), without labels. Grades measure what came out,
+    and choose: the limit that --max-tokens learn finds, the point of a front (--budget-ms); what they chose looks a
+    little better by them than it is. --front makes its own grid of layers, bits and --tokens. With --budget-ms the
+    first argument is a front's folder.
 
     Example: aisle export embedded --out small --layers 3 --prune --catalogue samples/icecat/products.jsonl.gz
     """
+    if options["front"]:
+        _refuse_beside_front(options)
     if options["budget_ms"] is not None:
         from aisle.compress.export import export_picked
 
@@ -85,6 +89,18 @@ def export(model: str, out: Path, as_json: bool, **options: Any) -> None:
 
         measured = bool(options["pair_files"] or options["catalogue"])
         _show(run(steps, _plan(options, steps), out, measured), as_json)
+
+
+def _refuse_beside_front(options: _Options) -> None:
+    """A front tries layers and bits by itself, and no fewer words or dimensions."""
+    usual = {"which": "spread", "runtime": "onnx"}
+    names = ("int8", "precision", "layers", "which", "max_tokens", "vocabulary", "prune", "dim", "runtime", "budget_ms")
+    given = [name for name in names if options[name] and options[name] != usual.get(name)]
+    if given:
+        option = {"vocabulary": "vocab"}.get(given[0], given[0]).replace("_", "-")
+        raise RecipeError(
+            f"--{option} beside --front", allowed="--tokens, --epochs", fix="make the front, then pick with --budget-ms"
+        )
 
 
 def _plan(options: _Options, steps: Shrinking) -> Plan:

@@ -200,7 +200,7 @@ def pick(front: Front, budget_ms: float) -> Point:
         raise RecipeError(
             f"no model of the front re-ranks {front.texts} texts in {budget_ms:g} milliseconds",
             allowed=f"{fastest.p50:.0f} or more: {fastest.label}",
-            fix="name a larger --budget-ms, or make a front with fewer --layers and --tokens",
+            fix="name a larger --budget-ms, or make a front with smaller --tokens",
         )
     return max(fitting, key=lambda point: (point.quality, -point.p50))
 

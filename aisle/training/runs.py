@@ -11,11 +11,13 @@ from typing import Any
 
 from aisle.artifacts import MANIFEST
 from aisle.errors import ArtifactError
+from aisle.training.distil.recipe import DistilRecipe
 from aisle.training.relevance.recipe import TrainingRecipe
 from aisle.training.tracking import flat
 from aisle.training.workplace import ABOUT
 
-_ENDING = ".training"
+_ENDINGS = (".training", ".distilling")
+_ADAPTER, TUNED = "llm adapter", "tuned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +26,7 @@ class Run:
 
     Attributes:
         name: Its folder below the one that was asked for.
-        state: "promoted", "not promoted", "forced" or "interrupted".
+        state: "promoted", "not promoted", "forced", "interrupted"; of a language model's adapter "tuned".
         architecture: Of the model; empty where there is none yet.
         data: Fingerprint of the judgments.
         settings: Every setting, under dotted names.
@@ -41,8 +43,8 @@ class Run:
     log: Mapping[str, Any] = field(default_factory=dict)
 
     def changed(self) -> dict[str, Any]:
-        """The settings that are not the default's."""
-        usual = flat(TrainingRecipe().to_dict())
+        """The settings that are not the default's; of an adapter all that made it."""
+        usual = flat({} if self.state == TUNED else _usual(self.settings).to_dict())
         return {name: value for name, value in self.settings.items() if usual.get(name, _MISSING) != value}
 
     def to_dict(self) -> dict[str, Any]:
@@ -56,6 +58,10 @@ class Run:
             "metrics": dict(self.metrics),
             "log": dict(self.log),
         }
+
+
+def _usual(settings: Mapping[str, Any]) -> TrainingRecipe | DistilRecipe:
+    return DistilRecipe() if "label_epochs" in settings else TrainingRecipe()
 
 
 _MISSING = object()
@@ -126,7 +132,7 @@ def _below(folder: Path) -> Iterator[Run]:
         try:
             if (path / MANIFEST).is_file() and (path / "metrics.json").is_file():
                 yield _finished(name, path)
-            elif path.name.endswith(_ENDING) and (path / ABOUT).is_file():
+            elif path.name.endswith(_ENDINGS) and (path / ABOUT).is_file():
                 yield _interrupted(name, path)
         except (ValueError, KeyError, TypeError) as error:
             raise ArtifactError(
@@ -135,8 +141,12 @@ def _below(folder: Path) -> Iterator[Run]:
 
 
 def _finished(name: str, path: Path) -> Run:
-    details = json.loads((path / MANIFEST).read_text(encoding="utf-8"))["details"]
-    found = json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+    manifest = json.loads((path / MANIFEST).read_text(encoding="utf-8"))
+    details, found = manifest["details"], json.loads((path / "metrics.json").read_text(encoding="utf-8"))
+    if manifest["kind"] == _ADAPTER:
+        settings = flat({name: details[name] for name in ("model", "prompt", "settings")})
+        numbers = {name: value for name, value in found.items() if type(value) in (int, float)}
+        return Run(name, TUNED, _ADAPTER, "", settings, numbers)
     recipe = tomllib.loads((path / "recipe.toml").read_text(encoding="utf-8"))
     verdict = found["verdict"]
     metrics = {

@@ -78,4 +78,7 @@ def test_what_contradicts_itself_or_is_missing_is_told(shop, tmp_path):
         run(shop / "model", "--out", tmp_path / "a", "--layers", 2)
     with pytest.raises(AisleError, match="cannot read the front"):
         run(shop, "--budget-ms", 20, "--out", tmp_path / "a")
+    for given, name in ((["--layers", 2], "layers"), (["--vocab", shop / "log.txt"], "vocab"), (["--prune"], "prune")):
+        with pytest.raises(RecipeError, match=rf"--{name} beside --front\nallowed: --tokens, --epochs"):
+            run(shop / "model", "--out", tmp_path / "a", "--front", "--pairs", shop / "pairs.csv", *given)
     assert not (tmp_path / "a").exists()

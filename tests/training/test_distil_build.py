@@ -22,6 +22,7 @@ from aisle.training.distil import teachers  # noqa: E402
 from aisle.training.distil.build import PROVENANCE, Told, distil, honest  # noqa: E402
 from aisle.training.distil.material import Material, material_of, pair_products  # noqa: E402
 from aisle.training.distil.recipe import load_distil_recipe  # noqa: E402
+from aisle.training.runs import runs  # noqa: E402
 from aisle.types import Product  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
@@ -193,3 +194,9 @@ def test_the_command_distils_a_file_of_pairs(small, tmp_path):
     assert said["training"]["layers"] == 1
     wrong = CliRunner().invoke(cli, ["distil", "--teacher", "bm25", "--out", str(tmp_path / "x")])
     assert "--catalogue FILE or --pairs FILE" in str(wrong.exception)
+
+
+def test_of_its_settings_those_are_told_that_were_changed(distilled):
+    (run,) = runs(distilled.folder.parent)
+    assert {"layers", "held_out", "pairs.made", "label_epochs"} <= run.changed().keys()
+    assert run.changed().keys() <= {change.split("=")[0] for change in SHORT}

@@ -22,6 +22,9 @@ from aisle.training.distil.queries import Asked, HeldOut, made_queries, real_que
 from aisle.training.distil.recipe import DistilRecipe, PairSettings, load_distil_recipe
 from aisle.training.distil.teachers import Seen, Teacher, load_teacher, scores, standardised, together
 from aisle.types import Product
+from tests.llm.conftest import judge, server
+
+__all__ = ["judge", "server"]
 
 TITLES = [
     "Apple MacBook Air 13 inch laptop silver",
@@ -182,6 +185,32 @@ def test_scores_are_kept_on_disk_and_a_break_costs_only_what_was_not_written(nea
     other = CountedReranker()
     scores(Teacher("t", other, "2"), found, PRODUCTS, tmp_path / "parts", lambda *_: None)
     assert other.asked == len(found), "another model of the same name is another teacher"
+
+
+def test_a_language_model_is_another_teacher_when_it_is_asked_otherwise(near_and_asked, server, tmp_path):
+    near, asked = near_and_asked
+    found = lists(asked[:2], TITLES, {}, near, PairSettings(dense=2, words=1, depth=2, chance=0), segment=segment)
+    examples = tmp_path / "examples.csv"
+    examples.write_text("query,title,relevance\nusb hub,Xerox USB HUB,3\nusb hub,shoe,0\n", encoding="utf-8")
+
+    def teacher(kind="pointwise", model="judge", shots=0):
+        file = tmp_path / "llm.toml"
+        more = f'shots = {shots}\njudgments = "examples.csv"\n' if shots else ""
+        llm = f'[llm]\nmodel = "{model}"\nendpoint = "{server.url}"\n'
+        file.write_text(f'kind = "{kind}"\n{more}{llm}', encoding="utf-8")
+        return load_teacher(str(file), PRODUCTS, segment)
+
+    scores(teacher(), found, PRODUCTS, tmp_path / "scores", lambda *_: None)
+    many = len(server.bodies)
+    scores(teacher(), found, PRODUCTS, tmp_path / "scores", lambda *_: None)
+    assert len(server.bodies) == many > 0
+    prints = [teacher().fingerprint, teacher("graded").fingerprint, teacher(model="other").fingerprint]
+    prints.append(teacher(shots=1).fingerprint)
+    examples.write_text("query,title,relevance\nusb hub,Xerox USB HUB,3\nusb hub,boot,0\n", encoding="utf-8")
+    prints.append(teacher(shots=1).fingerprint)
+    assert len(set(prints)) == len(prints)
+    scores(teacher("graded"), found, PRODUCTS, tmp_path / "scores", lambda *_: None)
+    assert len(server.bodies) > many
 
 
 def test_teachers_together_are_the_mean_of_their_z_scores():

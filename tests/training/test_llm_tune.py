@@ -15,6 +15,7 @@ from aisle.errors import ArtifactError, RecipeError
 from aisle.judgments.pairs import PairSet, Scale, TextPair
 from aisle.rerankers.llm.spec import read_spec, spec_of
 from aisle.rerankers.load import load_reranker
+from aisle.training.runs import runs
 from aisle.types import Product
 from tests.llm.tiny import write_model
 
@@ -175,3 +176,11 @@ def test_specs_of_something_else(base, tmp_path, changes, said):
         tune(spec(base, **changes), PAIRS, load_recipe(), tmp_path / "out")
     with pytest.raises(RecipeError, match="setting 'epoch'"):
         load_recipe(["epoch=3"])
+
+
+def test_it_is_among_the_trainings_of_its_folder(tuned):
+    found, out, _ = tuned
+    (run,) = [one for one in runs(out.parent) if one.name == "adapter"]
+    assert (run.state, run.architecture) == ("tuned", "llm adapter")
+    assert run.metrics["loss_after"] == found.loss_after
+    assert run.changed()["settings.rank"] == 4

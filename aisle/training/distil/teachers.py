@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from hashlib import blake2b
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +23,12 @@ from aisle.ranking.pool_bm25 import PoolBm25, Segmenter
 from aisle.rerankers.combination import CombinationReranker
 from aisle.rerankers.cosine import CosineReranker
 from aisle.rerankers.load import load_reranker
+from aisle.rerankers.slow import is_spec
 from aisle.training.distil.candidates import Listed
 from aisle.types import Array, Encoder, Product, Progress, Reranker
+
+if TYPE_CHECKING:
+    from aisle.rerankers.llm.load import LlmReranker
 
 Doubles = NDArray[np.float64]
 BM25 = "bm25"
@@ -95,10 +99,23 @@ def load_teacher(spec: str, products: Sequence[Product], segment: Segmenter, see
     if spec == BM25:
         texts = blake2b("\0".join(product.title for product in products).encode("utf-8", "surrogatepass"))
         return Teacher(spec, _Words(products, segment), texts.hexdigest()[:32])
+    if is_spec(Path(spec).expanduser()):
+        from aisle.rerankers.llm.load import load_llm
+
+        asked = load_llm(Path(spec).expanduser())
+        return Teacher(spec, asked, _of_llm(asked))
     reranker = load_reranker(spec)
     if isinstance(reranker, CosineReranker | CombinationReranker):
         reranker.encoder = _Remembered(reranker.encoder, seen)
     return Teacher(spec, reranker, _fingerprint(spec))
+
+
+def _of_llm(reranker: LlmReranker) -> str:
+    """How a language model is asked, and what its answers depend on."""
+    spec = reranker.spec
+    asked = {name: value for name, value in asdict(spec).items() if name not in ("llm", "judgments")}
+    examples = blake2b(Path(spec.judgments).read_bytes()).hexdigest()[:32] if spec.shots else ""
+    return json.dumps([asked, examples, reranker.client.backend.identity], sort_keys=True, default=str)
 
 
 def _fingerprint(spec: str) -> str:
