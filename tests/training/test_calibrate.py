@@ -220,3 +220,16 @@ def test_pairs_become_tables_and_a_calibration_that_a_folder_keeps(tmp_path):
     chances = [again.relevant(table.features) for table in found]
     for table, chance in zip(found, chances, strict=True):
         assert chance[table.grades == 1].min() > chance[table.grades == 0].max()
+
+
+def test_a_re_ranker_s_scores_are_a_column_beside_each_pair_and_leave_the_order():
+    texts = ["lace", "blue shoe", "red shoe", "sandal"]
+    pairs = tuple(TextPair("q", "red shoe", str(n), text, grade=float(n)) for n, text in enumerate(texts))
+    given = PairSet(pairs, Scale(0, 3), "test"), load_encoder("embedded"), segment, wording, {"bm25": 0.35}
+    (plain,) = pair_tables(*given)
+    (read,) = pair_tables(*given, np.array([0.5, -1.5, 2.5, 7.0], np.float32))
+    column = list(FEATURES).index("rerank")
+    assert plain.features[:, column].tolist() == [0, 0, 0, 0]
+    assert read.grades.tolist() == plain.grades.tolist() != [0, 1, 2, 3]  # the grade of a pair is its number here
+    assert read.features[:, column].tolist() == [[0.5, -1.5, 2.5, 7.0][int(grade)] for grade in read.grades]
+    assert np.delete(read.features, column, 1).tolist() == np.delete(plain.features, column, 1).tolist()
