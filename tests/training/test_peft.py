@@ -464,6 +464,54 @@ def test_a_cross_encoder_takes_the_same_methods(base, tmp_path, method):
             read_cross_encoder(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def cross_trained(base, tmp_path_factory):
+    """A cross-encoder taught by each method: the folder of what is served, how it went, and its scores."""
+    work, found = tmp_path_factory.mktemp("cross"), {}
+    for method in FEW:
+        peft = METHODS[method]
+        settings = replace(FAST, epochs=8, rate=peft.rate or FAST.rate)
+        model = CrossModel(begin(base, ("mean", "match"), 0, 12, 4), 0.0, peft, settings.seed)
+        (work / method).mkdir()
+        begun = {name: value.detach().clone() for name, value in model.trained().items()}
+        outcome = Fit(model, planted(), settings, work / method).run(lambda *_: None)
+        moved = {name for name, value in model.trained().items() if not torch.equal(value, begun[name])}
+        assert {"readings.mean", "readings.match", "text_type"} < moved
+        assert sum(name.startswith("layers.") for name in moved) > (len(begun) - 4) / 2  # AdaLoRA ends some at 0
+        keep_adapter(model, peft, {"model": "x"}, work / method)
+        write_cross_encoder(model.weights(), work / method, Real())
+        with torch.no_grad():
+            found[method] = (work / method, outcome, model.eval()(CROSS_PAIRS).numpy())
+    torch.use_deterministic_algorithms(False)
+    return found
+
+
+CROSS_PAIRS = [Pair([2, 7, 3, 27, 3], 3), Pair([2, 12, 3, 22, 3], 3)]
+SERVED = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from aisle.encoders.runtime import open_graph
+run, types = open_graph(Path(sys.argv[1])), np.array([[0, 0, 0, 1, 1]])
+pairs = [[2, 7, 3, 27, 3], [2, 12, 3, 22, 3]]
+print(json.dumps([float(run({"input_ids": np.array([ids]), "token_type_ids": types})[0].item()) for ids in pairs]))
+"""
+
+
+@pytest.mark.parametrize("method", FEW)
+def test_a_cross_encoder_learns_by_every_method_and_is_served_alike_in_a_new_process(cross_trained, base, method):
+    folder, outcome, scores = cross_trained[method]
+    assert max(outcome.epochs) > outcome.before + 0.05
+    done = subprocess.run(
+        [sys.executable, "-c", SERVED, str(folder / "model.onnx")], capture_output=True, text=True, check=True
+    )
+    np.testing.assert_allclose(json.loads(done.stdout), scores, atol=1e-4)
+    again = CrossModel(begin(base, ("mean", "match"), 0, 12, 4), 0.0, adapter_settings(folder / ADAPTER))
+    load_adapter(folder / ADAPTER, again, {"model": "x"})
+    with torch.no_grad():
+        np.testing.assert_array_equal(again.eval()(CROSS_PAIRS).numpy(), scores)
+
+
 # --- settings ------------------------------------------------------------------------------------------------
 
 
