@@ -46,6 +46,7 @@ LAYERS = {
     "learn_ranking": 6,
     "serve": 6.5,
     "cli": 7,
+    "__main__": 7.5,
 }
 FILES = sorted(path for path in ROOT.rglob("*.py") if path != ROOT / "__init__.py")
 

@@ -28,6 +28,7 @@ from aisle.cli.keys import keys
 from aisle.cli.learn import learn
 from aisle.cli.llm import llm
 from aisle.cli.monitor import monitor
+from aisle.cli.processes import one_process
 from aisle.cli.promote import promote, rollback
 from aisle.cli.quality import quality
 from aisle.cli.rank import rank
@@ -46,6 +47,7 @@ from aisle.errors import AisleError
 @click.version_option(package_name="aisle", prog_name="aisle")
 def cli() -> None:
     """Product search that understands what shoppers mean."""
+    one_process(click.get_current_context().invoked_subcommand)
 
 
 for command in (

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.processes import processes
 from aisle.cli.synthesise import opened
 from aisle.errors import RecipeError
 
@@ -64,6 +66,9 @@ def train(
     --pairs file (or the catalogue) is the shop: its queries decide whether the model is promoted. Further files are
     only learnt from. Exit code 0 whether promoted or not.
 
+    Several processes share the steps of an encoder or a cross-encoder: torchrun --nproc-per-node 2 -m aisle train ...,
+    or accelerate launch (docs/tuning.md).
+
     To go on from a model of another shop without forgetting that: --set base=MODEL --replay ITS_PAIRS.csv.
 
     Example: aisle train --catalogue samples/icecat/products.jsonl.gz --judgments samples/icecat/ratings.csv --out model
@@ -71,26 +76,66 @@ def train(
     from aisle.artifacts import write_text
     from aisle.improve.synthesis.for_training import SYNTHETIC
     from aisle.judgments.pairs import read_pairs
-    from aisle.training.relevance.build import estimate_training
-    from aisle.training.relevance.build import train as run
-    from aisle.training.relevance.must_pass import read_must_pass
+    from aisle.training.relevance.build import BEGAN, estimate_training, train_along
     from aisle.training.relevance.recipe import load_recipe
 
-    loaded = load_recipe(recipe, [*changes, *([f"fit.track={track}"] if track else [])])
-    sets = pair_sets(pair_files, catalogue, judgments, named_columns(columns), loaded.description)
-    before = read_pairs(replay, named_columns(columns), need_grades=True) if replay else None
-    negatives = hard_negatives(index, sets[0], loaded) if index else None
-    made = synthetic_pairs(synthesise, sets[0], loaded) if synthesise else None
-    sets += [made[0]] if made else []
-    if estimate:
-        thought = estimate_training(sets[0], sets[1:], loaded, before, negatives)
+    with processes() as (group, way):
+        # Another process than the first reads nothing before that one has refused nothing.
+        began = group.awaited(BEGAN) if group is not None and group.rank else None
+        loaded = load_recipe(recipe, [*changes, *([f"fit.track={track}"] if track else [])])
+        if loaded.fit.parallel == "auto":
+            loaded = replace(loaded, fit=replace(loaded.fit, parallel=way))
+        sets = pair_sets(pair_files, catalogue, judgments, named_columns(columns), loaded.description)
+        before = read_pairs(replay, named_columns(columns), need_grades=True) if replay else None
+        negatives = hard_negatives(index, sets[0], loaded) if index else None
+        made = synthetic_pairs(synthesise, sets[0], loaded) if synthesise else None
+        sets += [made[0]] if made else []
+        if estimate:
+            if group is not None:
+                raise RecipeError("--estimate in several processes", fix="start it without the launcher")
+            thought = estimate_training(sets[0], sets[1:], loaded, before, negatives)
+            if as_json:
+                print_json(thought)
+            else:
+                click.echo(thought["told"])
+            return
+        if out is None:
+            raise RecipeError("--out is missing", allowed="the folder of the model, or --estimate alone")
+        if began is not None:
+            train_along(sets[0], sets[1:], loaded, out, began, replay=before, negatives=negatives)
+            return
+        given = _Given(sets, before, negatives, must_pass)
+        trained = _train(given, loaded, out, force, resume, None if group is None else group.begin)
+        if made is not None:
+            write_text(trained.folder / SYNTHETIC, made[1])
         if as_json:
-            print_json(thought)
+            print_json(trained.to_dict())
         else:
-            click.echo(thought["told"])
-        return
-    if out is None:
-        raise RecipeError("--out is missing", allowed="the folder of the model, or --estimate alone")
+            _print(trained)
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    """What is learnt from, and what must hold."""
+
+    sets: Sequence[PairSet]
+    replay: PairSet | None
+    negatives: PairSet | None
+    must_pass: Path | None
+
+
+def _train(
+    given: _Given,
+    recipe: TrainingRecipe,
+    out: Path,
+    force: bool,
+    resume: bool,
+    began: Callable[[bytes], None] | None,
+) -> Trained:
+    """Train, and say on standard error how far it is."""
+    from aisle.training.relevance.build import train as run
+    from aisle.training.relevance.must_pass import read_must_pass
+
     with progress_bar() as progress:
 
         def report(step: int, steps: int, losses: Mapping[str, float]) -> None:
@@ -99,25 +144,20 @@ def train(
                 shown = " ".join(f"{name} {value:.4f}" for name, value in losses.items())
                 click.echo(f"step {step:,} of {steps:,}: {shown}", err=True)
 
-        trained = run(
-            sets[0],
-            sets[1:],
-            loaded,
+        return run(
+            given.sets[0],
+            given.sets[1:],
+            recipe,
             out,
-            replay=before,
-            negatives=negatives,
-            must_pass=read_must_pass(must_pass) if must_pass else (),
+            replay=given.replay,
+            negatives=given.negatives,
+            must_pass=read_must_pass(given.must_pass) if given.must_pass else (),
             force=force,
             resume=resume,
+            began=began,
             report=report,
             note=lambda text: click.echo(text, err=True),
         )
-    if made is not None:
-        write_text(trained.folder / SYNTHETIC, made[1])
-    if as_json:
-        print_json(trained.to_dict())
-    else:
-        _print(trained)
 
 
 def synthetic_pairs(source: Path, shop: PairSet, recipe: TrainingRecipe) -> tuple[PairSet, str]:

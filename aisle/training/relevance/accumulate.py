@@ -36,7 +36,7 @@ def cached_backward(
     """
     states, found = [], []
     for part in parts:
-        states.append(_random_state())
+        states.append(random_state())
         with torch.no_grad():
             found.append(encode(part))
     order = torch.tensor([item for part in parts for item in part], device=found[0].device)
@@ -47,7 +47,7 @@ def cached_backward(
     backward(torch.stack(list(values.values())).sum())
     assert rows.grad is not None
     for part, state in zip(parts, states, strict=True):
-        _restore(state)
+        restore_random_state(state)
         encode(part).backward(rows.grad[torch.tensor(part, device=rows.device)])
     return {name: value.detach() for name, value in values.items()}
 
@@ -63,11 +63,13 @@ def parts_of(lengths: Sequence[int], count: int) -> list[list[int]]:
     return [part for part in parts if part]
 
 
-def _random_state() -> tuple[Tensor, list[Tensor]]:
+def random_state() -> tuple[Tensor, list[Tensor]]:
+    """Of the CPU and of every GPU."""
     return torch.get_rng_state(), torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
 
 
-def _restore(state: tuple[Tensor, list[Tensor]]) -> None:
+def restore_random_state(state: tuple[Tensor, list[Tensor]]) -> None:
+    """Draw again what was drawn since."""
     torch.set_rng_state(state[0])
     if state[1]:
         torch.cuda.set_rng_state_all(state[1])

@@ -10,17 +10,16 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from aisle.artifacts import MANIFEST, one_writer, read_kind, swap_in, write_text
-from aisle.encoders import onnx
-from aisle.errors import ArtifactError, JudgmentError, OptionalDependencyError, RecipeError
+from aisle.artifacts import MANIFEST, one_writer, swap_in, write_text
+from aisle.errors import ArtifactError, JudgmentError, RecipeError
 from aisle.judgments.pairs import PairSet
-from aisle.rerankers import head
 from aisle.rerankers.load import load_reranker
 from aisle.training.gate import MustPass, Verdict, judge
 from aisle.training.relevance.candidate import Candidate, Note, Report
@@ -30,6 +29,7 @@ from aisle.training.relevance.earlier import divide
 from aisle.training.relevance.extras import Extras
 from aisle.training.relevance.head_route import HeadRoute
 from aisle.training.relevance.recipe import TrainingRecipe
+from aisle.training.relevance.refusals import refuse_few, refuse_foreign, refuse_without_torch
 from aisle.training.tracking import AUTO, NONE, Tracker, tracking
 from aisle.training.tracking import FOLDER as TRACKING
 from aisle.training.workplace import workplace
@@ -77,6 +77,7 @@ def train(
     must_pass: Sequence[tuple[str, str, str]] = (),
     force: bool = False,
     resume: bool = False,
+    began: Callable[[bytes], None] | None = None,
     report: Report | None = None,
     note: Note | None = None,
 ) -> Trained:
@@ -94,6 +95,7 @@ def train(
         must_pass: ``(query, better text, worse text)`` whose order is beyond dispute.
         force: Promote whatever the gate says; recorded.
         resume: Go on with an interrupted training of the same data and recipe.
+        began: Where other processes take part by `train_along`: told what that asks for, once nothing is refused.
         report: Told of each step.
         note: Told, in words, of what is happening.
 
@@ -101,7 +103,8 @@ def train(
         ArtifactError: ``out`` is something else than a model, or what is to be resumed was of other data.
         JudgmentError: Too few queries.
         OptionalDependencyError: PyTorch is missing.
-        RecipeError: A head is made, which takes neither an earlier shop nor negatives; or a step has no room.
+        RecipeError: A head is made, which takes neither an earlier shop, nor negatives, nor other processes; or a step
+            has no room.
     """
     start = time.monotonic()
     note, report = note or (lambda _: None), report or (lambda *_: None)
@@ -112,20 +115,27 @@ def train(
     pairs, more = pairs.counting(), [one.counting() for one in more]
     model = _model(pairs, recipe)
     if model != "head":
-        _refuse_without_torch()
-        _refuse_few(pairs)
-    _refuse_foreign(out)
+        refuse_without_torch()
+        refuse_few(pairs)
+    elif began is not None:
+        raise RecipeError(
+            "a task head in several processes, which one fits in seconds",
+            fix="start it without the launcher, or train an encoder: --set model=encoder",
+        )
+    refuse_foreign(out)
     extras = _extras(pairs, recipe, model, replay, negatives)
     sets = [*given, *(found for found in (replay, negatives) if found is not None)]
     out.parent.mkdir(parents=True, exist_ok=True)
     with one_writer(out):
         data = fingerprint(sets)
         work = _workplace(out, data, recipe, resume)
+        if began is not None:
+            began(_learnt(data, recipe))
         settings = {"data_sha256": data, "recipe": recipe.to_dict()}
         spec = NONE if model == "head" and recipe.fit.track == AUTO else recipe.fit.track
         with tracking(spec, work / TRACKING, out.name, settings) as trackers:
             job = _Job(model, pairs, more, recipe, work, extras)
-            candidate, took = _make(job, report, note, trackers)
+            candidate, took = _make(job, report, note, trackers, estimated=began is None)
         found = candidate.evidence
         verdict = judge(
             found.current,
@@ -146,6 +156,54 @@ def train(
         swap_in(candidate.folder, out)
         shutil.rmtree(work)
     return trained
+
+
+def train_along(
+    pairs: PairSet,
+    more: Sequence[PairSet],
+    recipe: TrainingRecipe,
+    out: Path,
+    began: bytes,
+    *,
+    replay: PairSet | None = None,
+    negatives: PairSet | None = None,
+) -> None:
+    """Take part in what `train` does in the first of several processes; nothing is written.
+
+    Args:
+        pairs: As for `train`, and so are those that have the same names.
+        more: Further judgments.
+        recipe: How.
+        out: The model folder: beside it are the checkpoints, on a disk that all processes see.
+        began: What the first process told.
+        replay: Of an earlier shop.
+        negatives: Products that nobody judged.
+
+    Raises:
+        ArtifactError: Data or recipe are others than in the first process.
+    """
+    sets = [pairs, *more, *(found for found in (replay, negatives) if found is not None)]
+    if began != _learnt(fingerprint(sets), recipe):
+        raise ArtifactError(
+            "this process read other data or another recipe than the first one",
+            fix="give every machine the same files and the same command",
+        )
+    pairs, more = pairs.counting(), [one.counting() for one in more]
+    model = _model(pairs, recipe)
+    job = _Job(model, pairs, more, recipe, _work(out), _extras(pairs, recipe, model, replay, negatives))
+    encoder, cross = _routes(job, lambda *_: None, lambda _: None, ())
+    for route in (cross, encoder):
+        if route is not None:
+            route.along(pairs)
+
+
+BEGAN = 32
+"""Bytes that the first process tells the others."""
+
+
+def _learnt(data: str, recipe: TrainingRecipe) -> bytes:
+    """What all processes have to learn."""
+    return sha256(json.dumps([data, recipe.to_dict()], sort_keys=True).encode()).digest()
 
 
 def _model(pairs: PairSet, recipe: TrainingRecipe) -> str:
@@ -188,8 +246,10 @@ def _extras(
     return Extras(None if replay is None else divide(replay, pairs, recipe), negatives)
 
 
-def _make(job: _Job, report: Report, note: Note, trackers: Sequence[Tracker]) -> tuple[Candidate, Mapping[str, Any]]:
-    """Train; beside the candidate what that was thought to take and what it took."""
+def _make(
+    job: _Job, report: Report, note: Note, trackers: Sequence[Tracker], estimated: bool
+) -> tuple[Candidate, Mapping[str, Any]]:
+    """Train; beside the candidate what that was thought to take, unless others take part, and what it took here."""
     if job.model == "head":
         return HeadRoute(job.recipe, job.work, note, job.more).make(job.pairs), {}
     from aisle.training.relevance.compute import Compute
@@ -198,8 +258,9 @@ def _make(job: _Job, report: Report, note: Note, trackers: Sequence[Tracker]) ->
 
     encoder, cross = _routes(job, report, note, trackers)
     combine = job.model in ("combination", "full")
-    thought = estimate_routes(encoder, cross, job.pairs, combine)
-    note(f"estimate: {thought.told()}")
+    thought = estimate_routes(encoder, cross, job.pairs, combine) if estimated else None
+    if thought is not None:
+        note(f"estimate: {thought.told()}")
     start = time.monotonic()
     if encoder is None:
         assert cross is not None
@@ -211,7 +272,7 @@ def _make(job: _Job, report: Report, note: Note, trackers: Sequence[Tracker]) ->
             beside = Beside(folder, scored.score)
         candidate = encoder.make(job.pairs, combine, beside)
     took = {"seconds": time.monotonic() - start, "memory": Compute.of(job.recipe.fit).peak_bytes()}
-    return candidate, {"estimate": thought.to_dict(), "measured": took}
+    return candidate, {**({"estimate": thought.to_dict()} if thought is not None else {}), "measured": took}
 
 
 def _routes(
@@ -256,8 +317,8 @@ def estimate_training(
     extras = _extras(pairs, recipe, model, replay, negatives)
     if model == "head":
         return {"model": model, "told": "a task head takes seconds and less than 1 GiB"}
-    _refuse_without_torch()
-    _refuse_few(pairs)
+    refuse_without_torch()
+    refuse_few(pairs)
     from aisle.training.relevance.plan import estimate_routes
 
     with TemporaryDirectory() as work:
@@ -276,46 +337,22 @@ def check_orders(model: Reranker, wanted: Sequence[tuple[str, str, str]]) -> lis
     return found
 
 
-def _refuse_without_torch() -> None:
-    try:
-        import torch  # noqa: F401  told now, before anything is read
-    except ImportError:
-        raise OptionalDependencyError("torch", "train", "training an encoder") from None
-
-
-def _refuse_few(pairs: PairSet) -> None:
-    queries = len(pairs.by_query())
-    if queries < MIN_QUERIES:
-        raise JudgmentError(
-            f"judgments of {queries} queries",
-            allowed=f"{MIN_QUERIES} or more to train an encoder",
-            fix="judge more queries, or fit a task head: --set model=head",
-        )
-
-
-def _refuse_foreign(out: Path) -> None:
-    """An empty folder and an older model may be replaced; an index, or anything else, never is."""
-    kinds = (onnx.KIND, head.KIND)
-    if (out / MANIFEST).is_file():
-        kind = read_kind(out)
-        if kind not in kinds:
-            raise ArtifactError(
-                f"{str(out)!r} is of kind {kind!r}", allowed=f"a folder of kind {' or '.join(kinds)}, or a new one"
-            )
-    elif out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ArtifactError(
-            f"{str(out)!r} exists and is no model", fix="name a folder that does not exist yet, or an older model"
-        )
-
-
 def _workplace(out: Path, data: str, recipe: TrainingRecipe, resume: bool) -> Path:
-    """The folder beside ``out`` with checkpoints; a resumed run must be of the same data and recipe."""
+    """The folder beside ``out`` with checkpoints; a resumed run must be of the same data and recipe.
+
+    In how many processes, and how they share the work, decides nothing that is learnt: it may be another.
+    """
     refusal = ArtifactError(
         f"the interrupted training of {str(out)!r} was of other data or another recipe",
         fix="give it the same files and settings, or leave --resume out to begin anew",
     )
-    work = out.with_name(f".{out.name}.training")
-    return workplace(work, {"data": data, "recipe": recipe.to_dict()}, resume, refusal)
+    settings = recipe.to_dict()
+    settings["fit"].pop("parallel")
+    return workplace(_work(out), {"data": data, "recipe": settings}, resume, refusal)
+
+
+def _work(out: Path) -> Path:
+    return out.with_name(f".{out.name}.training")
 
 
 def _finish(trained: Trained, recipe: TrainingRecipe, data: str, sets: Sequence[PairSet]) -> None:

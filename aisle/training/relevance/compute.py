@@ -66,14 +66,14 @@ CPU = Compute(torch.device("cpu"), "bf16")
 
 
 def choose_device(wanted: str, precision: str) -> torch.device:
-    """The device of a setting; "auto" is the first GPU that PyTorch can use, else the CPU.
+    """The device of a setting; "auto" is the GPU that is this process's, else the CPU.
 
     Raises:
         RecipeError: There is no such device, or it has no such arithmetic.
     """
     there = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if wanted == "auto":
-        wanted = "cuda:0" if there else "cpu"
+        wanted = f"cuda:{torch.cuda.current_device()}" if there else "cpu"
     device = torch.device(wanted)
     if device.type == "cuda":
         if (device.index or 0) >= there:

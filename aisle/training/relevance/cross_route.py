@@ -30,7 +30,7 @@ from aisle.training.relevance.evidence import evidence
 from aisle.training.relevance.extras import Extras
 from aisle.training.relevance.fit import Fit, Outcome
 from aisle.training.relevance.recipe import FitSettings, TrainingRecipe
-from aisle.training.relevance.rounds import Scored, rounds
+from aisle.training.relevance.rounds import Along, Scored, rounds
 from aisle.training.tracking import Tracker, tracked
 from aisle.types import Array
 
@@ -105,6 +105,16 @@ class CrossRoute:
 
     def scored(self, pairs: PairSet) -> tuple[Scored, Outcome, Path]:
         """Train; the scores of pairs that were held out, how it went and the folder of what is kept."""
+        self._learn_from_more(pairs)
+        return rounds(pairs, self.recipe, self, self.note)
+
+    def along(self, pairs: PairSet) -> None:
+        """Take part in every training of `scored` in another process, which writes and scores."""
+        self._learn_from_more(pairs)
+        rounds(pairs, self.recipe, Along(self._fit), self.note)
+
+    def _learn_from_more(self, pairs: PairSet) -> None:
+        """The weights that every training begins with: those of the base, taught by the other judgments."""
         self.work.mkdir(exist_ok=True)
         kept = [found for found in (without_queries_of(more, pairs) for more in self.more) if len(found)]
         if kept:
@@ -112,7 +122,6 @@ class CrossRoute:
             settings = replace(self.recipe.fit, epochs=self.recipe.more_epochs, choose=False)
             model, _ = self._fit(kept, kept[0].subset([]), "more", settings)
             self._start = {name: value.detach().clone() for name, value in model.trained().items()}
-        return rounds(pairs, self.recipe, self, self.note)
 
     def train(
         self, sets: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings

@@ -44,7 +44,7 @@ from aisle.training.relevance.extras import Extras
 from aisle.training.relevance.fit import Fit, Outcome
 from aisle.training.relevance.model import TunedEncoder
 from aisle.training.relevance.recipe import FitSettings, TrainingRecipe
-from aisle.training.relevance.rounds import rounds, weigh
+from aisle.training.relevance.rounds import Along, rounds, weigh
 from aisle.training.tracking import Tracker, tracked
 from aisle.types import Array, Product, Reranker
 
@@ -150,6 +150,11 @@ class EncoderRoute:
             {"all": len(pairs.by_query()), "held out": len(held.by_query())},
             training,
         )
+
+    def along(self, pairs: PairSet) -> None:
+        """Take part in every training of `make` in another process, which writes and scores."""
+        self._learn_from_more(pairs)
+        rounds(pairs, self.recipe, Along(self._fit), self.note)
 
     # --- encoders --------------------------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Training an encoder or a cross-encoder on judged lists; resumable.
 
-Knows token ids, levels, a module with weights and how that is studied; no files but its own checkpoint, no catalogue,
-no search. A step's batch depends on the seed and the step alone, so a resumed run is the unbroken one.
+Knows token ids, levels, a module with weights, how that is studied and which processes share it; no files but its own
+checkpoint, no catalogue, no search. A step's batch depends on the seed and the step alone, so a resumed run is the
+unbroken one.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aisle.training.parallel.crew import Crew
+from aisle.training.parallel.step import local
 from aisle.training.relevance.accumulate import cached_backward, parts_of
 from aisle.training.relevance.candidate import Report
 from aisle.training.relevance.compute import Compute
@@ -50,23 +53,24 @@ class Outcome:
 
 
 class Fit:
-    """One run of training.
+    """One run of training, in one process or, where several were launched, in each of them.
 
     Args:
-        model: Changed in place.
+        model: Changed in place, at the end where its weights are divided between processes.
         task: What to learn from.
         settings: How.
         folder: Where the checkpoint and the log are.
     """
 
     def __init__(self, model: TunedEncoder | CrossModel, task: Lesson, settings: FitSettings, folder: Path) -> None:
-        self.model, self.task, self.settings, self.folder = model, task, settings, folder
+        self.task, self.settings, self.folder = task, settings, folder
         gc.collect()  # an earlier run's optimiser and schedule hold one another, and with them all of its weights
-        self.compute = Compute.of(settings)
+        self.crew, self.compute = Crew.of(settings), Compute.of(settings)
         seed_everything(settings.seed, settings.threads)
-        model.place(self.compute)
         if settings.checkpointing:
             model.bert.activation_checkpointing_enable({"use_reentrant": False})
+        self._given = model
+        self.model = model = self.crew.place(model, self.compute)
         self.objective = Objective(settings, task.train)
         self.study: Study = (
             CrossStudy(model, task, self.objective, self.compute)
@@ -74,7 +78,9 @@ class Fit:
             else EncoderStudy(model, task, self.objective, self.compute)
         )
         self._first = {name: value.detach().clone() for name, value in model.trained().items()}
-        self._optimiser = torch.optim.AdamW(model.groups(settings.rate, settings.decay, settings.layer_decay))
+        groups = model.groups(settings.rate, settings.decay, settings.layer_decay)
+        each = False if self.crew.divided else None  # a list of divided and whole weights cannot be moved at once
+        self._optimiser = torch.optim.AdamW(groups, foreach=each)
         self._scaler = self.compute.scaler()
         self._epoch_steps = len(self.batches(0))
         self._steps = self._epoch_steps * settings.epochs
@@ -120,20 +126,20 @@ class Fit:
         """Go on from the checkpoint in the folder, if there is one; returns the steps done."""
         path = self.folder / CHECKPOINT
         if path.exists():
-            found = torch.load(path, weights_only=True, map_location=self.compute.device)
-            self.model.load_state_dict(found["model"], strict=False)
-            self._optimiser.load_state_dict(found["optimiser"])
+            crew, trained = self.crew, self.model.trained()
+            found = torch.load(path, weights_only=True, map_location="cpu" if crew.divided else self.compute.device)
+            self.model.load_state_dict(crew.part(found["model"], trained), strict=False)
+            self._optimiser.load_state_dict(crew.optimiser_part(found["optimiser"], self._optimiser))
             self._schedule.load_state_dict(found["schedule"])
             self._done, self._scores = found["done"], found["scores"]
-            self._best, self._mean = found["best"], found["mean"]
+            self._best, self._mean = crew.part(found["best"], trained), crew.part(found["mean"], trained)
             self.model.adaptation.restore(found["peft"])
             if self._scaler is not None:
                 self._scaler.load_state_dict(found["scaler"])
         return self._done
 
     def save(self) -> None:
-        """Write the checkpoint in place of the one before."""
-        part = self.folder / f".{CHECKPOINT}.part"
+        """Write the checkpoint in place of the one before; the same one, however many processes there are."""
         state = {
             "model": self.model.trained(),
             "optimiser": self._optimiser.state_dict(),
@@ -145,8 +151,11 @@ class Fit:
             "peft": self.model.adaptation.state(),
             "scaler": self._scaler.state_dict() if self._scaler is not None else {},
         }
-        torch.save(state, part)
-        part.replace(self.folder / CHECKPOINT)
+        state = self.crew.whole(state)
+        if self.crew.leads:
+            part = self.folder / f".{CHECKPOINT}.part"
+            torch.save(state, part)
+            part.replace(self.folder / CHECKPOINT)
 
     def run(self, report: Report) -> Outcome:
         """Train until the epochs are over; or, where validation is to choose, until it stops getting better.
@@ -171,13 +180,19 @@ class Fit:
                 if self._telling:
                     losses["validation"] = score
                 self.save()
-                with (self.folder / LOG).open("a", encoding="utf-8") as log:
-                    rounded = {name: round(value, 5) for name, value in losses.items()}
-                    log.write(json.dumps({"step": self._done, **rounded}) + "\n")
+                self._log(losses)
             elif self._done % settings.save_every == 0:
                 self.save()
             report(self._done, self._steps, losses)
-        return self._keep_best_mixture() if self._choosing else self._keep_last()
+        outcome = self._keep_best_mixture() if self._choosing else self._keep_last()
+        self.crew.give(self.model, self._given)
+        return outcome
+
+    def _log(self, losses: Mapping[str, float]) -> None:
+        if self.crew.leads:
+            with (self.folder / LOG).open("a", encoding="utf-8") as log:
+                rounded = {name: round(value, 5) for name, value in losses.items()}
+                log.write(json.dumps({"step": self._done, **rounded}) + "\n")
 
     def _stopped(self) -> bool:
         epochs = self._scores[1:]
@@ -223,27 +238,25 @@ class Fit:
 
     def validate(self) -> float:
         """Mean nDCG@10 within the judged lists of validation; 0 where none has texts of different levels."""
-        return self.study.validate() if self._telling else 0.0
+        return self.crew.agreed(self.study.validate()) if self._telling else 0.0
 
     def step(self, chunks: Sequence[Chunk], step: int) -> dict[str, float]:
         """Move the weights once; returns the losses."""
         settings = self.settings
-        torch.manual_seed(settings.seed * 1_000_003 + step)
+        self.crew.seed(settings.seed * 1_000_003 + step)
         self._optimiser.zero_grad(set_to_none=True)
         losses = self._backward(chunks)
         if (penalty := self.model.adaptation.penalty()) is not None:
             self._back(penalty)
             losses["orthogonal"] = float(penalty.detach())
         if settings.anchor > 0:
-            pull = settings.anchor * self._moved()
-            self._back(pull)
-            losses["anchor"] = float(pull.detach())
+            losses["anchor"] = self._pull(settings.anchor)
         trained = list(self.model.trained().values())
         if settings.adversarial > 0:
             self._perturbed(chunks, settings.adversarial)
         if self._scaler is not None:
             self._scaler.unscale_(self._optimiser)
-        torch.nn.utils.clip_grad_norm_(trained, 1.0)
+        self.crew.clip(trained, 1.0)
         self._move()
         self.model.adaptation.after_step(step + 1)
         if settings.average > 0:
@@ -265,7 +278,7 @@ class Fit:
     def _backward(self, chunks: Sequence[Chunk]) -> dict[str, float]:
         """Adds the gradient of the step's losses, in as many parts as the settings say; returns the losses."""
         parts = min(self.settings.accumulate, len(chunks))
-        if parts == 1 or not self.study.separable:
+        if parts == 1 or not self.study.separable or self.crew.shares:
             return self._backward_of(chunks, self.settings.accumulate, 1.0)
         found: dict[str, float] = {}
         for part in range(parts):
@@ -281,7 +294,9 @@ class Fit:
         if self.settings.r_drop > 0:
             step = twice(step, self.settings.r_drop)
         found: Mapping[str, Tensor]
-        if parts > 1:
+        if self.crew.shares:
+            found = self.crew.backward(step, parts, self._back, list(self.model.trained().values()))
+        elif parts > 1:
             found = cached_backward(step.encode, parts_of(step.lengths, parts), step.losses, self._back)
         else:
             found = step.losses(step.encode(range(len(step.lengths))))
@@ -289,10 +304,14 @@ class Fit:
             self._back(whole if share == 1 else share * whole)
         return {name: float(value.detach()) for name, value in found.items()}
 
-    def _moved(self) -> Tensor:
-        """Half the squared distance of the weights to those that the run began with (L2-SP: Li et al. 2018)."""
-        parts = [(value - self._first[name]).square().sum() for name, value in self.model.trained().items()]
-        return torch.stack(parts).sum() / 2
+    def _pull(self, weight: float) -> float:
+        """Adds the gradient of half the squared distance to the weights that the run began with; returns the loss.
+
+        L2-SP: Li et al. 2018.
+        """
+        moved = [value - self._first[name] for name, value in self.model.trained().items()]
+        self._back(weight * (torch.stack([local(part).square().sum() for part in moved]).sum() / 2))
+        return weight / 2 * float(self.crew.squares([part.detach() for part in moved]))
 
     def _back(self, loss: Tensor) -> None:
         (loss if self._scaler is None else self._scaler.scale(loss)).backward()

@@ -68,6 +68,9 @@ class FitSettings:
         accumulate: In how many parts a step goes through the model. The gradient is that of the whole step, in-batch
             negatives and all; a part needs the memory of a part.
         checkpointing: Whether a layer's activations are computed again on the way back instead of kept.
+        parallel: Where several processes were launched, what they share: a step's texts ("data"), these and the weights
+            and the optimiser ("fsdp"), or the arithmetic of every layer ("tensor"). "auto" is what the configuration of
+            accelerate says, else "data". What is learnt does not depend on it.
         track: Where losses are written as they come: "auto" is TensorBoard where it is installed, "none" nowhere, else
             names out of tensorboard, wandb and mlflow with commas between. Always into the model's folder alone.
     """
@@ -104,6 +107,7 @@ class FitSettings:
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
     accumulate: int = Field(default=1, ge=1, le=4096)
     checkpointing: bool = False
+    parallel: Literal["auto", "data", "fsdp", "tensor"] = "auto"
     track: str = Field(default="auto", pattern=rf"^(auto|none|{_TRACKER}(,{_TRACKER})*)$")
 
     def __post_init__(self) -> None:
@@ -217,7 +221,7 @@ class TrainingRecipe:
     held_out: float = Field(default=0.2, gt=0, lt=0.8)
     seed: int = 0
     max_latency_ratio: float = Field(default=MAX_LATENCY_RATIO, gt=0)
-    max_rerank_ms: float = Field(default=500, gt=0)
+    max_rerank_ms: float = Field(default=500.0, gt=0)
     max_forgotten: _Share = 0.01
     more_epochs: int = Field(default=2, ge=1, le=1000)
     judged_by: Literal["auto", "turns", "share"] = "auto"

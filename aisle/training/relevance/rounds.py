@@ -6,7 +6,7 @@ scores only by `Maker`: an encoder, a cross-encoder or anything else in a folder
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -50,6 +50,27 @@ class Maker(Protocol):
     def score(self, folder: Path, pairs: PairSet) -> Array:
         """What the model of a folder says of each pair, ``(n,)``; higher is better."""
         ...
+
+
+class Along:
+    """Trains as a maker in another process does, and leaves writing and scoring to that one.
+
+    Args:
+        fit: Trains; returns the model and how it went.
+    """
+
+    def __init__(self, fit: Callable[[Sequence[PairSet], PairSet, str, FitSettings], tuple[object, Outcome]]) -> None:
+        self._fit = fit
+
+    def train(
+        self, sets: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings
+    ) -> tuple[Path, Outcome]:
+        """Train; there is no folder."""
+        return Path(name), self._fit(sets, validation, name, settings)[1]
+
+    def score(self, folder: Path, pairs: PairSet) -> Array:
+        """Nothing that anyone asks for here."""
+        return np.zeros(len(pairs), np.float32)
 
 
 def rounds(pairs: PairSet, recipe: TrainingRecipe, maker: Maker, note: Note) -> tuple[Scored, Outcome, Path]:

@@ -18,7 +18,16 @@ from aisle.training.tracking import flat
 
 PACKAGED = ("encoder", "head")
 _PARTS = ("fit.", "head.", "peft.", "description")
-_NEVER = ("fit.seed", "fit.threads", "fit.device", "fit.track", "fit.save_every", "fit.choose", "fit.patience")
+_NEVER = (
+    "fit.seed",
+    "fit.threads",
+    "fit.device",
+    "fit.parallel",
+    "fit.track",
+    "fit.save_every",
+    "fit.choose",
+    "fit.patience",
+)
 Value = str | float | int | bool
 _Finite = Annotated[float, Field(allow_inf_nan=False)]
 
