@@ -37,6 +37,16 @@ class Propensities:
     unknown: tuple[int, ...]
 
 
+def check_propensities(given: Sequence[float]) -> None:
+    """See that these are propensities.
+
+    Raises:
+        InputError: One is out of range.
+    """
+    if any(not 0 < value <= 1 for value in given):
+        raise InputError(f"propensities {', '.join(f'{value:g}' for value in given)}", allowed="above 0, up to 1")
+
+
 def estimate_propensities(pages: Sequence[Page], positions: int = 10, minimum: int = 10) -> Propensities:
     """Propensities of the first positions.
 

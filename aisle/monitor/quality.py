@@ -9,7 +9,7 @@ from aisle.errors import InputError
 from aisle.monitor.clicks import ClickNdcg, Rates, click_ndcg, rates
 from aisle.monitor.interleaving import Preference, preference
 from aisle.monitor.pages import TimedEvent, pages_of
-from aisle.monitor.position_bias import estimate_propensities
+from aisle.monitor.position_bias import check_propensities, estimate_propensities
 from aisle.monitor.split import TwoSamples, mismatch_p, per_user, two_samples
 
 
@@ -69,8 +69,7 @@ def quality(
         InputError: A propensity is out of range, or somebody has a variant that is not planned.
     """
     given = tuple(propensities or ())
-    if any(not 0 < value <= 1 for value in given):
-        raise InputError(f"propensities {', '.join(f'{value:g}' for value in given)}", allowed="above 0, up to 1")
+    check_propensities(given)
     found = pages_of(events)
     why = ""
     if not given:

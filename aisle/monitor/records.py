@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,8 +17,15 @@ from aisle.privacy import mask
 
 VERSION = 1
 QUERY_CHARS = 500
+INCOMPLETE = ("the deadline of ", "it failed: ")
+"""What a ranking's notes say where a deadline or a failure left something out; others tell what it could not read."""
 SCORES = 20
 """Scores of a page that are kept."""
+
+
+def incomplete(degraded: Iterable[str]) -> bool:
+    """Whether one of these notes tells of a deadline or of a failure."""
+    return any(said in note for note in degraded for said in INCOMPLETE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,11 @@ class Record:
     scores: tuple[float, ...] = ()
     index_version: int = 0
     variant: str = ""
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether a deadline or a failure left something out."""
+        return incomplete(self.degraded)
 
     @property
     def zero(self) -> bool:

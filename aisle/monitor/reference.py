@@ -1,4 +1,7 @@
-"""A window of a log to compare later ones with, as one JSON file: scores, lengths, words and some masked queries."""
+"""What to compare later windows of a log with, as one JSON file: scores, lengths, words and some masked queries.
+
+Made of a window of a log, or of the queries that a model was trained with.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +9,18 @@ import datetime as dt
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 
 from aisle.errors import ArtifactError, MetricError
+from aisle.monitor.behaviour import Clicks
 from aisle.monitor.drift import MOST, Mmd, Psi, Unseen, Vectors, count_words, mmd, psi, unseen
-from aisle.monitor.records import Record
+from aisle.monitor.records import QUERY_CHARS, Record
 from aisle.monitor.summary import DRIFT
+from aisle.privacy import mask
 
 KIND = "aisle monitor reference"
 VERSION = 1
@@ -49,6 +54,7 @@ class Reference:
         words: Word to how often.
         queries: A sample, masked, for the vectors.
         encode: Texts to vectors, for the drift of queries; None leaves that out.
+        clicks: What shoppers did then; None where their events were not looked at.
     """
 
     searches: int
@@ -59,6 +65,7 @@ class Reference:
     words: Mapping[str, int]
     queries: tuple[str, ...]
     encode: Encode | None = None
+    clicks: Clicks | None = None
 
     @classmethod
     def of(cls, records: Sequence[Record], seed: int = 0) -> Reference:
@@ -70,13 +77,29 @@ class Reference:
         found = [record for record in records if record.searched]
         if not found:
             raise ArtifactError("the log holds no search to be a reference", fix="name a log with searches")
-        generator = np.random.default_rng(seed)
-        asked = [record.query for record in found if record.query]
-        return cls(
+        scores = _some([record.scores[0] for record in found if record.scores], KEPT, np.random.default_rng(seed))
+        asked = cls.of_queries([record.query for record in found if record.query], seed)
+        return replace(
+            asked,
             searches=len(found),
             since=_text(found[0].time),
             until=_text(found[-1].time),
-            scores=tuple(_some([record.scores[0] for record in found if record.scores], KEPT, generator)),
+            scores=tuple(scores),
+        )
+
+    @classmethod
+    def of_queries(cls, queries: Sequence[str], seed: int = 0) -> Reference:
+        """The reference that queries alone are, such as those of a training set: lengths, words, queries, no scores.
+
+        They are masked as the log of requests masks them.
+        """
+        asked = [mask(query[:QUERY_CHARS]) for query in queries]
+        generator = np.random.default_rng(seed)
+        return cls(
+            searches=len(asked),
+            since="",
+            until="",
+            scores=(),
             lengths=tuple(_some([len(query) for query in asked], KEPT, generator)),
             words=dict(sorted(count_words(asked).items())),
             queries=tuple(_some(asked, MOST, generator)),
@@ -135,6 +158,7 @@ class Reference:
             "lengths": list(self.lengths),
             "words": dict(self.words),
             "queries": list(self.queries),
+            "clicks": None if self.clicks is None else asdict(self.clicks),
         }
         part = path.with_name(f".{path.name}.{os.getpid()}")
         file = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -167,12 +191,26 @@ def load_reference(path: Path, encode: Encode | None = None) -> Reference:
             words={str(word): int(count) for word, count in data["words"].items()},
             queries=tuple(str(query) for query in data["queries"]),
             encode=encode,
+            clicks=_clicks(data.get("clicks")),
         )
     except OSError as error:
         raise ArtifactError(f"cannot read the reference {str(path)!r}: {error.strerror or error}", fix=fix) from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         reason = f"{type(error).__name__}: {error}" if not isinstance(error, ValueError) else str(error)
         raise ArtifactError(f"{str(path)!r} is no reference for monitoring ({reason})", fix=fix) from None
+
+
+def _clicks(kept: Mapping[str, Any] | None) -> Clicks | None:
+    if kept is None:
+        return None
+    rate, ndcg = (None if kept[name] is None else float(kept[name]) for name in ("rate", "ndcg"))
+    return Clicks(
+        pages=int(kept["pages"]),
+        rate=rate,
+        ndcg=ndcg,
+        queries=int(kept["queries"]),
+        propensities=tuple(float(one) for one in kept["propensities"]),
+    )
 
 
 def _some(values: Sequence[T], most: int, generator: np.random.Generator) -> list[T]:

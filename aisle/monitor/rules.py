@@ -26,7 +26,7 @@ from pydantic.dataclasses import dataclass
 
 from aisle.config import checked
 from aisle.errors import MetricError, RecipeError
-from aisle.monitor.summary import DRIFT, measure
+from aisle.monitor.summary import BEHAVIOUR, CLICK_DRIFT, DRIFT, measure
 
 COMPARISONS: Mapping[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
@@ -46,7 +46,7 @@ class Rule:
         comparison: With which the value of the metric stands to the threshold when the rule is breached.
         threshold: In the metric's unit: milliseconds, a share, requests a second.
         window_s: The value is that of the requests of so many seconds.
-        minimum: Fewer requests that the metric is of say nothing; a breach ends with them.
+        minimum: Fewer requests (pages, shoppers) that the metric is of say nothing; a breach ends with them.
         for_s: The rule must be breached for so long without a break before there is an alert.
         severity: Handed on.
         fix: What to do then; handed on.
@@ -65,7 +65,12 @@ class Rule:
     @property
     def drifts(self) -> bool:
         """Whether the metric is a drift, which needs a reference."""
-        return self.metric in DRIFT
+        return self.metric in DRIFT or self.metric in CLICK_DRIFT
+
+    @property
+    def behaves(self) -> bool:
+        """Whether the metric is of what shoppers do, which needs their events."""
+        return self.metric in BEHAVIOUR
 
     def breached(self, value: float) -> bool:
         """Whether a value breaches the rule."""
@@ -101,7 +106,7 @@ def parse_rules(text: str, source: str = "rules") -> tuple[Rule, ...]:
     rules = checked(_ADAPTER, data, source, allowed).rule
     seen: set[str] = set()
     for rule in rules:
-        if not rule.drifts:
+        if not rule.drifts and not rule.behaves:
             try:
                 measure(rule.metric, 1.0)
             except MetricError as error:

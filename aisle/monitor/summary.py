@@ -20,7 +20,7 @@ RATES: Mapping[str, tuple[Callable[[Record], bool], Callable[[Record], bool]]] =
     "left_rate": (lambda record: True, lambda record: record.status == 499),
     "zero_rate": (lambda record: record.searched, lambda record: record.zero),
     "cut_rate": (lambda record: record.searched, lambda record: record.cut > 0),
-    "degraded_rate": (lambda record: record.searched, lambda record: bool(record.degraded)),
+    "degraded_rate": (lambda record: record.searched, lambda record: record.incomplete),
 }
 """Name to which requests count, and which of them are hit."""
 RATE_MEANING: Mapping[str, str] = {
@@ -29,14 +29,17 @@ RATE_MEANING: Mapping[str, str] = {
     "left_rate": "clients that left before the answer, of all requests",
     "zero_rate": "searches that found nothing",
     "cut_rate": "searches with products cut off as too unlikely",
-    "degraded_rate": "searches with something left out for a deadline",
+    "degraded_rate": "searches with something left out for a deadline or a failure",
 }
 DRIFT = ("drift.score", "drift.length", "drift.unseen", "drift.queries")
+CLICK_DRIFT = ("drift.clicks.rate", "drift.clicks.ndcg")
+BEHAVIOUR = ("clicks.rate", "clicks.ndcg", "interleaving.share", "interleaving.p", *CLICK_DRIFT)
+"""What only events of shoppers tell; see `aisle.monitor.behaviour`."""
 _LATENCY = re.compile(r"latency\.([a-z0-9_]+(?:\.[a-z0-9_]+)*)\.p(\d{1,2})")
 _SCORE = re.compile(r"score\.(first|page)\.(?:p(\d{1,2})|mean)")
 ALLOWED = (
     "requests, searches, throughput, " + ", ".join(RATES) + ", latency.total.p95 (total, queue or a stage; p1 to p99), "
-    "score.first.p50, score.first.mean, score.page.p50, " + ", ".join(DRIFT)
+    "score.first.p50, score.first.mean, score.page.p50, " + ", ".join((*DRIFT, *BEHAVIOUR))
 )
 
 
@@ -52,7 +55,7 @@ class Measure:
 
 
 def measure(name: str, seconds: float) -> Measure:
-    """The measure of a name; that of a drift is not here but in `aisle.monitor.reference`.
+    """The measure of a name; drifts are in `aisle.monitor.reference`, shoppers' behaviour in `aisle.monitor.behaviour`.
 
     Args:
         name: Such as ``zero_rate``.

@@ -9,10 +9,12 @@ import asyncio
 import dataclasses
 import datetime as dt
 import fcntl
+import json
 import logging
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +26,18 @@ from aisle.errors import RecipeError
 from aisle.monitor.follow import Follower
 from aisle.monitor.reference import load_reference
 from aisle.monitor.rules import read_rules
-from aisle.monitor.watch import Notice, Watch
+from aisle.monitor.watch import Notice, Watch, blind
 from aisle.monitor.webhook import Webhook
 from aisle.serve.facts import Observer
 from aisle.serve.request_log import FOLDER, RequestLog
-from aisle.serve.security.files import private_folder
+from aisle.serve.security.files import private_folder, replace_private
+from aisle.serve.shoppers import shoppers_in
 from aisle.serve.traces import Traces, open_traces
 
 LOG = logging.getLogger("aisle.serve")
 TOKEN = "AISLE_WEBHOOK_TOKEN"
+FIRING = "alerts.json"
+"""What fires, beside the index: written at each look."""
 UNSENT = 200
 """Alerts that wait for a webhook that does not answer; the oldest are left out."""
 
@@ -114,6 +119,7 @@ class Alarms:
         if self._follower is None:
             self._follower = Follower(self.folder, self.watch.window_s)
         notices = self.watch.at(now, self._follower.records(now))
+        self._tell(now)
         for notice in notices:
             value = "no value" if notice.value is None else f"{notice.value:g}"
             LOG.warning("alert %s %s: %s, now %s", notice.rule.name, notice.state, notice.rule, value)
@@ -133,6 +139,11 @@ class Alarms:
             os.close(self._lock)
             self._lock = None
 
+    def _tell(self, now: dt.datetime) -> None:
+        """Leave what fires now for the page, which any process may show."""
+        told = {"at": now.isoformat(timespec="seconds"), "alerts": [one.to_dict() for one in self.watch.firing]}
+        replace_private(self.folder.parent / FIRING, json.dumps(told, ensure_ascii=False).encode())
+
     def _mine(self) -> bool:
         if self._lock is not None:
             return True
@@ -145,6 +156,23 @@ class Alarms:
             return False
         self._lock = file
         return True
+
+
+@dataclasses.dataclass(frozen=True)
+class Firing:
+    """The alerts that last, as `Notice.to_dict` tells them, and when somebody looked."""
+
+    at: dt.datetime
+    alerts: Sequence[Mapping[str, Any]]
+
+
+def firing(state: Path) -> Firing | None:
+    """What fired at the last look; None where nobody looked yet."""
+    try:
+        told = json.loads((state / FIRING).read_bytes())
+    except (OSError, ValueError):
+        return None
+    return Firing(dt.datetime.fromisoformat(told["at"]), told["alerts"])
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,12 +235,17 @@ def _alarms(folder: Path, settings: MonitorSettings) -> Alarms | None:
         return None
     rules = read_rules(Path(settings.rules).expanduser())
     reference = load_reference(Path(settings.reference).expanduser()) if settings.reference else None
-    blind = [rule for rule in rules if rule.drifts and (reference is None or rule.metric == "drift.queries")]
-    if blind:
-        why = "needs vectors, which a service does not make" if reference else "needs a reference"
+    silent = blind(rules, reference, vectors=False, events=True)
+    if silent is not None:
+        rule, why = silent
+        vectors = " (a service does not encode queries for it)" if why == "needs vectors" else ""
         raise RecipeError(
-            f"[monitor]: rule {blind[0].name!r}: {blind[0].metric} {why}",
-            fix="look at it with `aisle monitor` from time to time" if reference else "set monitor.reference",
+            f"[monitor]: rule {rule.name!r}: {rule.metric} {why}{vectors}",
+            fix="look at it with `aisle monitor` from time to time"
+            if vectors
+            else "set monitor.reference; `aisle monitor LOG --save-reference REF` makes one, with --events for clicks",
         )
     webhook = Webhook(settings.webhook, token=os.environ.get(TOKEN, "")) if settings.webhook else None
-    return Alarms(folder, Watch(rules, reference), webhook, settings.every_s)
+    interleaved = any(rule.metric.startswith("interleaving.") for rule in rules)
+    watch = Watch(rules, reference, partial(shoppers_in, folder.parent, experiments=interleaved))
+    return Alarms(folder, watch, webhook, settings.every_s)

@@ -10,6 +10,7 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from aisle.monitor.records import incomplete
 from aisle.serve.facts import Facts
 from aisle.serve.parts import Parts
 
@@ -46,6 +47,7 @@ class Metrics:
         self._zero = Counter("aisle_searches_zero", "Searches that found nothing.", registry=own)
         self._cut = Counter("aisle_searches_cut", "Searches with products cut off as too unlikely.", registry=own)
         self._degraded = Counter("aisle_searches_degraded", "Something left out.", ("what",), registry=own)
+        self._incomplete = Counter("aisle_searches_incomplete", "A deadline or failure left some out.", registry=own)
         self._shared = Counter("aisle_searches_shared", "Searches answered with an equal one.", registry=own)
         self._scores = Histogram("aisle_top_score", "Score of the first product.", buckets=SCORES, registry=own)
         self._variants = Counter("aisle_searches_variant", "Searches of an experiment.", ("variant",), registry=own)
@@ -79,6 +81,8 @@ class Metrics:
             self._cut.inc()
         if facts.shared:
             self._shared.inc()
+        if incomplete(facts.degraded):
+            self._incomplete.inc()
         for what in facts.degraded:
             self._degraded.labels(what.partition(":")[0].partition(" ")[0]).inc()
         if facts.variant:

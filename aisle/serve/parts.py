@@ -77,6 +77,7 @@ class Parts:
         reopen: Opens the index that stands in the folder now.
         trial: The experiment that changes some answers, if there is one.
         shadow: Where searches go that a candidate is to score silently.
+        started: Time of day, seconds since 1970.
         ending: Whether no more requests should come.
         trouble: Why the index that is to be served cannot be, while the one before still is.
     """
@@ -99,6 +100,7 @@ class Parts:
     shadow: ShadowSender | None = None
     ending: bool = False
     started: float = field(default_factory=time.time)
+    _begun: float = field(default_factory=time.monotonic)
     _reranker: Reranker | None = None
     trouble: str = ""
     _making: threading.Lock = field(default_factory=threading.Lock)
@@ -115,6 +117,11 @@ class Parts:
         index = self.engine.index
         assert isinstance(index, LanceIndex)
         return index
+
+    @property
+    def seconds(self) -> float:
+        """Since it started, by a clock that nobody sets."""
+        return time.monotonic() - self._begun
 
     @property
     def reranker(self) -> Reranker:

@@ -143,7 +143,7 @@ class Searches:
 
 def answer(engine: SearchEngine, ask: Ask, ranking: Ranking, tried: Tried | None = None) -> Found:
     """What a client is told of a ranking."""
-    degraded = list(ranking.degraded)
+    degraded = [_as_asked(note, ranking.request, ask) for note in ranking.degraded]
     spelling = hint(engine, ask.request.text)
     said: dict[str, Any] = {
         "query": ask.request.text,
@@ -185,13 +185,23 @@ def answer(engine: SearchEngine, ask: Ask, ranking: Ranking, tried: Tried | None
     return Found(to_json(said), told, version, str(said["index"]))
 
 
+def _as_asked(note: str, request: SearchRequest, ask: Ask) -> str:
+    """A note of the engine with the deadline that the client asked for; the engine knows what was left of it."""
+    left, asked = request.deadline_ms, ask.request.deadline_ms
+    return note if left is None else note.replace(_deadline(left), _deadline(asked or left))
+
+
+def _deadline(milliseconds: float) -> str:
+    return f"the deadline of {milliseconds:g} ms"
+
+
 def _late(ask: Ask, what: str, degraded: list[str]) -> bool:
     """Whether the time is over for something, which is then noted."""
     deadline = ask.request.deadline_ms
-    late = deadline is not None and (time.monotonic() - ask.since) * 1_000 >= deadline
-    if late:
-        degraded.append(f"{what}: the deadline of {deadline:g} ms was spent")
-    return late
+    if deadline is None or (time.monotonic() - ask.since) * 1_000 < deadline:
+        return False
+    degraded.append(f"{what}: {_deadline(deadline)} was spent")
+    return True
 
 
 def _hit(hit: Hit, ask: Ask) -> dict[str, Any]:

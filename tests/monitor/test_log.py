@@ -94,7 +94,9 @@ def test_what_is_no_log_is_refused(tmp_path):
 def test_numbers_by_hand():
     records = [search(second, total_ms=10.0 * (second + 1), stages={"dense": second + 1.0}) for second in range(10)]
     records[0] = search(0, total_ms=10.0, total=0, shown=0)
-    records[1] = search(1, total_ms=20.0, cut=3, degraded=("rerank: deadline",), stages={"dense": 2.0})
+    late = "rerank: 4 of 50 products, the deadline of 20 ms was spent"
+    records[1] = search(1, total_ms=20.0, cut=3, degraded=("cut-off: not known", late), stages={"dense": 2.0})
+    records[3] = search(3, total_ms=40.0, degraded=("query cut at 2000 characters",), stages={"dense": 4.0})
     records += [search(10, status=500, searched=False), search(20, status=429, searched=False)]
     summary = summarise(records)
     assert (summary.requests, summary.searches, summary.seconds) == (12, 10, 20.0)
@@ -103,11 +105,11 @@ def test_numbers_by_hand():
     assert summary.values["shed_rate"] == 1 / 12
     assert summary.values["zero_rate"] == 1 / 10
     assert summary.values["cut_rate"] == 1 / 10
-    assert summary.values["degraded_rate"] == 1 / 10
+    assert summary.values["degraded_rate"] == 1 / 10  # a query that was cut is no deadline
     assert summary.values["latency.total.p50"] == 50.0
     assert summary.values["latency.total.p95"] == 100.0
     assert summary.values["latency.dense.p50"] == 6.0  # of 2 .. 10, the fifth of nine
-    assert summary.degraded == {"rerank": 1}
+    assert summary.degraded == {"cut-off": 1, "query": 1, "rerank": 1}
     assert summary.stages == ("dense",)
 
 

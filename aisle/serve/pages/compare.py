@@ -9,6 +9,7 @@ from statistics import fmean
 from fastapi import APIRouter, Request, Response
 
 from aisle.engine import SearchEngine
+from aisle.evaluate import paired_difference
 from aisle.serve.access import needs
 from aisle.serve.pages.grades import CUTOFF, Grades
 from aisle.serve.pages.page import Pages, over_engine
@@ -89,6 +90,9 @@ async def compare(request: Request, shop: Shop) -> Response:
     measured: list[Measured] = []
     if request.query_params.get("all"):
         measured = await _measure(request, shop, pages, grades, setups)
+    difference = None
+    if measured:
+        difference = await run(request, shop, lambda: paired_difference([one.gain for one in measured]))
     ids = [{one.tile.id for one in side.hits} for side in sides]
     values = {
         "query": query,
@@ -98,7 +102,7 @@ async def compare(request: Request, shop: Shop) -> Response:
         "shared": len(ids[0] & ids[1]) if ids else 0,
         "measured": sorted(measured, key=lambda one: (-abs(one.gain), one.query)),
         "means": (fmean(one.first for one in measured), fmean(one.second for one in measured)) if measured else None,
-        "wins": (sum(one.gain > 0 for one in measured), sum(one.gain < 0 for one in measured)),
+        "difference": difference,
         "judged_queries": min(len(grades.by_query), pages.settings.judged_queries),
         "asked_all": bool(request.query_params.get("all")),
         "cutoff": CUTOFF,
@@ -141,9 +145,7 @@ async def _measure(
 ) -> list[Measured]:
     """Query by query, so that shoppers' searches come between."""
     found = []
-    for text in list(grades.texts.values())[: pages.settings.judged_queries]:
-        if grades.ndcg(text, ()) is None:
-            continue
+    for text in grades.measurable(pages.settings.judged_queries):
         rankings = await _rankings(request, shop, pages, text, setups, CUTOFF)
         values = [grades.ndcg(text, [hit.product_id for hit in one.hits]) or 0.0 for one in rankings]
         found.append(Measured(text, *values))

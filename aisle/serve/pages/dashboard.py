@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +10,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from aisle.serve.access import needs
+from aisle.serve.alarms import MonitorSettings, firing
 from aisle.serve.metrics import Metrics
 from aisle.serve.pages.judging import agreements
 from aisle.serve.pages.page import Pages
+from aisle.serve.pages.quality import DAYS, Quality
 from aisle.serve.pages.recent import Minute
 from aisle.serve.pages.rendering import PageRoute, Shown
 from aisle.serve.parts import Shop
@@ -110,12 +113,15 @@ async def dashboard(request: Request, shop: Shop) -> Response:
     samples = Samples((await run(request, shop, metrics.text)).decode())
     judged = await run(request, shop, shop.judgments.read)
     searches, minutes = samples.total("aisle_searches_total"), pages.recent.minutes()
+    quality: Quality = request.app.state.quality
+    grades = await run(request, shop, lambda: pages.grades(judged))
+    table = shop.tables.get("monitor", {})
     values: dict[str, Any] = {
         "health": await state_of(shop),
         "requests": samples.total("aisle_requests_total"),
         "searches": searches,
         "zero": _share(samples.total("aisle_searches_zero_total"), searches),
-        "degraded": _share(samples.total("aisle_searches_degraded_total"), searches),
+        "degraded": _share(samples.total("aisle_searches_incomplete_total"), searches),
         "cut": _share(samples.total("aisle_searches_cut_total"), searches),
         "refused": sum(value for key, value in samples.by("aisle_requests_total", "status") if key == ("429",)),
         "by_route": samples.by("aisle_requests_total", "route", "status")[:20],
@@ -132,8 +138,20 @@ async def dashboard(request: Request, shop: Shop) -> Response:
         "judged": len(judged),
         "raters": len({one.judge for one in judged}),
         "agreements": agreements(judged),
+        "answers": await quality.of_answers(shop, grades, len(judged), pages.settings.judged_queries),
+        "clicks": await quality.of_clicks(shop),
+        "days": DAYS,
+        "rules_named": bool(table.get("rules")),
+        "firing": await run(request, shop, lambda: firing(shop.state)),
+        "late": dt.datetime.now(dt.UTC) - dt.timedelta(seconds=60 + 3 * MonitorSettings.from_dict(table).every_s),
+        "clock": clock,
     }
     return pages.renderer.show(request, Shown("dashboard.html", values))
+
+
+def clock(seconds: float) -> str:
+    """A moment as the time of day, in UTC."""
+    return f"{dt.datetime.fromtimestamp(seconds, dt.UTC):%H:%M} UTC"
 
 
 def bars(minutes: Sequence[Minute]) -> list[Bar]:

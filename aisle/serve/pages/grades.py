@@ -42,6 +42,10 @@ class Grades:
         """The grades of a query's products; none where it was not judged."""
         return self.by_query.get(key_of(query), {})
 
+    def measurable(self, most: int) -> list[str]:
+        """The first queries of which something relevant is known, as they were written."""
+        return [text for text in self.texts.values() if self.ndcg(text, ()) is not None][:most]
+
     def ndcg(self, query: str, ids: Sequence[str]) -> float | None:
         """nDCG@10 of a ranking; None where nothing relevant is known of the query."""
         grades = self.of_query(query)

@@ -10,6 +10,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from threading import Lock
 
+from aisle.monitor.records import incomplete
 from aisle.privacy import mask
 from aisle.serve.facts import Facts
 
@@ -67,7 +68,7 @@ class Recent:
                 return
             minute.searches += 1
             minute.zero += facts.zero
-            minute.degraded += bool(facts.degraded)
+            minute.degraded += incomplete(facts.degraded)
             if len(minute.times_ms) < _MOST_TIMES:
                 minute.times_ms.append(facts.total_ms)
             searched = Searched(

@@ -105,12 +105,12 @@ class Supervisor:
             for child in children:
                 child.look()
                 if child.refused is not None:  # it would say the same again
-                    LOG.error("%s cannot start: %s", child.name, child.refused)
-                    raise AisleError(child.refused)
+                    why = child.refused
+                    raise AisleError(f"{child.name} cannot start: {why.received}", allowed=why.allowed, fix=why.fix)
             for child in beside:  # the service does not need them
                 child.look()
                 if child.refused is not None:
-                    LOG.error("%s cannot start, and is tried again: %s", child.name, child.refused)
+                    LOG.error("%s cannot start, and is tried again: %s", child.name, child.refused.received)
                     child.refused = None
             if not told and all(child.ready for child in children):
                 told = True
@@ -136,7 +136,7 @@ class _Child:
     process: multiprocessing.process.BaseProcess | None = None
     pipe: Connection | None = None
     ready: bool = False
-    refused: str | None = None
+    refused: AisleError | None = None
     born: float = 0.0
     pause: float = 0.0
     due: float = 0.0
@@ -240,13 +240,14 @@ def _guarded(pipe: Connection, run: Callable[[], int]) -> None:
     try:
         code = run()
     except AisleError as error:
-        pipe.send(str(error))
+        pipe.send(AisleError(error.received, allowed=error.allowed, fix=error.fix))
         code = 1
     except KeyboardInterrupt:
         code = 0
     except Exception as error:  # damaged files raise what LanceDB raises
         LOG.debug("%s ended", multiprocessing.current_process().name, exc_info=error)
-        pipe.send(f"the index cannot be read or written: {type(error).__name__}: {first_line(error)[:300]}")
+        reason = f"{type(error).__name__}: {first_line(error)[:300]}"
+        pipe.send(AisleError(f"the index cannot be read or written: {reason}"))
         code = 1
     sys.exit(code)
 

@@ -1,14 +1,21 @@
 """Compare, judge, dashboard, rules and signing in, as forms are sent by a browser without JavaScript."""
 
+import datetime as dt
+import json
+import re
+import time
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from aisle.config import Recipe
 from aisle.engine import SearchEngine
+from aisle.evaluate import paired_difference
 from aisle.metrics import Gain, ndcg
+from aisle.serve.alarms import firing
 from aisle.serve.app import Outside, create_app
 from aisle.serve.content import content_hash
+from aisle.serve.pages.dashboard import Samples
 from aisle.serve.security import Security, SecuritySettings
 from aisle.serve.settings import Settings
 from aisle.types import SearchRequest
@@ -77,6 +84,31 @@ def test_compare_measures_what_was_judged(visitor):
     assert found.all("b", class_="ndcg")[1][1] == f"{expected:.3f}"
     row = next(text for _, text in found.all("tr") if text.startswith("usb cable"))
     assert row.split()[3] == f"{expected:.3f}"
+    assert found.one("p", id="sure")[1].startswith("The queries are too few")  # one query has no spread
+
+
+def test_compare_says_how_sure_a_difference_is(visitor):
+    engine = visitor.app.state.parts.engine
+    asked = ("keyboard", "memory card", "monitor", "laser toner", "headset", "battery")
+    for query in asked:
+        hits = engine.search(SearchRequest(query, k=10)).hits
+        body = [
+            {"query": query, "product_id": hit.product_id, "grade": 3 if place == 0 else 0}
+            for place, hit in enumerate(hits[:4])
+        ]
+        assert visitor.post("/v1/judgments", json={"judgments": body}).status_code == 201
+    found = page(visitor, "/compare?all=1&b.mode=bm25")
+    gains = [float(text.split()[-1]) for text in texts(found, "tr")[2:]]
+    assert len(gains) >= len(asked)
+    told = paired_difference(gains)
+    said = found.one("p", id="sure")[1]
+    number = re.compile(r"[-+]?\d\.\d{3}").findall(said)
+    expected = (told.interval.mean, told.interval.low, told.interval.high, told.p, told.detectable)
+    assert [float(one) for one in number] == pytest.approx(expected, abs=0.02)  # of rounded gains, in another order
+    assert said.startswith("B less A: ")
+    chinese = Page(visitor.get("/compare?all=1&b.mode=bm25&lang=zh").text).one("p", id="sure")[1]
+    assert re.compile(r"[-+]?\d\.\d{3}").findall(chinese) == number
+    visitor.cookies.clear()
 
 
 def test_judging_goes_through_the_pool_and_undo_goes_back(visitor):
@@ -191,6 +223,112 @@ def test_dashboard_counts_what_was_asked(visitor):
     assert not any("anna@example.com" in row for row in rows)
     assert any(row.startswith("printer words and meaning 0 ") for row in rows)
     assert any(row.startswith("bm25 ") for row in rows)
+
+
+def test_a_search_counts_once_as_degraded_however_much_was_left_out(visitor):
+    def counted():
+        samples = Samples(visitor.get("/metrics").text)
+        names = ("aisle_searches_total", "aisle_searches_incomplete_total", "aisle_searches_degraded_total")
+        return [samples.total(name) for name in names]
+
+    before = counted()
+    for number in range(3):
+        body = {"query": f"usb cable {number}", "facets": ["brand"], "deadline_ms": 0.001}
+        assert len(visitor.post("/v1/search", json=body).json()["degraded"]) >= 2
+    long = visitor.post("/v1/search", json={"query": "usb " * 600}).json()
+    assert long["degraded"] == ["query cut at 2000 characters"]
+    searches, incomplete, notes = (now - then for now, then in zip(counted(), before, strict=True))
+    assert (searches, incomplete) == (4, 3)
+    assert notes >= 7
+    shown = float(cards_of(page(visitor, "/dashboard"))["with something left out"].rstrip(" %"))
+    _, total, _ = counted()
+    assert shown == round(100 * total / counted()[0], 1) <= 100
+
+
+def cards_of(found):
+    """Label to value of the dashboard's cards."""
+    return dict(zip(texts(found, "dt"), texts(found, "dd"), strict=True))
+
+
+def texts(found, tag):
+    return [text for _, text in found.all(tag)]
+
+
+RULES = """
+[[rule]]
+name = "few clicks"
+metric = "clicks.rate"
+comparison = "<"
+threshold = 0.9
+window_s = 86400
+minimum = 3
+severity = "critical"
+fix = "look at the ranking"
+"""
+ITEMS = [{"id": "p1"}, {"id": "p2"}]
+
+
+def test_dashboard_tells_quality_and_what_fires(built, encoder, tmp_path):
+    state, rules = tmp_path / "state", tmp_path / "rules.toml"
+    rules.write_text(RULES)
+    security = Security(state, SecuritySettings())
+    tables = {"monitor": {"rules": str(rules), "every_s": 0.1}, "page": {"judged_queries": 2}}
+    with SearchEngine.open(built, encoder=encoder) as engine:
+        app = create_app(
+            engine, Settings(state=str(state)), Outside(security=security, tables=tables, suggestions=False)
+        )
+        with local_client(app) as client:
+            app.state.quality.answers.every_s = app.state.quality.clicks.every_s = 0.0
+            empty = page(client, "/dashboard")
+            assert cards_of(empty)["nDCG@10"] == cards_of(empty)["pages with a click"] == "–"
+            asked = ("usb cable", "printer", "notebook bag")
+            grades, expected = {}, []
+            for query in asked:
+                hits = engine.search(SearchRequest(query, k=10)).hits
+                grades = {hits[1].product_id: 3, hits[0].product_id: 1, hits[2].product_id: 0}
+                body = [{"query": query, "product_id": one, "grade": value} for one, value in grades.items()]
+                assert client.post("/v1/judgments", json={"judgments": body}).status_code == 201
+                ids = [hit.product_id for hit in hits]
+                expected.append(ndcg([grades.get(one) for one in ids], list(grades.values()), 10, Gain()))
+            shown = [{"type": "impression", "query": "hub", "request_id": f"r{n}", "items": ITEMS} for n in range(4)]
+            clicked = [{"type": "click", "request_id": "r1", "items": [{"id": "p1"}]}]
+            assert client.post("/v1/events", json={"events": [*shown, *clicked]}).status_code == 202
+            until = time.monotonic() + 60
+            while not ((told := firing(state)) and told.alerts) and time.monotonic() < until:
+                time.sleep(0.05)
+            found = page(client, "/dashboard")
+            assert cards_of(found)["nDCG@10"] == f"{sum(expected[:2]) / 2:.3f}"
+            assert cards_of(found)["pages with a click"] == "25.0 %"
+            notes = " ".join(texts(found, "p"))
+            assert "nDCG@10 of 2 of 3 judged queries" in notes
+            assert "4 pages of the last 7 days" in notes
+            row = next(text for text in texts(found, "tr") if text.startswith("few clicks"))
+            assert row.startswith("few clicks critical clicks.rate < 0.9 0.25 ")
+            assert row.endswith(" UTC look at the ranking")
+            asked, search = [], engine.search
+            engine.search = lambda request: asked.append(request.text) or search(request)
+            page(client, "/dashboard")
+            assert asked == ["a"]  # the probe of the health; nothing has changed, so nothing is measured again
+    security.close()
+
+
+def test_dashboard_tells_when_nobody_looks_at_the_rules(built, encoder, tmp_path):
+    state, rules = tmp_path / "state", tmp_path / "rules.toml"
+    rules.write_text(RULES)
+    tables = {"monitor": {"rules": str(rules), "every_s": 3_600.0}}
+    with SearchEngine.open(built, encoder=encoder) as engine:
+        app = create_app(engine, Settings(state=str(state)), Outside(tables=tables, suggestions=False))
+        with local_client(app) as client:
+            nobody = "Nobody has looked at the alert rules yet; load this page again in a minute."
+            assert nobody in texts(page(client, "/dashboard"), "p")
+            for age_h, told in ((1, "Last looked at"), (4, "Nobody has looked since")):
+                at = dt.datetime.now(dt.UTC) - dt.timedelta(hours=age_h)
+                (state / "alerts.json").write_text(json.dumps({"at": at.isoformat(), "alerts": []}))
+                found = texts(page(client, "/dashboard"), "p")
+                assert f"{told} {at:%Y-%m-%d %H:%M} UTC." in found
+                assert "None is firing." in found
+            (state / "alerts.json").write_text("{")
+            assert nobody in texts(page(client, "/dashboard"), "p")
 
 
 def test_keys_are_asked_for_and_scopes_decide(built, encoder, tmp_path):

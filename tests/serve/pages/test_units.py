@@ -241,16 +241,12 @@ def test_quantiles_of_a_histogram_within_its_buckets():
 
 
 def test_the_last_hour_and_the_last_searches():
-    recent = Recent()
+    recent, late = Recent(), ("dense: the deadline of 9 ms was spent",)
     recent(Facts(route="/", status=429))
     recent(
         Facts(route="/", status=200, searched=True, query="mail anna@example.com", mode="hybrid", total=0, total_ms=7)
     )
-    recent(
-        Facts(
-            route="/", status=200, searched=True, query="hub", mode="bm25", total=3, total_ms=9, degraded=("dense: x",)
-        )
-    )
+    recent(Facts(route="/", status=200, searched=True, query="hub", mode="bm25", total=3, total_ms=9, degraded=late))
     assert [one.query for one in recent.searches()] == ["hub", "mail <email>"]
     minutes = recent.minutes()
     assert len(minutes) == 60
