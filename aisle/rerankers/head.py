@@ -221,11 +221,13 @@ def wording(query: str, texts: Sequence[str]) -> Array:
     asked = _plain(query)
     sizes = range(min(RUNS.start, len(asked)), min(RUNS.stop, len(asked) + 1))
     runs = [{asked[at : at + size] for at in range(len(asked) - size + 1)} for size in sizes]
-    return np.array([_shared(runs, _plain(text)) / len(runs) if asked else 0.0 for text in texts], np.float32)
+    return np.array([_shared(asked, runs, _plain(text)) / len(runs) if asked else 0.0 for text in texts], np.float32)
 
 
-def _shared(runs: Sequence[set[str]], plain: str) -> float:
+def _shared(asked: str, runs: Sequence[set[str]], plain: str) -> float:
     """The shares of runs that are in a text, summed over their sizes, the smallest first."""
+    if asked in plain:
+        return float(len(runs))
     total = 0.0
     for some in runs:
         found = sum(map(plain.__contains__, some))
