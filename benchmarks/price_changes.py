@@ -33,7 +33,8 @@ async def patches(port: int, ids: list[str], rate: float, seconds: float) -> lis
         if time.perf_counter() - start > seconds:
             break
         body = json.dumps({"price": round(rng.uniform(1, 500), 2)}).encode()
-        head = f"PATCH /v1/products/{rng.choice(ids)} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\n"
+        head = f"PATCH /v1/products/{rng.choice(ids)} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n"
+        head += "Content-Type: application/json\r\n"
         begun = time.perf_counter()
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         answer = await reader.readuntil(b"\r\n\r\n")

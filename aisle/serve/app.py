@@ -26,8 +26,10 @@ from aisle.serve.experiment.shadow import ShadowSender
 from aisle.serve.experiment.trial import Trial
 from aisle.serve.facts import FactsMiddleware, Observer
 from aisle.serve.faults import install_faults
+from aisle.serve.head import Heads
 from aisle.serve.metrics import Metrics
 from aisle.serve.pages.page import Pages
+from aisle.serve.pages.quality import Quality
 from aisle.serve.pages.routers import PAGE_ROUTERS
 from aisle.serve.pages.settings import PAGE, PageSettings
 from aisle.serve.parts import Parts
@@ -127,7 +129,7 @@ def create_app(engine: SearchEngine, settings: Settings | None = None, outside: 
         if tried.shadows and outside.shadow is not None:
             parts.shadow = ShadowSender(outside.shadow, tried.share)
         app.state.parts, app.state.searches, app.state.metrics = parts, Searches(parts), Metrics(parts)
-        app.state.pages = Pages(parts, page)
+        app.state.pages, app.state.quality = Pages(parts, page), Quality()
         observers.extend((app.state.metrics, app.state.pages.recent))
         monitoring = open_monitoring(parts.state, outside.tables.get("monitor", {}))
         observers.extend(monitoring.observers)
@@ -162,6 +164,7 @@ def create_app(engine: SearchEngine, settings: Settings | None = None, outside: 
     for prefix, router in ROUTERS:
         app.include_router(router, prefix=prefix)
     install_faults(app)
+    app.add_middleware(Heads)  # first, so that it is innermost
     app.add_middleware(Shedding)
     app.add_middleware(FactsMiddleware, observers=observers)
     if outside.security is not None:

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from aisle.errors import (
@@ -25,6 +27,7 @@ from aisle.errors import (
     LlmError,
     OptionalDependencyError,
 )
+from aisle.serve.named import body_names, nearest, query_names
 
 MEDIA_TYPE = "application/json"
 CLIENT_LEFT = 499
@@ -41,8 +44,11 @@ _STATUSES: tuple[tuple[type[AisleError], int], ...] = (
 """The first that fits counts."""
 _DAMAGED = ("lance error", "Invalid input,")
 """So LanceDB's errors begin."""
-_SHOWN = 300
-"""Characters of what was received that an error repeats."""
+_SHOWN, _MOST = 300, 10
+"""Characters of what was received that an error repeats, and how many faulty places."""
+_SOURCES = ("body", "query", "path", "header", "cookie")
+_EXPECTED = re.compile(r"should (?:be|have|match) (.*?)(?: after validation.*|, unable to .*)?$")
+"""Of what pydantic says, what would have been accepted."""
 
 
 class Fault(Exception):
@@ -85,7 +91,8 @@ def busy(seconds: int) -> Fault:
 
 def missing_product(product_id: str) -> Fault:
     """There is no product of this id."""
-    return Fault(404, "product_not_found", f"there is no product {product_id[:_SHOWN]!r}", fix="see the id")
+    fix = "search for it, its id is in the answer; PUT /v1/products/ID adds one"
+    return Fault(404, "product_not_found", f"there is no product {product_id[:_SHOWN]!r}", fix=fix)
 
 
 def fault_of(error: AisleError) -> Fault:
@@ -144,11 +151,15 @@ def install_faults(app: FastAPI) -> None:
 
     def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return answer(_of_http(error), request)
+        return answer(_of_http(error, request), request)
 
     def on_invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)
-        return answer(invalid(error.errors()), request)
+        route = request.scope.get("route")
+        if not isinstance(route, APIRoute):
+            return answer(invalid(error.errors()), request)
+        body = route.body_field.field_info.annotation if route.body_field is not None else None
+        return answer(invalid(error.errors(), body, query_names(route.dependant)), request)
 
     app.add_exception_handler(Fault, on_fault)
     app.add_exception_handler(AisleError, on_aisle)
@@ -156,25 +167,106 @@ def install_faults(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, on_invalid)
 
 
-def _of_http(error: HTTPException) -> Fault:
+def _of_http(error: HTTPException, request: Request) -> Fault:
     try:
         phrase = HTTPStatus(error.status_code).phrase
     except ValueError:
         phrase = "error"
     code = re.sub(r"\W+", "_", phrase).lower()
-    fix = "see /docs for what there is" if error.status_code in (404, 405) else None
-    return Fault(error.status_code, code, str(error.detail or phrase), fix=fix, headers=error.headers)
+    message, headers = str(error.detail or phrase), dict(error.headers or {})
+    if error.status_code == 404:
+        return Fault(404, code, message, fix="see /docs for what there is", headers=headers)
+    if error.status_code == 405:
+        allowed = ", ".join(_methods(request))
+        return Fault(
+            405,
+            code,
+            f"{request.method} {request.url.path[:_SHOWN]} cannot be asked",
+            allowed=allowed,
+            fix="see /docs for what there is",
+            headers=headers | {"Allow": allowed},
+        )
+    return Fault(error.status_code, code, message, headers=headers)
 
 
-def invalid(errors: Any) -> Fault:
-    """What pydantic found wrong with a request: the first fault in full, and how many more there are."""
+def _methods(request: Request) -> list[str]:
+    """What can be asked of a path: by all routes that have it, not by the first alone."""
+    path = request.url.path
+    found: set[str] = set()
+    for one in iter_route_contexts(request.app.routes):
+        if one.path_regex is not None and one.path_regex.match(path):
+            found |= set(one.methods or ())
+    return sorted(found | ({"HEAD"} if "GET" in found else set()))
+
+
+def invalid(errors: Sequence[Any], body: Any = None, query: Sequence[str] = ()) -> Fault:
+    """What pydantic found wrong with a request: every faulty place, what may stand there, the name that was meant.
+
+    Args:
+        errors: Pydantic's.
+        body: The model of the body, where it is known.
+        query: The query parameters of the route.
+    """
     first = errors[0]
-    where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
-    given = "" if first.get("type") == "missing" else f" (received {str(first.get('input'))[:_SHOWN]!r})"
-    more = f"; {len(errors) - 1} more" if len(errors) > 1 else ""
+    if first["type"] == "json_invalid":
+        reason, place = first.get("ctx", {}).get("error", "it cannot be read"), first["loc"][-1]
+        fix = "send one JSON value, in UTF-8"
+        message = f"the body is not JSON: {reason} at character {place}"
+        return Fault(422, "invalid_request", message, allowed="JSON", fix=fix)
+    shown = [_wrong(error, body, query) for error in errors[:_MOST]]
+    said = [one.said(_SHOWN // len(shown)) for one in shown]
+    more = [f"{len(errors) - _MOST} more"] if len(errors) > _MOST else []
+    allowed = dict.fromkeys(
+        one.allowed if len(errors) == 1 or one.names else f"{one.place}: {one.allowed}" for one in shown
+    )
+    meant = [f"say {one.meant!r} instead of {one.name!r}" for one in shown if one.meant]
+    if first["loc"] == ("body",):
+        meant.append(f"send a JSON object, with the header Content-Type: {MEDIA_TYPE}")
     return Fault(
         422,
         "invalid_request",
-        f"{where or 'body'}: {first['msg']}{given}{more}",
-        fix="correct the request; /docs shows every field",
+        "; ".join([*said, *more]),
+        allowed="; ".join(allowed),
+        fix="; ".join(meant) or "correct the request; /docs shows every field",
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wrong:
+    """One of pydantic's errors: where it is, what it says, what was given, what may stand there.
+
+    ``allowed`` are values, or with ``names`` the fields that there are; ``meant`` is the field that ``name`` is like.
+    """
+
+    place: str
+    message: str
+    given: str | None
+    allowed: str
+    names: bool
+    name: str = ""
+    meant: str | None = None
+
+    def said(self, most: int) -> str:
+        """In words, with the first characters of what was given."""
+        return f"{self.place[:_SHOWN]}: {self.message}" + (
+            "" if self.given is None else f" (received {self.given[:most]!r})"
+        )
+
+
+def _wrong(error: Mapping[str, Any], body: Any, query: Sequence[str]) -> _Wrong:
+    source, *path = error["loc"] if error["loc"] and error["loc"][0] in _SOURCES else ("body", *error["loc"])
+    place, kind, message, given = ".".join(map(str, path)) or source, error["type"], error["msg"], error.get("input")
+    text = given.decode(errors="replace") if isinstance(given, bytes) else str(given)
+    if kind == "model_attributes_type":
+        return _Wrong(place, "no JSON object", text, "a JSON object", False)
+    if kind not in ("missing", "extra_forbidden"):
+        expected = _EXPECTED.search(message)
+        allowed = expected.group(1) if expected else message
+        return _Wrong(place, message, text, allowed.replace("valid dictionary", "JSON object"), False)
+    names = body_names(body, path[:-1]) if source == "body" else tuple(query) if source == "query" else ()
+    around = ".".join(map(str, path[:-1]))
+    allowed = (f"in {around}: " if around else "") + (", ".join(names) or place)
+    if kind == "missing":
+        return _Wrong(place, "a value is required", None, allowed, True)
+    name = str(path[-1])
+    return _Wrong(place, "there is no such field", text, allowed, True, name, nearest(name, names))

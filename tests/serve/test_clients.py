@@ -1,4 +1,4 @@
-"""The official clients of Cohere and OpenAI, and Jina's requests, against the running server."""
+"""The official clients of Cohere, Jina and OpenAI, and Jina's requests in full, against the running server."""
 
 import cohere
 import httpx
@@ -68,6 +68,15 @@ def test_cohere_rerank_gives_documents_back(address):
             model="aisle", query="toner", documents=documents, return_documents=True, rank_fields=["text"]
         )
     assert answer.results[0].document.text == "black toner"
+
+
+def test_jinas_own_client(address, encoder, monkeypatch):
+    api = pytest.importorskip("jina_cli.api", reason="pip install jina-cli")
+    monkeypatch.setattr(api, "API_BASE", address)  # it takes no other address
+    order, scores = expected(encoder, "mouse without a cable")
+    answer = api.rerank("mouse without a cable", TEXTS, api_key="none", model="rerank-v3.5", top_n=2)
+    assert [one["index"] for one in answer] == order[:2]
+    assert [one["relevance_score"] for one in answer] == pytest.approx([scores[at] for at in order[:2]], abs=1e-6)
 
 
 def test_jina_rerank(address, encoder):

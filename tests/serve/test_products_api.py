@@ -86,6 +86,26 @@ def test_a_product_that_cannot_be_is_refused(client, body, said):
     assert client.get("/v1/products/x").status_code == 404
 
 
+def test_a_misspelt_field_is_told_with_the_one_that_was_meant(client):
+    error = client.put("/v1/products/x", json={"titel": "x"}).json()["error"]
+    assert error["message"] == "title: a value is required; titel: there is no such field (received 'x')"
+    assert error["allowed"].startswith("title, description, brand, category, ")
+    assert error["fix"] == "say 'title' instead of 'titel'"
+    offers = [{"id": "a", "prise": 2}]
+    error = client.put("/v1/products/x", json={"title": "x", "offers": offers}).json()["error"]
+    assert error["message"] == "offers.0.prise: there is no such field (received '2')"
+    assert error["allowed"] == "in offers.0: id, price, currency, stock, available, attributes"
+    assert error["fix"] == "say 'price' instead of 'prise'"
+    (batch, _) = lines(client.post("/v1/products:bulk", content='{"id": "x", "titel": "x"}'))
+    assert "titel: there is no such field" in batch["errors"][0]["message"]
+
+
+def test_a_product_that_is_not_there_is_told_with_what_to_do(client):
+    error = client.get("/v1/products/none").json()["error"]
+    assert error["message"] == "there is no product 'none'"
+    assert "PUT /v1/products/ID adds one" in error["fix"]
+
+
 @pytest.mark.parametrize("bad", ["%00", "a%0Ab", "%20a", "x" * 257])
 def test_an_id_that_cannot_be_is_refused(client, bad):
     assert client.put(f"/v1/products/{bad}", json={"title": "x"}).status_code in (400, 404, 422)
@@ -173,6 +193,42 @@ def test_judgments_are_kept_and_the_last_word_counts(client, tmp_path):
     add(2, "ben")
     assert client.get("/v1/judgments", params={"query": "usb hub"}).json()["total"] == 2
     assert client.post("/v1/judgments", json={"judgments": []}).status_code == 422
+
+
+def test_with_keys_a_rater_speaks_in_its_own_name_alone(client):
+    security = client.app.state.security
+    shown = {}
+    for name, scope in (("anna", "judge"), ("ben", "judge"), ("root", "admin")):
+        _, key = security.keys.create(name, [scope])
+        shown[name] = {"X-API-Key": key}
+
+    def add(key, grade, **judge):
+        one = {"query": "usb hub", "product_id": "1", "grade": grade, **judge}
+        return client.post("/v1/judgments", json={"judgments": [one]}, headers=shown[key])
+
+    assert add("anna", 3).status_code == 201
+    assert add("ben", 1, judge="ben").status_code == 201
+    refused = add("ben", 0, judge="anna")
+    error = refused.json()["error"]
+    assert (refused.status_code, error["code"], error["allowed"]) == (403, "another_judge", "ben")
+    kept = client.get("/v1/judgments", headers=shown["ben"]).json()["judgments"]
+    assert [(one["judge"], one["grade"]) for one in kept] == [("ben", 1), ("anna", 3)]
+    assert add("root", 2, judge="anna").status_code == 201
+    assert add("root", 0).status_code == 201
+    kept = client.get("/v1/judgments", headers=shown["ben"]).json()["judgments"]
+    assert {one["judge"]: one["grade"] for one in kept} == {"anna": 2, "ben": 1, "root": 0}
+
+
+def test_queries_of_judgments_are_kept_masked(client, tmp_path):
+    query = "hub for anna@example.org, 138 0013 8000"
+    one = {"query": query, "product_id": "1", "grade": 3, "judge": "anna"}
+    assert client.post("/v1/judgments", json={"judgments": [one]}).status_code == 201
+    kept = (tmp_path / "state" / "judgments.jsonl").read_text()
+    assert "example.org" not in kept
+    assert "8000" not in kept
+    for asked in (query, "hub for <email>, <phone>"):
+        (found,) = client.get("/v1/judgments", params={"query": asked}).json()["judgments"]
+        assert (found["query"], found["grade"]) == ("hub for <email>, <phone>", 3)
 
 
 def test_events_are_kept_masked(client, tmp_path):

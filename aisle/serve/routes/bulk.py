@@ -17,7 +17,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import Receive, Scope, Send
 
 from aisle.errors import InputError
-from aisle.serve.access import GuardedRoute, needs
+from aisle.serve.access import ApiRoute, needs
 from aisle.serve.faults import Fault, fault_of, invalid
 from aisle.serve.parts import Parts, Shop
 from aisle.serve.routes.products import ProductBody
@@ -25,7 +25,7 @@ from aisle.serve.routes.running import note, write
 from aisle.serve.searching import to_json
 from aisle.serve.writing.change import Change, Delete, Outcome, Patch, Put, checked_id, finite
 
-router = APIRouter(tags=["products"], dependencies=[needs("write")], route_class=GuardedRoute)
+router = APIRouter(tags=["products"], dependencies=[needs("write")], route_class=ApiRoute)
 NDJSON = "application/x-ndjson"
 SHOWN_ERRORS = 20
 """Lines of a batch whose faults are told one by one."""
@@ -137,7 +137,7 @@ def _read(line: bytes | bytearray, number: int) -> _Line:
     try:
         return _Line(number, _change(json.loads(line)))
     except ValidationError as error:
-        return _Line(number, None, invalid(error.errors()))
+        return _Line(number, None, invalid(error.errors(), ProductBody))
     except InputError as error:
         return _Line(number, None, fault_of(error))
     except (ValueError, RecursionError) as error:

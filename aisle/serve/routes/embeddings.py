@@ -10,7 +10,7 @@ import numpy as np
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aisle.serve.access import GuardedRoute, needs
+from aisle.serve.access import ApiRoute, needs
 from aisle.serve.faults import MEDIA_TYPE, Fault
 from aisle.serve.parts import Parts, Shop
 from aisle.serve.routes.models import check_model
@@ -18,7 +18,7 @@ from aisle.serve.routes.running import run
 from aisle.serve.searching import to_json
 from aisle.types import Array
 
-router = APIRouter(tags=["models"], dependencies=[needs("search")], route_class=GuardedRoute)
+router = APIRouter(tags=["models"], dependencies=[needs("search")], route_class=ApiRoute)
 
 
 class EmbeddingsBody(BaseModel):

@@ -7,15 +7,15 @@ from typing import Literal
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aisle.serve.access import GuardedRoute, needs
+from aisle.serve.access import ApiRoute, needs
 from aisle.serve.faults import MEDIA_TYPE, Fault
 from aisle.serve.parts import Shop
 from aisle.serve.routes.running import note, run
 from aisle.serve.searching import to_json
 from aisle.serve.security.event import Event, Item
 
-router = APIRouter(tags=["events"], dependencies=[needs("search")], route_class=GuardedRoute)
-erasing = APIRouter(tags=["events"], dependencies=[needs("admin")], route_class=GuardedRoute)
+router = APIRouter(tags=["events"], dependencies=[needs("search")], route_class=ApiRoute)
+erasing = APIRouter(tags=["events"], dependencies=[needs("admin")], route_class=ApiRoute)
 MOST = 1_000
 _Text = Field("", max_length=500)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
@@ -24,7 +23,7 @@ router = APIRouter(tags=["health"], route_class=GuardedRoute)
 @router.get("/health/live")
 async def live(shop: Shop) -> Response:
     """The process runs and answers."""
-    return Response(to_json({"status": "live", "seconds": round(time.time() - shop.started, 1)}), media_type=MEDIA_TYPE)
+    return Response(to_json({"status": "live", "seconds": round(shop.seconds, 1)}), media_type=MEDIA_TYPE)
 
 
 @router.get("/health/ready", responses={503: {"description": "Send requests elsewhere."}})

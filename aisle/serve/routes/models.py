@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Response
 
-from aisle.serve.access import GuardedRoute, needs
+from aisle.serve.access import ApiRoute, needs
 from aisle.serve.faults import MEDIA_TYPE, Fault
 from aisle.serve.parts import Parts, Shop
 from aisle.serve.searching import to_json
 
-router = APIRouter(tags=["models"], dependencies=[needs("search")], route_class=GuardedRoute)
+router = APIRouter(tags=["models"], dependencies=[needs("search")], route_class=ApiRoute)
 OWN = "aisle"
 
 

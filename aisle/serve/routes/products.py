@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from aisle.catalogue.store import product_from_dict, product_to_dict
 from aisle.errors import RequestError
-from aisle.serve.access import GuardedRoute, needs
+from aisle.serve.access import ApiRoute, needs
 from aisle.serve.content import Hash
 from aisle.serve.facts import facts_of
 from aisle.serve.faults import MEDIA_TYPE, Fault, missing_product
@@ -34,7 +34,7 @@ from aisle.serve.writing.change import (
 )
 from aisle.types import Product
 
-router = APIRouter(tags=["products"], route_class=GuardedRoute)
+router = APIRouter(tags=["products"], route_class=ApiRoute)
 Id = Annotated[str, Path(max_length=MAX_ID, description="The product's id.")]
 _STATUSES = {"created": 201, "missing": 404, "refused": 422}
 _PRODUCT: dict[str, Any] = {

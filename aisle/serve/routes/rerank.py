@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from aisle.serve.access import GuardedRoute, needs
+from aisle.serve.access import ApiRoute, needs
 from aisle.serve.documents import score_documents
 from aisle.serve.facts import facts_of
 from aisle.serve.faults import MEDIA_TYPE
@@ -17,7 +17,7 @@ from aisle.serve.routes.models import check_model
 from aisle.serve.routes.running import run
 from aisle.serve.searching import to_json
 
-router = APIRouter(tags=["models"], dependencies=[needs("search")], route_class=GuardedRoute)
+router = APIRouter(tags=["models"], dependencies=[needs("search")], route_class=ApiRoute)
 
 
 class RerankBody(BaseModel):

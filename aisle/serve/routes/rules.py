@@ -11,13 +11,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from aisle.rules import Finding
-from aisle.serve.access import GuardedRoute, needs
+from aisle.serve.access import ApiRoute, needs
 from aisle.serve.faults import MEDIA_TYPE, Fault
 from aisle.serve.parts import Shop
 from aisle.serve.routes.running import note, run
 from aisle.serve.rules import MAX_BYTES, Changed, Stored, Unfit
 
-router = APIRouter(tags=["rules"], dependencies=[needs("admin")], route_class=GuardedRoute)
+router = APIRouter(tags=["rules"], dependencies=[needs("admin")], route_class=ApiRoute)
 TOML = "application/toml"
 _EXAMPLE: dict[str, Any] = {
     "rule": [{"name": "tv week", "when": {"query": ["tv"]}, "boost": {"filter": "brand = Sony", "by": 0.2}}]

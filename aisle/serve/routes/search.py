@@ -10,7 +10,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from aisle.filters import parse_sort
-from aisle.serve.access import GuardedRoute, needs
+from aisle.serve.access import ApiRoute, needs
 from aisle.serve.experiment.shadow import Scored
 from aisle.serve.experiment.trial import Tried, plain
 from aisle.serve.facts import facts_of
@@ -21,7 +21,7 @@ from aisle.serve.routes.running import run_group
 from aisle.serve.searching import Ask, Found, Searches
 from aisle.types import Mode, SearchRequest, Shopper
 
-router = APIRouter(tags=["search"], dependencies=[needs("search")], route_class=GuardedRoute)
+router = APIRouter(tags=["search"], dependencies=[needs("search")], route_class=ApiRoute)
 MAX_QUERY = 10_000
 MAX_FACETS = 20
 _EXAMPLE: dict[str, Any] = {

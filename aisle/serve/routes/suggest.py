@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from aisle.serve.access import GuardedRoute, needs
+from aisle.serve.access import ApiRoute, needs
 from aisle.serve.faults import MEDIA_TYPE
 from aisle.serve.parts import Shop
 from aisle.serve.searching import to_json
 
-router = APIRouter(tags=["search"], dependencies=[needs("search")], route_class=GuardedRoute)
+router = APIRouter(tags=["search"], dependencies=[needs("search")], route_class=ApiRoute)
 _EXAMPLE: dict[str, Any] = {
     "query": "hp las",
     "complete": True,
