@@ -11,7 +11,7 @@ pytest.importorskip("optuna")
 from aisle.errors import RecipeError  # noqa: E402
 from aisle.judgments.pairs import read_pairs  # noqa: E402
 from aisle.judgments.split import query_key  # noqa: E402
-from aisle.training.relevance import encoder_route  # noqa: E402
+from aisle.training.relevance import encoder_route, extras  # noqa: E402
 from aisle.training.relevance.recipe import load_recipe  # noqa: E402
 from aisle.training.tuning.search import SearchSettings, tune  # noqa: E402
 from aisle.training.tuning.space import read_space  # noqa: E402
@@ -34,13 +34,13 @@ def pairs(tmp_path_factory):
 
 def test_the_rate_is_searched_and_the_gate_is_kept_out(pairs, tmp_path, monkeypatch):
     seen = []
-    whole = encoder_route.lesson
+    whole = extras.lesson
 
     def kept(train, *rest):
         seen.append({query_key(pair.query) for part in train for pair in part})
         return whole(train, *rest)
 
-    monkeypatch.setattr(encoder_route, "lesson", kept)
+    monkeypatch.setattr(extras, "lesson", kept)
     path = tmp_path / "space.toml"
     path.write_text("[fit.rate]\nchoices = [1e-9, 1e-3]\n", encoding="utf-8")
     found = tune(pairs, RECIPE, read_space(str(path), RECIPE), tmp_path / "out", SearchSettings(3, 2, 0))

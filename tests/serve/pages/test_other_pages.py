@@ -319,6 +319,7 @@ def test_dashboard_tells_when_nobody_looks_at_the_rules(built, encoder, tmp_path
     with SearchEngine.open(built, encoder=encoder) as engine:
         app = create_app(engine, Settings(state=str(state)), Outside(tables=tables, suggestions=False))
         with local_client(app) as client:
+            state.mkdir(exist_ok=True)  # the service makes it when it first writes there
             nobody = "Nobody has looked at the alert rules yet; load this page again in a minute."
             assert nobody in texts(page(client, "/dashboard"), "p")
             for age_h, told in ((1, "Last looked at"), (4, "Nobody has looked since")):
