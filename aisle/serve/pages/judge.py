@@ -12,6 +12,7 @@ from fastapi import APIRouter, Form, Request, Response
 from aisle.engine import SearchEngine
 from aisle.errors import RequestError
 from aisle.judgments.given import Judged, judged_by, key_of
+from aisle.privacy import mask
 from aisle.serve.access import needs
 from aisle.serve.faults import missing_product
 from aisle.serve.pages.grades import CUTOFF
@@ -48,9 +49,9 @@ class Task:
 
     @classmethod
     def read(cls, request: Request, given: Sequence[tuple[str, str]]) -> Task:
-        """The task of an address or a form; the rater's name is the key's where there is one."""
+        """The task of an address or a form, personal data masked; the rater's name is the key's where there is one."""
         first = dict(reversed(given))
-        lines = [line.strip()[:MAX_QUERY] for line in first.get("queries", "").splitlines()]
+        lines = [mask(line.strip())[:MAX_QUERY] for line in first.get("queries", "").splitlines()]
         queries = tuple({key_of(line): line for line in lines if line}.values())[:MOST_QUERIES]
         principal: Principal | None = getattr(request.state, "principal", None)
         signed = principal is not None and principal.kind in ("key", "session", "token")
@@ -127,7 +128,7 @@ async def add(
     task = await _task_of_form(request)
     if (await run(request, shop, lambda: shop.engine.index.get([product_id])[0])) is None:
         raise missing_product(product_id)
-    given = Judged(query, product_id, float(grade), task.judge)
+    given = Judged(mask(query), product_id, float(grade), task.judge)
     await run(request, shop, lambda: shop.judgments.add([given]))
     await note(request, shop, "judgments.add", "1 judgment", [asdict(given)])
     return Response(status_code=303, headers={"Location": task.address})

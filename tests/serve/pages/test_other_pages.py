@@ -148,6 +148,17 @@ def test_two_raters_who_agree(visitor):
     assert row == "carl · dora 4 100 % 1.00"
 
 
+def test_personal_data_in_a_query_is_neither_shown_to_the_rater_nor_kept(visitor):
+    found = page(visitor, "/judge?judge=erik&queries=mouse+for+jo.lee%40example.org&a.mode=hybrid&b.mode=bm25")
+    grade(visitor, found, 2)
+    (kept,) = [one for one in visitor.get("/v1/judgments").json()["judgments"] if one["judge"] == "erik"]
+    assert kept["query"].startswith("mouse for ")
+    assert "jo.lee" not in kept["query"] + json.dumps(hidden(found))
+    form = hidden(page(visitor, JUDGE)) | {"judge": "erik", "query": "mouse for jo.lee@example.org", "grade": "1"}
+    assert visitor.post("/judge", data=form).status_code == 303
+    assert "jo.lee" not in visitor.get("/v1/judgments").text
+
+
 def test_a_judgment_needs_a_name_a_product_and_a_grade(visitor):
     form = hidden(page(visitor, JUDGE))
     for changes, status in (
