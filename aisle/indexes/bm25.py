@@ -157,7 +157,8 @@ def _in_memory(
     _add(clauses.finding, weights, snapshot, scores)
     found = scores > 0 if within is None else (scores > 0) & within
     _add(clauses.ranking, weights, snapshot, scores)
-    return snapshot.best(np.round(scores[found].astype(np.float64), SCORE_DECIMALS), depth, found)
+    rows = np.flatnonzero(found)
+    return snapshot.best(rows, np.round(scores[rows].astype(np.float64), SCORE_DECIMALS), depth)
 
 
 def _by_field_in_memory(

@@ -133,19 +133,17 @@ class Snapshot:
         """
         vectors, there = self.lasting.vectors[name]
         cosines: Array = vectors @ vector
-        return self.best(cosines, depth, there if within is None else there & within)
+        rows = np.flatnonzero(there if within is None else there & within)
+        return self.best(rows, cosines[rows], depth)
 
-    def best(self, scores: NDArray[np.floating[Any]], depth: int, within: Mask) -> Found:
+    def best(self, rows: NDArray[np.int64], scores: NDArray[np.floating[Any]], depth: int) -> Found:
         """The products with the highest scores.
 
         Args:
-            scores: ``(size,)``, or only those of the rows within.
+            rows: Among which, ascending, ``(m,)``.
+            scores: Of each, ``(m,)``.
             depth: So many at most.
-            within: Which rows may be among them, ``(size,)``.
         """
-        rows = np.flatnonzero(within)
-        if len(scores) != len(rows):
-            scores = scores[rows]
         if 0 < depth < len(rows):
             high = scores >= np.partition(scores, -depth)[-depth]
             rows, scores = rows[high], scores[high]
@@ -175,18 +173,17 @@ class Snapshot:
 
     def product(self, product_id: str) -> Product | None:
         """A product as it is stored."""
-        place = self.lasting.places.get(product_id)
+        place = self.place(product_id)
         return None if place is None else product_of(self._products[int(self._at[place])].as_py())
 
     def record(self, product_id: str) -> Record | None:
         """A product with its vectors, which are not to be written to."""
-        place = self.lasting.places.get(product_id)
+        place = self.place(product_id)
         if place is None:
             return None
-        own = {name: rows[place] for name, (rows, there) in self.lasting.vectors.items() if there[place]}
-        return Record(
-            product_of(self._products[int(self._at[place])].as_py()), self._hashes[int(self._at[place])].as_py(), own
-        )
+        row = int(self._at[place])
+        own = {name: vectors[place] for name, (vectors, there) in self.lasting.vectors.items() if there[place]}
+        return Record(product_of(self._products[row].as_py()), self._hashes[row].as_py(), own)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,17 +87,18 @@ def test_a_running_service_takes_over_a_promoted_model(built, encoder, home):
         first = order(engine)
         app = create_app(engine, config.settings, Outside(reopen=plan.open, suggestions=False, tables=config.tables))
         with TestClient(app) as client:
-
-            def answered():
-                found = client.post("/v1/search", json={"query": "laser printer", "k": 20}).json()
-                return [hit["product"]["id"] for hit in found["hits"]]
-
+            answered = partial(served_order, client)
             assert answered() == first
             promote_model(home / "learnt-b", home / "learnt", built, config)
             until(lambda: answered() != first, 60)
             assert answered() == order(app.state.parts.engine)
             roll_back_model(home / "learnt", built, config)
             until(lambda: answered() == first, 60)
+
+
+def served_order(client):
+    found = client.post("/v1/search", json={"query": "laser printer", "k": 20}).json()
+    return [hit["product"]["id"] for hit in found["hits"]]
 
 
 def harm(model, how):
@@ -152,10 +154,7 @@ def test_damage_to_a_model_while_serving_is_told_in_health_and_the_one_before_an
         first = order(engine)
         app = create_app(engine, config.settings, Outside(reopen=plan.open, suggestions=False, tables=config.tables))
         with TestClient(app) as client:
-
-            def answered():
-                found = client.post("/v1/search", json={"query": "laser printer", "k": 20}).json()
-                return [hit["product"]["id"] for hit in found["hits"]]
+            answered = partial(served_order, client)
 
             def trouble():
                 ready = client.get("/health/ready")
