@@ -133,6 +133,8 @@ class Snapshot:
         """
         vectors, there = self.lasting.vectors[name]
         cosines: Array = vectors @ vector
+        if within is None and there.all():
+            return self.best(np.arange(self.size), cosines, depth)
         rows = np.flatnonzero(there if within is None else there & within)
         return self.best(rows, cosines[rows], depth)
 

@@ -30,7 +30,7 @@ class Words:
 
     Attributes:
         places: Of each token in ``starts``.
-        starts: Where a token's rows begin in ``found``; one more says where the last one's end.
+        starts: Where the rows of a token in a field begin in ``found``, ``(tokens * fields + 1,)``; the last: its end.
         found: ``field * rows + row``, ascending for each token.
         scores: Of each of them.
         rows: How many the table has.
@@ -53,18 +53,19 @@ class Words:
             lists = pc.split_pattern(table[name].combine_chunks(), " ")
             there = pc.not_equal(lists.flatten(), "")  # a text without words is split into one empty word
             tokens.append(lists.flatten().filter(there))
-            rows = np.asarray(pc.list_parent_indices(lists).filter(there), np.int64)
-            places.append(number * table.num_rows + rows)
+            parents = np.asarray(pc.list_parent_indices(lists).filter(there), np.int64)
+            places.append(number * table.num_rows + parents)
         coded = pa.chunked_array(tokens, pa.string()).combine_chunks().dictionary_encode()
         at = np.concatenate(places or [np.empty(0, np.int64)])
-        many = max(1, len(names) * table.num_rows)
+        rows = max(1, table.num_rows)
+        many = max(1, len(names)) * rows
         codes, times = np.unique(np.asarray(coded.indices, np.int64) * many + at, return_counts=True)
         words = coded.dictionary.to_pylist()
         found = (codes % many).astype(np.int32)
         lengths = np.bincount(at, minlength=len(names) * table.num_rows).reshape(len(names), table.num_rows)
         return cls(
             {word: place for place, word in enumerate(words)},
-            np.searchsorted(codes // many, np.arange(len(words) + 1)),
+            np.searchsorted(codes // rows, np.arange(len(words) * len(names) + 1)),
             found,
             _scores(codes // many, found, times, lengths),
             table.num_rows,
@@ -98,13 +99,17 @@ class Words:
         return len(shared) > 0 and not numbers.isdisjoint(np.unique(shared // self.rows).tolist())
 
     def _of(self, token: str) -> slice:
-        place = self.places.get(token)
-        return slice(0, 0) if place is None else slice(int(self.starts[place]), int(self.starts[place + 1]))
+        return self._between(self.places.get(token), 0, len(self.fields))
 
     def _in_field(self, token: str, field: int) -> slice:
-        of = self._of(token)
-        ends = np.searchsorted(self.found[of], (field * self.rows, (field + 1) * self.rows))
-        return slice(of.start + int(ends[0]), of.start + int(ends[1]))
+        return self._between(self.places.get(token), field, field + 1)
+
+    def _between(self, place: int | None, first: int, last: int) -> slice:
+        """The rows of a token in the fields from one to before another."""
+        if place is None:
+            return slice(0, 0)
+        at = place * len(self.fields)
+        return slice(int(self.starts[at + first]), int(self.starts[at + last]))
 
 
 def _shared(lists: Sequence[Rows]) -> Rows:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from hashlib import blake2b
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -219,21 +220,38 @@ def wording(query: str, texts: Sequence[str]) -> Array:
     punctuation do not count, and Chinese and Japanese have no boundaries.
     """
     asked = _plain(query)
-    sizes = range(min(RUNS.start, len(asked)), min(RUNS.stop, len(asked) + 1))
-    runs = [{asked[at : at + size] for at in range(len(asked) - size + 1)} for size in sizes]
-    return np.array([_shared(asked, runs, _plain(text)) / len(runs) if asked else 0.0 for text in texts], np.float32)
+    runs = _runs(asked)
+    return np.array([_shared(asked, runs, _plain(text)) if asked else 0.0 for text in texts], np.float32)
 
 
-def _shared(asked: str, runs: Sequence[set[str]], plain: str) -> float:
-    """The shares of runs that are in a text, summed over their sizes, the smallest first."""
+def _runs(asked: str) -> list[tuple[list[str], list[float]]]:
+    """For each place of a text the runs that begin there, each longer by one, and what the first n are worth together.
+
+    A run is worth its share of the distinct ones of its length, over the number of lengths; where it stands first.
+    """
+    count = len(asked)
+    sizes = range(min(RUNS.start, count), min(RUNS.stop, count + 1))
+    kinds = {size: len({asked[at : at + size] for at in range(count - size + 1)}) for size in sizes}
+    seen: set[str] = set()
+    found = []
+    for at in range(count):
+        own = [asked[at : at + size] for size in sizes if at + size <= count]
+        worth = [0.0 if run in seen else 1 / kinds[len(run)] / len(sizes) for run in own]
+        seen.update(own)
+        found.append((own, [0.0, *accumulate(worth)]))
+    return found
+
+
+def _shared(asked: str, runs: Sequence[tuple[Sequence[str], Sequence[float]]], plain: str) -> float:
+    """What the runs that are in a text are worth. One place on, at most one character less is found than here."""
     if asked in plain:
-        return float(len(runs))
-    total = 0.0
-    for some in runs:
-        found = sum(map(plain.__contains__, some))
-        if not found:
-            break  # nor is any longer one
-        total += found / len(some)
+        return 1.0
+    total, longest = 0.0, 0
+    for own, worth in runs:
+        longest = max(0, longest - 1)
+        while longest < len(own) and own[longest] in plain:
+            longest += 1
+        total += worth[longest]
     return total
 
 

@@ -23,6 +23,8 @@ from aisle.serve.security.files import private_folder
 LOG = logging.getLogger("aisle.serve")
 WAITING = 10_000
 AT_ONCE = 500
+GATHER_S = 0.2
+"""Lines of so long are written together: one at a time they take 4% of the time of what they tell of."""
 
 
 T = TypeVar("T", bound=Record | PageLine | ShadowLine)
@@ -47,6 +49,7 @@ class DailyLog(Generic[T]):
         self.dropped = 0
         self._line, self._day, self._told = line, "", ""
         self._waiting: queue.Queue[T | None] = queue.Queue(WAITING)
+        self._ending = threading.Event()
         self._thread = threading.Thread(target=self._write, name=what, daemon=True)
         self._thread.start()
 
@@ -59,6 +62,7 @@ class DailyLog(Generic[T]):
 
     def close(self) -> None:
         """Write what waits, and end."""
+        self._ending.set()
         try:
             self._waiting.put(None, timeout=10)
         except queue.Full:  # a disk that stands still must not keep the process from ending
@@ -70,6 +74,7 @@ class DailyLog(Generic[T]):
         while not ending:
             items: list[T] = []
             taken = self._waiting.get()
+            self._ending.wait(GATHER_S)
             while taken is not None:
                 items.append(taken)
                 if len(items) == AT_ONCE or self._waiting.empty():

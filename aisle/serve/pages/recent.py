@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from aisle.monitor.records import incomplete
@@ -40,7 +40,7 @@ class Minute:
 
 @dataclass(frozen=True, slots=True)
 class Searched:
-    """One search; ``query`` is masked."""
+    """One search."""
 
     at: float
     query: str
@@ -71,10 +71,8 @@ class Recent:
             minute.degraded += incomplete(facts.degraded)
             if len(minute.times_ms) < _MOST_TIMES:
                 minute.times_ms.append(facts.total_ms)
-            searched = Searched(
-                now, mask(facts.query[:_MOST_QUERY]), facts.mode, facts.total, facts.total_ms, facts.degraded
-            )
-            self._searches.append(searched)
+            query = facts.query[:_MOST_QUERY]  # masked when it is shown: few are
+            self._searches.append(Searched(now, query, facts.mode, facts.total, facts.total_ms, facts.degraded))
 
     def minutes(self) -> list[Minute]:
         """The last hour, the oldest minute first; minutes without requests are there too."""
@@ -84,10 +82,10 @@ class Recent:
         return [known.get(start) or Minute(start) for start in range(last - MINUTES + 1, last + 1)]
 
     def searches(self) -> list[Searched]:
-        """The last searches, the latest first."""
+        """The last searches, the latest first, with personal data masked."""
         with self._lock:
             found = list(self._searches)
-        return found[::-1]
+        return [replace(one, query=mask(one.query)) for one in found[::-1]]
 
     def _minute(self, start: int) -> Minute:
         if not self._minutes or self._minutes[-1].start < start:

@@ -89,7 +89,8 @@ class Supervisor:
         count = self.config.settings.workers or os.cpu_count() or 1
         beside = [_Child("shadow", _shadow, (self.plan,))] if self.plan.experiment().shadows else []
         writer = _Child("writer", _writer, (self.plan,))
-        workers = [_Child(f"worker {n}", _worker, (self.plan, self.listening)) for n in range(1, count + 1)]
+        counts = multiprocessing.get_context("spawn").RawArray("q", 2 * count)
+        workers = [_Child(f"worker {n + 1}", _worker, (self.plan, self.listening, counts, n)) for n in range(count)]
         try:
             return self._watch(writer, workers, beside)
         finally:
@@ -206,11 +207,12 @@ class _Child:
             self.process.join()
 
 
-def _worker(plan: Plan, listening: socket.socket, pipe: Connection) -> None:
+def _worker(plan: Plan, listening: socket.socket, counts: Any, place: int, pipe: Connection) -> None:
     def run() -> int:
+        from aisle.serve.processes.sharing import Counts
         from aisle.serve.processes.worker import run_worker
 
-        run_worker(plan, listening, lambda: pipe.send("ready"))
+        run_worker(plan, listening, Counts(counts, place), lambda: pipe.send("ready"))
         return 0
 
     _guarded(pipe, run)

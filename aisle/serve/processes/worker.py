@@ -13,7 +13,7 @@ from collections.abc import Callable
 from aisle.serve.app import Outside, create_app
 from aisle.serve.experiment.shadow import SOCKET as SHADOW
 from aisle.serve.processes.plan import SOCKET, Plan
-from aisle.serve.processes.sharing import SharedSocket
+from aisle.serve.processes.sharing import Connections, Counts, SharedSocket
 from aisle.serve.redact import install_log_filter
 from aisle.serve.writing.client import WriteClient
 
@@ -25,12 +25,13 @@ SWITCH_S = 0.001
 """Python lets a thread run this long before another may; of the usual 5 ms a request would wait several times."""
 
 
-def run_worker(plan: Plan, listening: socket.socket, ready: Callable[[], None]) -> None:
+def run_worker(plan: Plan, listening: socket.socket, counts: Counts, ready: Callable[[], None]) -> None:
     """Answer on a socket until told to end (SIGTERM), then finish what was begun.
 
     Args:
         plan: What to do.
-        listening: Shared with the other workers: whoever has time and fewest connections takes the next one.
+        listening: Shared with the other workers: whoever has fewest connections takes the next one.
+        counts: Of everybody's connections.
         ready: Called once requests are answered.
     """
     import uvicorn
@@ -68,7 +69,8 @@ def run_worker(plan: Plan, listening: socket.socket, ready: Callable[[], None]) 
             timeout_graceful_shutdown=int(settings.grace_s) or 1,
         )
         server = uvicorn.Server(config)
-        shared = SharedSocket(listening, lambda: len(server.server_state.connections))
+        server.server_state.connections = Connections(counts)
+        shared = SharedSocket(listening, counts)
 
         async def serve() -> None:
             serving = asyncio.ensure_future(server.serve([shared]))
