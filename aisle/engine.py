@@ -299,7 +299,7 @@ class SearchEngine:
                 f"the index {str(self._folder)!r} was replaced since it was opened",
                 fix="open it again: the new one may be of another encoder or renderer",
             )
-        clock = Clock(request.deadline_ms)
+        clock = Clock(request.deadline_ms, request.waited_ms)
         settings = self.recipe.search
         understood, reading = read or self.read(request)
         clock.lap("understand")

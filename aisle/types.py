@@ -153,8 +153,8 @@ class SearchRequest:
 
     An empty or blank ``text`` browses: every product that passes the filter, by ``sort`` or by id. ``k`` and
     ``offset`` count products. ``deadline_ms`` is a budget in milliseconds: stages that can be left out (dense
-    retrieval beside BM25, re-ranking) are left out once it is spent, and the ranking says so. The engine adds
-    ``expansions``: other names that BM25 searches for too.
+    retrieval beside BM25, re-ranking) are left out once it is spent, and the ranking says so; ``waited_ms`` of it were
+    over before the search began. The engine adds ``expansions``: other names that BM25 searches for too.
     """
 
     text: str
@@ -164,6 +164,7 @@ class SearchRequest:
     k: int = 10
     mode: Mode = "hybrid"
     deadline_ms: float | None = None
+    waited_ms: float = 0.0
     shopper: Shopper = Shopper()
     expansions: tuple[Expansion, ...] = ()
 

@@ -10,11 +10,12 @@ class Clock:
 
     Args:
         deadline_ms: Milliseconds that the search may take; None for as many as it needs.
+        waited_ms: Those of them that are over already.
     """
 
-    def __init__(self, deadline_ms: float | None) -> None:
+    def __init__(self, deadline_ms: float | None, waited_ms: float = 0.0) -> None:
         self._start = self._last = time.perf_counter()
-        self.deadline_ms = deadline_ms
+        self.deadline_ms, self._waited_ms = deadline_ms, waited_ms
         self.laps: dict[str, float] = {}
 
     def lap(self, stage: str) -> None:
@@ -28,7 +29,7 @@ class Clock:
         """Milliseconds until the deadline; below 0 after it, infinite without one."""
         if self.deadline_ms is None:
             return float("inf")
-        return self.deadline_ms - (time.perf_counter() - self._start) * 1000
+        return self.deadline_ms - self._waited_ms - (time.perf_counter() - self._start) * 1000
 
     @property
     def spent(self) -> bool:

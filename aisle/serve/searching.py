@@ -26,8 +26,6 @@ from aisle.serve.parts import Parts
 from aisle.serve.pool import Group
 from aisle.types import Facets, FacetValue, Hit, Ranking, SearchRequest
 
-MIN_LEFT_MS = 0.001
-"""The least deadline there is: what cannot be left out is done all the same."""
 MAX_CORRECTED = 64
 """Characters of a query's words that a hint is looked for."""
 
@@ -54,12 +52,14 @@ class Ask:
     part: Part | None = None
     since: float = field(default=0.0, compare=False)
 
-    def left(self) -> SearchRequest:
-        """The request with what is left of its deadline."""
-        if self.request.deadline_ms is None:
-            return self.request
-        spent = (time.monotonic() - self.since) * 1_000
-        return replace(self.request, deadline_ms=max(MIN_LEFT_MS, self.request.deadline_ms - spent))
+    @property
+    def waited_ms(self) -> float:
+        """Milliseconds since the request came."""
+        return (time.monotonic() - self.since) * 1_000
+
+    def begun(self) -> SearchRequest:
+        """The request as it is searched now: its deadline has been running since it came."""
+        return replace(self.request, waited_ms=self.waited_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class Searches:
         trial, part = self.parts.trial, ask.part
         assert trial is not None
         assert part is not None
-        tried = trial.answer(engine, ask.left(), part)
+        tried = trial.answer(engine, ask.begun(), part)
         return replace(answer(tried.engine, ask, tried.ranking, tried), tried=tried)
 
     def _together(self, engine: SearchEngine, asks: Sequence[Ask]) -> list[Found | Exception]:
@@ -126,7 +126,7 @@ class Searches:
     def _rankings(self, engine: SearchEngine, asks: Sequence[Ask]) -> Iterator[Ranking | Exception]:
         if len(asks) > 1:
             try:
-                yield from list(engine.search_batch([ask.left() for ask in asks], len(asks)))
+                yield from list(engine.search_batch([ask.begun() for ask in asks], len(asks)))
                 return
             except FingerprintError:
                 raise
@@ -134,7 +134,7 @@ class Searches:
                 pass
         for ask in asks:
             try:
-                yield engine.search(ask.left())
+                yield engine.search(ask.begun())
             except FingerprintError:
                 raise
             except Exception as error:
@@ -143,7 +143,7 @@ class Searches:
 
 def answer(engine: SearchEngine, ask: Ask, ranking: Ranking, tried: Tried | None = None) -> Found:
     """What a client is told of a ranking."""
-    degraded = [_as_asked(note, ranking.request, ask) for note in ranking.degraded]
+    degraded = list(ranking.degraded)
     spelling = hint(engine, ask.request.text)
     said: dict[str, Any] = {
         "query": ask.request.text,
@@ -185,22 +185,12 @@ def answer(engine: SearchEngine, ask: Ask, ranking: Ranking, tried: Tried | None
     return Found(to_json(said), told, version, str(said["index"]))
 
 
-def _as_asked(note: str, request: SearchRequest, ask: Ask) -> str:
-    """A note of the engine with the deadline that the client asked for; the engine knows what was left of it."""
-    left, asked = request.deadline_ms, ask.request.deadline_ms
-    return note if left is None else note.replace(_deadline(left), _deadline(asked or left))
-
-
-def _deadline(milliseconds: float) -> str:
-    return f"the deadline of {milliseconds:g} ms"
-
-
 def _late(ask: Ask, what: str, degraded: list[str]) -> bool:
     """Whether the time is over for something, which is then noted."""
     deadline = ask.request.deadline_ms
-    if deadline is None or (time.monotonic() - ask.since) * 1_000 < deadline:
+    if deadline is None or ask.waited_ms < deadline:
         return False
-    degraded.append(f"{what}: {_deadline(deadline)} was spent")
+    degraded.append(f"{what}: the deadline of {deadline:g} ms was spent")
     return True
 
 
