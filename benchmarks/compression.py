@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from compression_matryoshka import matryoshka
 from compression_measures import light, precision, runtimes, smaller_parts
-from record import RESULTS, record
+from record import RESULTS, conditions, record
 
 from aisle.compress.agreement import quality
 from aisle.compress.front import FRONT_FILE, make_front, read_front
@@ -58,8 +58,8 @@ def main() -> int:
         found = PARTS[name](given)
         print(json.dumps(found, indent=1), flush=True)
         known = json.loads(path.read_text(encoding="utf-8"))["parts"] if path.exists() else {}
-        known[name] = found
-        record("compression", {"notes": " ".join(__doc__.split()), "parts": known})
+        known[name] = {"conditions": conditions(), **found}
+        record("compression", {"conditions": "of each part", "notes": " ".join(__doc__.split()), "parts": known})
     return 0
 
 

@@ -1,13 +1,14 @@
-"""What distillation on unlabelled pairs brings over the same student taught by the labels alone.
+"""What distillation on unlabelled pairs brings over the same student taught by the labels alone, and what in it.
 
-    python benchmarks/distillation.py --work DIR [--data ../shared/data] [--only PART ...] [--fold N ...]
+    python benchmarks/distillation.py --work DIR [--data ../shared/data] [--only MODEL ...] [--fold N ...]
 
-crowdflower, every query held out once (five folds by query). In each fold the teacher and the student that learns from
-labels alone learn from the same four fifths of the queries; unlabelled pairs are made of those queries, of queries made
+crowdflower, every query held out once (five folds by query). In each fold the teacher and the students that learn from
+labels learn from the same four fifths of the queries; unlabelled pairs are made of those queries, of queries made
 from titles, and of all titles; a query of the fifth is in none of them. nDCG@10 inside each query's judged texts: gain
 2^level - 1, level = grade - lowest grade, queries whose texts are all graded alike left out; 8-bit files; titles only.
-Icecat: judged only and unjudged = wrong, whole catalogue, with teachers that saw no label of Icecat. DIR keeps models
-and teachers' scores, and each fold's values, which are taken as they are. Needs aisle[train].
+Icecat: judged only and unjudged = wrong, whole catalogue, with teachers that saw no label of Icecat. DIR keeps models,
+teachers' scores and each query's values, which are taken as they are; a row is of all folds that both its models have
+done. Needs aisle[train].
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -40,85 +41,150 @@ from aisle.training.combine import fit_weights
 from aisle.training.distil.build import Told, distil
 from aisle.training.distil.material import Material, catalogue_products, pair_products
 from aisle.training.distil.recipe import load_distil_recipe
-from aisle.training.distil.route import Distiller
+from aisle.training.distil.route import Distiller, Taught
 from aisle.training.relevance.data import cosines, turns
 from aisle.types import Product
 
-STUDENTS: Mapping[str, list[str]] = {
-    "layers2": ["layers=2", "pairs.made=1000", "fit.epochs=1", "fit.rate=3e-4", "fit.vectors=1"],
-    "layers6": ["pairs.made=1000", "fit.epochs=1", "fit.rate=1e-4"],
+_TWO = ["layers=2", "fit.rate=3e-4"]
+_SMALL = ["pairs.made=1000", "fit.epochs=1"]
+DISTILLED: Mapping[str, list[str]] = {
+    "distilled": [*_TWO, *_SMALL, "fit.vectors=1"],
+    "vectors": [*_TWO, *_SMALL, "fit.vectors=1", "fit.listwise=0"],
+    "order": [*_TWO, *_SMALL],
+    "margin": [*_TWO, *_SMALL, "fit.vectors=1", "fit.listwise=0", "fit.margin=1"],
+    "more": [*_TWO, "pairs.made=2000", "fit.epochs=2", "fit.vectors=1"],
+    "six": ["fit.rate=1e-4", *_SMALL],
 }
-"""Settings of each student. It begins as the encoder inside the teacher, which learnt from the labels."""
-HEAD = "| student | queries | labels alone | distilled | difference, 95% | p | detectable |"
+"""Settings of each student. It begins as the encoder inside the teacher, which learnt from the labels; "vectors" hears
+nothing of the teacher's scores."""
+AGAIN: Mapping[str, str] = {"vectors, labels": "vectors", "distilled, labels": "distilled", "more, labels": "more"}
+"""Students that then learn from the labels as `aisle train` does, and what they were before."""
+GIVEN = ("untouched", "labels", "tuned", "teacher")
+"""The packaged encoder; two of its layers taught by labels alone; all of them; that with the words' signals."""
+MODELS = (*GIVEN, *DISTILLED, *AGAIN)
+ROWS = (
+    ("labels", "distilled"),
+    ("vectors, labels", "distilled"),
+    ("vectors, labels", "distilled, labels"),
+    ("vectors", "distilled"),
+    ("labels", "vectors, labels"),
+    ("distilled", "order"),
+    ("distilled", "margin"),
+    ("distilled", "more"),
+    ("vectors, labels", "more"),
+    ("vectors, labels", "more, labels"),
+    ("labels", "more"),
+    ("untouched", "distilled"),
+    ("untouched", "more"),
+    ("distilled", "teacher"),
+    ("tuned", "six"),
+)
+HEAD = "| crowdflower | folds | queries | before | after | difference, 95% | p | detectable |"
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--only", nargs="*", choices=[*STUDENTS, "icecat"], help="default: all")
+    parser.add_argument("--only", nargs="*", choices=[*MODELS, "icecat"], help="to be made; default: all")
     parser.add_argument("--fold", nargs="*", type=int, choices=range(5), default=range(5), help="some of the folds")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
-    parts = [name for name in [*STUDENTS, "icecat"] if not given.only or name in given.only]
-    numbers: dict[str, Any] = {"notes": " ".join(__doc__.split()), "folds": list(given.fold), "rows": {}}
+    wanted = [name for name in [*MODELS, "icecat"] if not given.only or name in given.only]
     pairs = shop(given.data, "crowdflower")
-    print(HEAD + "\n" + "|---" * 7 + "|", flush=True)
-    for name in parts:
-        rows = icecat(given.work) if name == "icecat" else crowdflower(pairs, name, given.fold, given.work)
-        numbers["rows"] |= rows
-        for label, row in rows.items():
-            print(line(label, row), flush=True)
-    record("distillation", numbers)
+    for fold in given.fold:
+        make_fold(pairs, fold, [name for name in wanted if name != "icecat"], given.work)
+    rows = crowdflower(given.work)
+    if "icecat" in wanted:
+        rows |= icecat(given.work)
+    print(HEAD + "\n" + "|---" * 8 + "|")
+    for label, row in rows.items():
+        print(line(label, row), flush=True)
+    settings = {name: " ".join(changes) for name, changes in DISTILLED.items()}
+    record("distillation", {"notes": " ".join(__doc__.split()), "settings": settings, "rows": rows})
     return 0
 
 
 # --- crowdflower -------------------------------------------------------------------------------------------
 
 
-def crowdflower(pairs: PairSet, name: str, folds: Iterable[int], work: Path) -> dict[str, Any]:
-    """Each query's nDCG@10 under each model of its fold."""
-    values: dict[str, dict[str, float]] = {}
-    for fold in folds:
-        for model, found in one_fold(pairs, fold, name, work).items():
-            values[model] = values.get(model, {}) | found
-    befores = [model for model in values if model not in ("distilled", "teacher")]
-    rows = [*((before, "distilled") for before in befores), ("distilled", "teacher")]
-    return {f"{name}: {after} against {before}": compared(values[before], values[after]) for before, after in rows}
+def crowdflower(work: Path) -> dict[str, Any]:
+    """Each two models that are compared, over the queries of the folds that both have done."""
+    rows = {}
+    for before, after in ROWS:
+        folds = [fold for fold in range(5) if values_of(work, before, fold) and values_of(work, after, fold)]
+        found = {name: {} for name in (before, after)}
+        for fold in folds:
+            for name, values in found.items():
+                values |= values_of(work, name, fold)
+        if folds:
+            rows[f"{after} against {before}"] = {"folds": folds, **compared(found[before], found[after])}
+    return rows
 
 
-def one_fold(pairs: PairSet, fold: int, name: str, work: Path) -> dict[str, dict[str, float]]:
-    """Each query's value under the models of one fold, made where they are not there yet, over what it holds out."""
+def values_of(work: Path, name: str, fold: int) -> dict[str, float]:
+    """Each query's value under a model of a fold; empty where it is not made yet."""
     kept = work / f"{name}-{fold}.json"
-    if kept.exists():
-        known: dict[str, dict[str, float]] = json.loads(kept.read_text(encoding="utf-8"))
-        return known
-    mask = turns(pairs, 0)[fold]
-    rest, held = (pairs.subset(np.flatnonzero(part).tolist()) for part in (~mask, mask))
-    material = Material(pair_products([pairs]), (), "crowdflower", rest, rest, held)
-    teacher = teacher_of(material, work / f"teacher{fold}")
-    models = {"untouched": FOLDER, "labels alone": teacher / "encoder"}
-    if name != "layers6":  # with all its layers the encoder inside the teacher is the student on labels alone
-        models["labels alone"] = by_labels(material, name, "embedded", work / f"{name}-{fold}-labels")
-    models["distilled"] = distilled(material, name, teacher, models["labels alone"], work / f"{name}-{fold}")
-    groups, levels = held.by_query(), held.levels()
-    found = {
-        model: pool_ndcg(groups, levels, cosines(OnnxEncoder(folder).encode, held, False))
-        for model, folder in models.items()
-    }
-    found["teacher"] = pool_ndcg(groups, levels, scored(teacher, held))
-    kept.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    found: dict[str, float] = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
     return found
 
 
-def distilled(material: Material, name: str, teacher: Path, against: Path, out: Path) -> Path:
-    """The student, begun as the encoder inside the teacher."""
-    if not (out / "manifest.json").exists():
-        recipe = load_distil_recipe(None, ["fit.threads=1", *STUDENTS[name]])
-        told = Told(note=lambda text: print(f"{out.name}: {text}", file=sys.stderr, flush=True))
-        begun, asked, cache = str(teacher), [str(teacher)], out.with_name("cache")
-        distil(material, asked, recipe, out, student=begun, against=against, cache=cache, resume=True, told=told)
-    return out
+def make_fold(pairs: PairSet, fold: int, names: Sequence[str], work: Path) -> None:
+    """The values of those models of a fold that are not there yet, over the queries that it holds out."""
+    names = [name for name in names if not values_of(work, name, fold)]
+    if not names:
+        return
+    mask = turns(pairs, 0)[fold]
+    rest, held = (pairs.subset(np.flatnonzero(part).tolist()) for part in (~mask, mask))
+    material = Material(pair_products([pairs]), (), "crowdflower", rest, rest, held)
+    made = Fold(material, fold, work)
+    for name in names:
+        scores = scored(made.teacher, held) if name == "teacher" else cosines(encode(made.model(name)), held, False)
+        found = pool_ndcg(held.by_query(), held.levels(), scores)
+        (work / f"{name}-{fold}.json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        print(f"{name}, fold {fold}: {np.mean(list(found.values())):.4f}", file=sys.stderr, flush=True)
+
+
+class Fold:
+    """The models of one fold, made where they are not there yet; unlabelled pairs once for all students of a kind."""
+
+    def __init__(self, material: Material, number: int, work: Path) -> None:
+        self.material, self.number, self.work = material, number, work
+        self.teacher = teacher_of(material, work / f"teacher{number}")
+        self._taught: dict[Any, Taught] = {}
+
+    def model(self, name: str) -> Path:
+        """The folder of an encoder."""
+        folder = self.work / f"{name}-{self.number}".replace(", ", "-")
+        if name == "untouched":
+            return FOLDER
+        if name == "tuned":
+            return self.teacher / "encoder"
+        if name == "labels":
+            return by_labels(self.material, ["layers=2"], "embedded", folder)
+        if name in AGAIN:
+            return by_labels(self.material, [], str(self.model(AGAIN[name])), folder)
+        return folder if (folder / "manifest.json").exists() else self._distilled(DISTILLED[name], folder)
+
+    def _distilled(self, changes: Sequence[str], folder: Path) -> Path:
+        """The student, begun as the encoder inside the teacher."""
+        run = distiller(self.teacher, ["fit.threads=1", *changes], folder)
+        pairs = run.recipe.pairs
+        if pairs not in self._taught:
+            self._taught[pairs] = run.taught(self.material, [str(self.teacher)], self.work / "cache")
+        return run.learn(self._taught[pairs], None).rename(folder)
+
+
+def encode(folder: Path) -> Any:
+    return OnnxEncoder(folder).encode
+
+
+def distiller(student: Path | str, changes: Sequence[str], folder: Path) -> Distiller:
+    """What makes a student, with a folder of its own beside where it will stand."""
+    work = folder.with_name(f".{folder.name}.work")
+    work.mkdir(exist_ok=True)
+    told = Told(note=lambda text: print(f"{folder.name}: {text}", file=sys.stderr, flush=True))
+    return Distiller(str(student), load_distil_recipe(None, changes), work, told.report, told.note, told.progress)
 
 
 def teacher_of(material: Material, folder: Path) -> Path:
@@ -130,7 +196,7 @@ def teacher_of(material: Material, folder: Path) -> Path:
     judged = material.judged
     if not (folder / "encoder" / "manifest.json").exists():
         folder.mkdir(exist_ok=True)
-        by_labels(material, "layers6", "embedded", folder / "encoder")
+        by_labels(material, [], "embedded", folder / "encoder")
     if not (folder / "manifest.json").exists():
         words = WordStatistics.of([pair.title for pair in judged], segment)
         groups = judged.by_query()
@@ -145,15 +211,10 @@ def teacher_of(material: Material, folder: Path) -> Path:
     return folder
 
 
-def by_labels(material: Material, name: str, student: str, folder: Path) -> Path:
-    """The same student taught by the labels alone, as `aisle train` does, begun as ``student`` without some layers."""
+def by_labels(material: Material, changes: Sequence[str], student: str, folder: Path) -> Path:
+    """An encoder taught by the labels as `aisle train` does."""
     if not (folder / "manifest.json").exists():
-        work = folder.with_name(f".{folder.name}.work")
-        work.mkdir(exist_ok=True)
-        layers = [change for change in STUDENTS[name] if change.startswith("layers=")]
-        quiet = Told()
-        recipe = load_distil_recipe(None, ["fit.threads=1", *layers])
-        run = Distiller(student, recipe, work, quiet.report, quiet.note, quiet.progress)
+        run = distiller(student, ["fit.threads=1", *changes], folder)
         assert material.judged is not None
         run.learn_labels(material.judged).rename(folder)
     return folder
@@ -199,11 +260,11 @@ def compared(before: Mapping[str, float], after: Mapping[str, float]) -> dict[st
 
 
 def line(label: str, row: Mapping[str, Any]) -> str:
-    difference = row["difference"]
+    found, folds = row["difference"], len(row.get("folds", ()))
     detectable = "" if row["detectable"] is None else f"{row['detectable']:.3f}"
     return (
-        f"| {label} | {row['queries']:,} | {row['before']:.4f} | {row['after']:.4f} | {difference['mean']:+.4f}"
-        f" [{difference['low']:+.3f}, {difference['high']:+.3f}] | {row['p']:.4f} | {detectable} |"
+        f"| {label} | {folds or ''} | {row['queries']:,} | {row['before']:.4f} | {row['after']:.4f} |"
+        f" {found['mean']:+.4f} [{found['low']:+.3f}, {found['high']:+.3f}] | {row['p']:.4f} | {detectable} |"
     )
 
 

@@ -56,6 +56,7 @@ LEARN = "learn"
 @click.option("--judgments", type=click.Path(path_type=Path), help="Graded products of that catalogue.")
 @click.option("--front", is_flag=True, help="Make and measure a grid of models; the same command goes on.")
 @click.option("--tokens", multiple=True, type=click.IntRange(min=8), help="Limits of the front; repeatable.")
+@click.option("--dims", multiple=True, type=click.IntRange(min=1), help="An encoder's vectors in it; repeatable.")
 @click.option("--budget-ms", type=float, help="Of a front: the best that re-ranks 100 texts in so many milliseconds.")
 @pair_column_option
 @json_option
@@ -65,13 +66,16 @@ def export(model: str, out: Path, as_json: bool, **options: Any) -> None:
     MODEL is 'embedded' or the folder of an encoder, a combination or a cross-encoder. Layers, words, dimensions and
     static ranges are fitted to the shop's texts (--pairs or --catalogue), without labels. Grades measure what came out,
     and choose: the limit that --max-tokens learn finds, the point of a front (--budget-ms); what they chose looks a
-    little better by them than it is. --front makes its own grid of layers, bits and --tokens. With --budget-ms the
-    first argument is a front's folder.
+    little better by them than it is. --front makes its own grid of layers, bits, --tokens and --dims. With --budget-ms
+    the first argument is a front's folder.
 
     Example: aisle export embedded --out small --layers 3 --prune --catalogue samples/icecat/products.jsonl.gz
     """
     if options["front"]:
         _refuse_beside_front(options)
+    elif options["tokens"] or options["dims"]:
+        name = "tokens" if options["tokens"] else "dims"
+        raise RecipeError(f"--{name} without --front", fix="add --front, or name one number: --max-tokens N, --dim N")
     if options["budget_ms"] is not None:
         from aisle.compress.export import export_picked
 
@@ -92,14 +96,16 @@ def export(model: str, out: Path, as_json: bool, **options: Any) -> None:
 
 
 def _refuse_beside_front(options: _Options) -> None:
-    """A front tries layers and bits by itself, and no fewer words or dimensions."""
+    """A front tries layers and bits by itself, and no fewer words."""
     usual = {"which": "spread", "runtime": "onnx"}
     names = ("int8", "precision", "layers", "which", "max_tokens", "vocabulary", "prune", "dim", "runtime", "budget_ms")
     given = [name for name in names if options[name] and options[name] != usual.get(name)]
     if given:
         option = {"vocabulary": "vocab"}.get(given[0], given[0]).replace("_", "-")
         raise RecipeError(
-            f"--{option} beside --front", allowed="--tokens, --epochs", fix="make the front, then pick with --budget-ms"
+            f"--{option} beside --front",
+            allowed="--tokens, --dims, --epochs",
+            fix="make the front, then pick with --budget-ms",
         )
 
 
@@ -138,9 +144,8 @@ def _front(steps: Shrinking, out: Path, options: _Options, as_json: bool) -> Non
     from aisle.compress.front import grid, make_front
     from aisle.compress.recovery_settings import RecoverySettings
 
-    plans = grid(
-        steps.model.shape.layers, options["tokens"] or (24, 32, 48), RecoverySettings(epochs=options["epochs"])
-    )
+    recovery, dims = RecoverySettings(epochs=options["epochs"]), tuple(dict.fromkeys(options["dims"]))
+    plans = grid(steps.model.shape.layers, options["tokens"] or (24, 32, 48), recovery, dims)
     front = make_front(steps, plans, out)
     if as_json:
         print_json(front.to_dict())

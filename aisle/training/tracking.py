@@ -19,6 +19,9 @@ from aisle.errors import OptionalDependencyError
 
 FOLDER = "tracking"
 AUTO, NONE = "auto", "none"
+_ONE = "(tensorboard|wandb|mlflow)"
+SPEC = rf"^(auto|none|{_ONE}(,{_ONE})*)$"
+"""What a setting may say."""
 Report = Callable[[int, int, Mapping[str, float]], None]
 
 

@@ -61,9 +61,11 @@ def test_a_smaller_model_says_how_it_agrees(shop, tmp_path):
 
 def test_a_front_and_the_pick_of_it(shop, tmp_path):
     front = tmp_path / "front"
-    run(shop / "model", "--out", front, "--front", "--epochs", 1, "--tokens", 8, "--pairs", shop / "pairs.csv")
-    points = read_front(front).points
-    assert len(points) == 1 + 4 * 2 + 2
+    grid = ["--epochs", 1, "--tokens", 8, "--dims", 4]
+    run(shop / "model", "--out", front, "--front", *grid, "--pairs", shop / "pairs.csv")
+    points = {point.label: point for point in read_front(front).points}
+    assert len(points) == 1 + 4 * 2 + 1 + 2
+    assert load_encoder(str(front / points["4 dimensions, int8"].folder)).dim == 4
     shown = run(front, "--budget-ms", 100_000, "--out", tmp_path / "picked").stdout
     assert "Exported" in shown
     assert load_encoder(str(tmp_path / "picked")).dim == small.HIDDEN
@@ -79,6 +81,9 @@ def test_what_contradicts_itself_or_is_missing_is_told(shop, tmp_path):
     with pytest.raises(AisleError, match="cannot read the front"):
         run(shop, "--budget-ms", 20, "--out", tmp_path / "a")
     for given, name in ((["--layers", 2], "layers"), (["--vocab", shop / "log.txt"], "vocab"), (["--prune"], "prune")):
-        with pytest.raises(RecipeError, match=rf"--{name} beside --front\nallowed: --tokens, --epochs"):
+        with pytest.raises(RecipeError, match=rf"--{name} beside --front\nallowed: --tokens, --dims, --epochs"):
             run(shop / "model", "--out", tmp_path / "a", "--front", "--pairs", shop / "pairs.csv", *given)
+    for given in (["--dims", 4], ["--tokens", 8]):
+        with pytest.raises(RecipeError, match=f"{given[0]} without --front"):
+            run(shop / "model", "--out", tmp_path / "a", *given)
     assert not (tmp_path / "a").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from aisle.training.distil.material import Material, material_of, pair_products 
 from aisle.training.distil.recipe import load_distil_recipe  # noqa: E402
 from aisle.training.runs import runs  # noqa: E402
 from aisle.types import Product  # noqa: E402
+from tests.training.test_tracking import needs_tensorboard, scalars, tracked_in  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 
@@ -136,6 +138,11 @@ def said(small, tmp_path_factory):
 def test_a_resumed_run_ends_as_the_unbroken_one(distilled, said):
     again, told = said
     assert "going on after step 2" in told
+    took = [found.candidate.training["took"] for found in (distilled, again)]
+    assert took[0]["estimate"]["seconds"] > 0
+    assert took[0]["estimate"]["memory"] > 50 * 2**20  # the packaged word rows alone have 80 MB in float32
+    assert [found["measured"]["first step"] for found in took] == [0, 2]
+    assert "estimate" not in took[1]  # it was told by the run that was interrupted
     for name in ("model.onnx", PROVENANCE):
         assert (again.folder / name).read_bytes() == (distilled.folder / name).read_bytes()
     assert again.candidate.evidence == distilled.candidate.evidence
@@ -187,13 +194,30 @@ def test_the_command_distils_a_file_of_pairs(small, tmp_path):
     (tmp_path / "pairs.csv").write_text("\n".join(rows).replace('""', '"') + "\n", encoding="utf-8")
     given = ["--teacher", "embedded,bm25", "--pairs", str(tmp_path / "pairs.csv"), "--out", str(tmp_path / "model")]
     changes = [part for change in SHORT for part in ("--set", change)]
-    found = CliRunner().invoke(cli, ["distil", *given, *changes, "--json"])
+    tracked = {name for name in ("wandb", "mlflow") if find_spec(name)}
+    track = ["--track", ",".join(tracked) or "none"]
+    found = CliRunner().invoke(cli, ["distil", *given, *changes, *track, "--json"])
     assert found.exit_code == 0, found.output
+    losses = tracked_in(tmp_path / "model" / "tracking")
+    assert losses.keys() == tracked
+    assert all({"distilled/listwise", "distilled/vectors", "labels/listwise"} <= names for names in losses.values())
     said = json.loads(found.stdout)
     assert said["teachers"] == ["embedded", "bm25"]
     assert said["training"]["layers"] == 1
     wrong = CliRunner().invoke(cli, ["distil", "--teacher", "bm25", "--out", str(tmp_path / "x")])
     assert "--catalogue FILE or --pairs FILE" in str(wrong.exception)
+
+
+@needs_tensorboard
+def test_losses_of_both_students_are_in_the_folder_step_by_step(distilled, said):
+    again, _ = said
+    for folder in (distilled.folder, again.folder):  # the second was interrupted, and logged its last step once
+        kept = folder / "tracking" / "tensorboard"
+        assert sorted(path.name for path in kept.iterdir()) == ["distilled", "labels"]
+        listwise = scalars(kept / "distilled")["listwise"]
+        assert [step for step, _ in listwise] == list(range(1, len(listwise) + 1))
+        assert len(listwise) == distilled.candidate.training["took"]["estimate"]["steps"]
+    assert scalars(folder / "tracking" / "tensorboard" / "labels")["in_batch"]
 
 
 def test_of_its_settings_those_are_told_that_were_changed(distilled):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from aisle.rerankers.load import load_reranker
 from aisle.training.runs import runs
 from aisle.types import Product
 from tests.llm.tiny import write_model
+from tests.training.test_tracking import needs_tensorboard, scalars, tracked_in
 
 torch = pytest.importorskip("torch")
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
@@ -109,11 +111,14 @@ def test_the_command_tunes_and_what_it_makes_ranks(base, tmp_path):
     rows = [f"{pair.query},{pair.title},{pair.grade:g}" for pair in PAIRS[:18]]
     (tmp_path / "pairs.csv").write_text("\n".join(["query,title,relevance", *rows]))
     (tmp_path / "llm.toml").write_text(f'prompt = "qwen3"\n[llm]\nendpoint = "local"\nmodel = "{base}"\n')
+    names = [name for name in ("tensorboard", "wandb", "mlflow") if find_spec(name)]
     given = ["--pairs", tmp_path / "pairs.csv", "--out", tmp_path / "tuned", "--set", "rank=2", "--json"]
+    given += ["--track", ",".join(names) or "none"]
     done = CliRunner().invoke(cli, list(map(str, ["llm", "tune", tmp_path / "llm.toml", *given])))
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert (found["folder"], found["pairs"], found["held_out_pairs"]) == (str(tmp_path / "tuned"), 15, 3)
+    assert tracked_in(tmp_path / "tuned" / "tracking") == {name: {"adapter/loss"} for name in names}
     given = ["--pairs", tmp_path / "pairs.csv", "--model", tmp_path / "tuned", "--out", tmp_path / "o.trec", "--json"]
     done = CliRunner().invoke(cli, list(map(str, ["rank", *given])))
     assert done.exit_code == 0, done.output
@@ -176,6 +181,13 @@ def test_specs_of_something_else(base, tmp_path, changes, said):
         tune(spec(base, **changes), PAIRS, load_recipe(), tmp_path / "out")
     with pytest.raises(RecipeError, match="setting 'epoch'"):
         load_recipe(["epoch=3"])
+
+
+@needs_tensorboard
+def test_losses_are_in_the_folder_step_by_step(tuned):
+    _, out, losses = tuned
+    kept = scalars(out / "tracking" / "tensorboard" / "adapter")["loss"]
+    assert kept == [(step, round(loss, 4)) for step, loss in enumerate(losses, start=1)]
 
 
 def test_it_is_among_the_trainings_of_its_folder(tuned):

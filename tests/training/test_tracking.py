@@ -109,6 +109,20 @@ def test_weights_and_biases_keeps_an_offline_run(tmp_path):
     assert [(row["model/loss"], row["model/step"]) for row in rows] == [(1.0, 1), (0.5, 2)]
 
 
+def tracked_in(folder):
+    """What each tracker of a training's folder was told of, as "part/name", read by its own means."""
+    found = {}
+    for part in sorted(folder.glob("tensorboard/*")):
+        found.setdefault("tensorboard", set()).update(f"{part.name}/{tag}" for tag in scalars(part))
+    for file in sorted(folder.glob("wandb/wandb/offline-run-*/run-*.wandb")):
+        names = {name for row in history(file) for name in row if not name.startswith("_") and name[-5:] != "/step"}
+        found.setdefault("wandb", set()).update(names)
+    if (folder / "mlflow").exists():
+        with sqlite3.connect(folder / "mlflow" / "mlflow.db") as database:
+            found["mlflow"] = {name for (name,) in database.execute("select distinct key from metrics")}
+    return found
+
+
 def history(file):
     """The logged rows. The file is a LevelDB log: blocks of 32 KiB, records after a checksum, a length and a kind."""
     from wandb.proto import wandb_internal_pb2

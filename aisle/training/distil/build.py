@@ -24,6 +24,8 @@ from aisle.training.distil.recipe import DistilRecipe
 from aisle.training.gate import Check, Verdict, judge
 from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.recipe import FEW_QUERIES
+from aisle.training.tracking import FOLDER as TRACKING
+from aisle.training.tracking import tracking
 from aisle.training.workplace import workplace
 from aisle.types import Progress
 
@@ -96,7 +98,7 @@ def distil(
         ArtifactError: ``out`` is something else than an encoder, or what is to be resumed was of other data.
         JudgmentError: There are no queries.
         RecipeError: Settings and teachers do not fit.
-        OptionalDependencyError: PyTorch, or what a teacher needs, is missing.
+        OptionalDependencyError: PyTorch, or what a teacher or a tracker needs, is missing.
     """
     start, told = time.monotonic(), told or Told()
     if not teachers:
@@ -110,11 +112,13 @@ def distil(
     with one_writer(out):
         data = fingerprint_of(material)
         work = _workplace(out, {"data": data, "teachers": list(teachers), "student": student}, recipe, resume)
-        run = Distiller(student, recipe, work, told.report, told.note, told.progress)
-        taught = run.taught(material, teachers, cache or work / "scores")
-        told.note(f"the student learns from {len(taught.listed):,} lists")
-        folder = run.learn(taught, material.judged)
-        candidate = run.candidate(folder, _rival(run, material, against, told.note), taught, material)
+        settings = {"data_sha256": data, "recipe": recipe.to_dict()}
+        with tracking(recipe.fit.track, work / TRACKING, out.name, settings) as trackers:
+            run = Distiller(student, recipe, work, told.report, told.note, told.progress, trackers)
+            taught = run.taught(material, teachers, cache or work / "scores")
+            told.note(f"the student learns from {len(taught.listed):,} lists")
+            folder = run.learn(taught, material.judged)
+            candidate = run.candidate(folder, _rival(run, material, against, told.note), taught, material)
         found = candidate.evidence
         verdict = judge(
             found.current,
@@ -129,6 +133,8 @@ def distil(
         )
         distilled = Distilled(out, verdict, candidate, tuple(teachers), time.monotonic() - start)
         _finish(distilled, recipe, student, data, taught)
+        if (work / TRACKING).exists():
+            (work / TRACKING).rename(candidate.folder / TRACKING)
         swap_in(candidate.folder, out)
         shutil.rmtree(work)
     return distilled

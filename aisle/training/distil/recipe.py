@@ -14,6 +14,7 @@ from pydantic.dataclasses import dataclass
 from aisle.config import checked, with_changes
 from aisle.errors import RecipeError
 from aisle.training.gate import MAX_LATENCY_RATIO
+from aisle.training.tracking import SPEC
 
 _STRICT = ConfigDict(extra="forbid")
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -64,6 +65,7 @@ class StepSettings:
         save_every: Steps between checkpoints within an epoch.
         seed: The same seed gives the same weights on one machine.
         threads: Of PyTorch.
+        track: Where losses are written as they come: as in `aisle train`.
     """
 
     epochs: int = Field(default=2, ge=1, le=1000)
@@ -82,6 +84,7 @@ class StepSettings:
     save_every: int = Field(default=200, ge=1)
     seed: int = 0
     threads: int = Field(default=2, ge=1)
+    track: str = Field(default="auto", pattern=SPEC)
 
 
 @dataclass(frozen=True, config=_STRICT)

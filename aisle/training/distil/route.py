@@ -20,12 +20,14 @@ from aisle.indexes.segment import icu_words
 from aisle.judgments.pairs import PairSet
 from aisle.training.distil import teachers
 from aisle.training.distil.candidates import Listed, Near, lists
-from aisle.training.distil.fit import DistilFit, DistilLesson, Guide
+from aisle.training.distil.fit import CHECKPOINT, DistilFit, DistilLesson, Guide
+from aisle.training.distil.forecast import forecast
 from aisle.training.distil.material import Material, distinct, product_words
 from aisle.training.distil.queries import Asked, made_queries, real_queries
 from aisle.training.distil.recipe import DistilRecipe
 from aisle.training.distil.student import with_layers
 from aisle.training.relevance.candidate import Candidate, Note, Report
+from aisle.training.relevance.compute import CPU
 from aisle.training.relevance.data import cosines, lesson
 from aisle.training.relevance.encoder_route import base_folder
 from aisle.training.relevance.evidence import NONE, evidence
@@ -33,6 +35,7 @@ from aisle.training.relevance.fit import Fit
 from aisle.training.relevance.lists import Lists
 from aisle.training.relevance.model import TunedEncoder
 from aisle.training.relevance.recipe import FitSettings
+from aisle.training.tracking import Tracker, tracked
 from aisle.types import Product, Progress
 
 _TIMED = 200
@@ -69,6 +72,7 @@ class Distiller:
         report: Told of each step.
         note: Told, in words, of what is happening.
         progress: Told how far teachers are.
+        trackers: Told of each step of each training.
 
     Raises:
         ArtifactError: The student is no Aisle encoder.
@@ -76,9 +80,18 @@ class Distiller:
     """
 
     def __init__(
-        self, student: str, recipe: DistilRecipe, work: Path, report: Report, note: Note, progress: Progress
+        self,
+        student: str,
+        recipe: DistilRecipe,
+        work: Path,
+        report: Report,
+        note: Note,
+        progress: Progress,
+        trackers: Sequence[Tracker] = (),
     ) -> None:
         self.recipe, self.work, self.report, self.note, self.progress = recipe, work, report, note, progress
+        self.trackers = trackers
+        self.took: dict[str, Any] = {}
         self.base = base_folder(student)
         whole = read_weights(self.base)
         self.weights: EncoderWeights = with_layers(whole, recipe.layers)
@@ -171,12 +184,18 @@ class Distiller:
         )
         folder = self.work / "distilled"
         folder.mkdir(exist_ok=True)
+        if not (folder / CHECKPOINT).exists():
+            thought = forecast(self.weights, task, settings, self.work / "estimate")
+            self.note(f"the student's training: {thought.told()}")
+            self.took["estimate"] = thought.to_dict()
         model = TunedEncoder(self.weights)
         run = DistilFit(model, task, settings, folder)
         done = run.resume()
         if done:
             self.note(f"going on after step {done:,}")
-        run.run(self.report)
+        start = time.monotonic()
+        run.run(tracked(self.report, self.trackers, "distilled"))
+        self.took["measured"] = {"seconds": time.monotonic() - start, "memory": CPU.peak_bytes(), "first step": done}
         return self._write(model, folder / "folder")
 
     def _guide(self, taught: Taught) -> Guide:
@@ -208,7 +227,7 @@ class Distiller:
         task = lesson([judged], judged.subset([]), self.recipe.description, tokens)
         run = Fit(model, task, settings, folder)
         run.resume()
-        run.run(self.report)
+        run.run(tracked(self.report, self.trackers, "labels"))
         return self._write(model, folder / "folder")
 
     def _write(self, model: TunedEncoder, folder: Path) -> Path:
@@ -236,6 +255,7 @@ class Distiller:
             "spread": spread(taught),
             "agreement": {"before": agreement(self.before, taught), "after": agreement(student, taught)},
             "layers": self.weights.shape.layers,
+            "took": self.took,
         }
         asked = [one.asked.text for one in taught.listed[:_TIMED]]
         return Candidate(folder, "encoder", found, slowdown(self.before, student, asked), (), counts, training)

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from aisle.config import checked, with_changes
+from aisle.training.tracking import SPEC
 
 _STRICT = ConfigDict(extra="forbid")
 _Share = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -36,6 +37,7 @@ class TuneSettings:
         save_every: Steps between checkpoints.
         seed: The same seed gives the same adapter on one machine.
         threads: Of PyTorch.
+        track: Where losses are written as they come: as in `aisle train`.
     """
 
     rank: int = Field(default=16, ge=1, le=1024)
@@ -54,6 +56,7 @@ class TuneSettings:
     save_every: int = Field(default=50, ge=1)
     seed: int = 0
     threads: int = Field(default=2, ge=1)
+    track: str = Field(default="auto", pattern=SPEC)
 
 
 _ADAPTER = TypeAdapter(TuneSettings)

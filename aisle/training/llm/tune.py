@@ -30,6 +30,8 @@ from aisle.rerankers.llm.spec import LlmSpec
 from aisle.rerankers.slow import FILE
 from aisle.training.llm.fit import CHECKPOINT, Fit, Prompts, Report, Words, measured
 from aisle.training.llm.recipe import TuneSettings
+from aisle.training.tracking import FOLDER as TRACKING
+from aisle.training.tracking import tracked, tracking
 from aisle.types import Product
 
 KIND, FORMAT = "llm adapter", 1
@@ -83,7 +85,7 @@ def tune(
         RecipeError: The spec is of something else.
         ArtifactError: The model cannot be loaded, or there is something else at ``out``.
         IndexLockedError: Another process is making this folder.
-        OptionalDependencyError: PyTorch, transformers or peft is not installed.
+        OptionalDependencyError: PyTorch, transformers, peft or a tracker is not installed.
     """
     _check(spec, out)
     try:
@@ -119,7 +121,8 @@ def tune(
                 f"the checkpoint in {str(part)!r} is of other data or settings",
                 fix="tune without --resume, or with what it was begun with",
             )
-        fit.run(signature, report)
+        with tracking(settings.track, part / TRACKING, out.name, asdict(settings)) as trackers:
+            fit.run(signature, tracked(report, trackers, "adapter"))
         after = measured(model, test, words, settings.micro_batch)
         model.save_pretrained(part / ADAPTER)
         tuned = Tuned(

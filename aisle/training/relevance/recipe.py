@@ -17,13 +17,13 @@ from aisle.errors import RecipeError
 from aisle.training.gate import MAX_LATENCY_RATIO
 from aisle.training.head import HeadSettings
 from aisle.training.peft.settings import PeftSettings
+from aisle.training.tracking import SPEC
 
 _STRICT = ConfigDict(extra="forbid")
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 FEW_QUERIES = 400
 """Below so many queries a share of them proves nothing: every query is held out once instead."""
-_TRACKER = "(tensorboard|wandb|mlflow)"
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -108,7 +108,7 @@ class FitSettings:
     accumulate: int = Field(default=1, ge=1, le=4096)
     checkpointing: bool = False
     parallel: Literal["auto", "data", "fsdp", "tensor"] = "auto"
-    track: str = Field(default="auto", pattern=rf"^(auto|none|{_TRACKER}(,{_TRACKER})*)$")
+    track: str = Field(default="auto", pattern=SPEC)
 
     def __post_init__(self) -> None:
         """Refuse what would do nothing."""
