@@ -10,6 +10,9 @@ reaches at 128, 256, 512 and 1,024 come from the mean curves, made to rise (isot
 the sizes (logarithms); intervals draw the draws with replacement, 2,000 times. "head": the same choices, made by the
 ranker, teach the task head of aisle train.
 
+room: what there is to learn. For each draw nDCG@10 of the held-out queries in a random order (mean of 20), zero-shot,
+by the head that has 1,024 random pairs of the pool and by the ranker that has as many, or all of them.
+
 metric: two rankings of CrowdFlower's judged texts; the pool of a query is what either has among its first ten. A sample
 of n labels estimates the difference of nDCG@10; error against the difference by all labels of the pool, 100 samples
 (--samples). All strategies use the same estimator; "random" draws from the whole pool alike, "differing" from the texts
@@ -33,7 +36,7 @@ from scipy.optimize import isotonic_regression
 
 from aisle.evaluate.pools import best_first, pool_ndcg
 from aisle.improve.active.choose import Pool, Strategy, choose
-from aisle.improve.active.ranker import standard
+from aisle.improve.active.ranker import fit, standard
 from aisle.improve.active.verdict import (
     Question,
     draw,
@@ -58,7 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "aisle-judged-signals")
-    parser.add_argument("--only", nargs="*", choices=["model", "metric"], default=["model", "metric"])
+    parser.add_argument("--only", nargs="*", choices=["model", "metric", "room"], default=["model", "metric"])
     parser.add_argument(
         "--shops", nargs="*", choices=["crowdflower", "homedepot"], default=["crowdflower", "homedepot"]
     )
@@ -77,6 +80,8 @@ def main() -> None:
         numbers[name] = {}
         if "model" in given.only:
             numbers[name]["model"] = model(judged, given.draws, given.strategies)
+        if "room" in given.only:
+            numbers[name]["room"] = room(judged, given.draws)
         if "metric" in given.only and name == "crowdflower":
             numbers[name]["metric"] = metric(judged, given.samples)
     record(given.name, numbers)
@@ -143,6 +148,34 @@ def curve(judged: Judged, strategy: Strategy, seed: int) -> tuple[list[float], l
         by_ranker.append(judged.ndcg(ranker.score(judged.design), out))
         by_head.append(judged.ndcg(head(judged, np.array(chosen)), out))
     return by_ranker, by_head
+
+
+def room(judged: Judged, draws: int) -> dict[str, Any]:
+    """Between a random order and what all labels teach; each with the standard error of its lead over zero-shot."""
+    found: dict[str, list[float]] = {}
+    for seed in range(draws):
+        generator = np.random.default_rng(seed)
+        out, taught = np.split(generator.permutation(len(judged.rows)), [round(HELD_OUT * len(judged.rows))])
+        rows = generator.permutation(np.concatenate([judged.rows[query] for query in taught]))
+        chance = [judged.ndcg(generator.random(len(judged.level)), out) for _ in range(20)]
+        values = {"random order": float(np.mean(chance)), "zero-shot": judged.ndcg(judged.found.table[:, 0], out)}
+        for name, some in (("1,024", rows[:1024]), ("all", rows)):
+            group = judged.found.group[some]
+            ranker = fit(judged.design[some], judged.place[some], group, len(judged.rows), judged.levels)
+            values[f"ranker, {name}"] = judged.ndcg(ranker.score(judged.design), out)
+            if name != "all":  # which takes the head minutes
+                values[f"head, {name}"] = judged.ndcg(head(judged, some), out)
+        for name, value in values.items():
+            found.setdefault(name, []).append(value)
+    sizes = [len(rows) for rows in judged.rows]
+    table: dict[str, Any] = {"titles of a query": np.percentile(sizes, [10, 50, 90]).tolist()}
+    table["share of each level"] = np.round(np.bincount(judged.place) / len(judged.place), 3).tolist()
+    for name, some_values in found.items():
+        lead = np.array(some_values) - np.array(found["zero-shot"])
+        error = float(lead.std(ddof=1) / np.sqrt(draws)) if draws > 1 else 0.0
+        table[name] = [round(float(value), 4) for value in (np.mean(some_values), lead.mean(), error)]
+        print(f"  {name:14s} {table[name]}", flush=True)
+    return table
 
 
 def batch(

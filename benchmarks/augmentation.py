@@ -1,14 +1,10 @@
-"""What changed texts bring to a training: each change alone, and all together against the robustness suite.
+"""What changed texts bring to a training: all together against the robustness suite (each: augmentation_each.py).
 
-    python benchmarks/augmentation.py --work DIR [--data ../shared/data] [--only each|robust ...] [--variant NAME ...]
+    python benchmarks/augmentation.py --work DIR [--data ../shared/data] [--variant NAME ...]
 
 nDCG@10 inside each query's judged texts, gain 2^level - 1, titles only, the 8-bit files that are served.
 
-each: the encoder learns from about 500 pairs of CrowdFlower, whole queries drawn at random, three epochs, once as they
-are and once with half of the draws changed by one change; both are measured on other queries as they are, and with
-that change made to every query (to half of the titles). The same draws for all.
-
-robust: two folds by query. An encoder learns from half of CrowdFlower's queries with one of VARIANTS and is measured by
+Two folds by query. An encoder learns from half of CrowdFlower's queries with one of VARIANTS and is measured by
 SUITE, from `aisle evaluate --robustness`, on the other half and on the titles of Icecat's judged products, of which it
 saw nothing; also with the words' signals beside it, weighed on the half that its twin did not see; each with queries
 corrected by the words of the shop's titles (`correct = true`). Loss: clean less the mean over the suite.
@@ -24,19 +20,17 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
 from record import record
 
-from aisle.augment.text.table import CHANGES
 from aisle.encoders.embedded import FOLDER
 from aisle.encoders.kept import KeptVectors
 from aisle.encoders.onnx import OnnxEncoder
 from aisle.evaluate.pools import pool_ndcg
 from aisle.evaluate.statistics import paired_difference
-from aisle.improve.robustness import OnQueries, OnTitles, named, perturbed, robustness, standard
+from aisle.improve.robustness import named, robustness, standard
 from aisle.indexes import segment
 from aisle.judgments.pairs import PairSet, read_pairs
 from aisle.judgments.split import folds
@@ -50,11 +44,6 @@ from aisle.training.relevance.recipe import load_recipe
 from aisle.types import Array
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "icecat"
-PAIRS, TESTED, DRAWS = 500, 60, 2
-EACH = {
-    "query": ("typos", "phonetic", "joined", "torn", "order", "wordy", "units", "synonyms"),
-    "title": ("typos", "dropped", "truncated", "markup", "stuffed"),
-}
 _MILD = (
     "augment.query={typos=0.2,phonetic=0.05,joined=0.1,torn=0.05,order=0.1,wordy=0.05}",
     "augment.title={truncated=0.1,dropped=0.1,typos=0.05,markup=0.1,stuffed=0.1,joined=0.05}",
@@ -87,65 +76,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--only", nargs="*", choices=["each", "robust"], default=["each", "robust"])
     parser.add_argument("--variant", nargs="*", choices=list(VARIANTS)[1:], default=["strong"])
     parser.add_argument("--record", action="store_true")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     pairs = read_pairs(given.data / "crowdflower" / "pairs.csv", need_grades=True)
     numbers: dict[str, Any] = {"notes": " ".join(__doc__.split())}
-    if "each" in given.only:
-        numbers["each"] = each(pairs, given.work / "each")
-    if "robust" in given.only:
-        numbers["robust"] = robust(pairs, given.work, given.variant)
+    numbers["robust"] = robust(pairs, given.work, given.variant)
     if given.record:
         record("augmentation", numbers)
     return 0
-
-
-# --- each change alone ---------------------------------------------------------------------------------------
-
-
-def each(pairs: PairSet, work: Path) -> dict[str, Any]:
-    """A row for each change."""
-    rows: dict[str, Any] = {}
-    work.mkdir(exist_ok=True)
-    jobs = [(side, name) for side, names in EACH.items() for name in names]
-    for side, name in jobs:
-        path = work / f"{name}@{side}.json"
-        if path.exists():
-            rows[f"{name}@{side}"] = json.loads(path.read_text())
-            continue
-        values = {"clean": dict[str, list[float]](), "perturbed": dict[str, list[float]]()}
-        for draw in range(DRAWS):
-            learnt, tested = drawn(pairs, draw)
-            change = OnQueries(CHANGES[name]) if side == "query" else OnTitles(CHANGES[name])
-            sets = {"clean": tested, "perturbed": perturbed(tested, change, draw)}
-            setting = [f"augment.{side}={{{name}=0.5}}"]
-            without, other = (
-                encoder(learnt, work / f"{label}-{draw}", ["fit.epochs=3", f"fit.seed={draw}", *told])
-                for label, told in (("none", []), (f"{name}@{side}", setting))
-            )
-            for label, found in sets.items():
-                before, after = (ndcg(found, scorer(folder)) for folder in (without, other))
-                for query, value in before.items():
-                    values[label].setdefault(query, []).append(after[query] - value)
-        rows[f"{name}@{side}"] = {label: told_of(found) for label, found in values.items()}
-        path.write_text(json.dumps(rows[f"{name}@{side}"]) + "\n")
-        print(f"{name}@{side}", {label: line(row) for label, row in rows[f"{name}@{side}"].items()}, flush=True)
-    return rows
-
-
-def drawn(pairs: PairSet, draw: int) -> tuple[PairSet, PairSet]:
-    """About so many pairs of whole queries, and other queries."""
-    groups = pairs.by_query()
-    asked = list(groups)
-    Random(f"augmentation {draw}").shuffle(asked)
-    rows: list[int] = []
-    while len(rows) < PAIRS:
-        rows += groups[asked.pop()]
-    tested = asked[:TESTED]
-    return pairs.subset(rows), pairs.subset([row for query in tested for row in groups[query]])
 
 
 def told_of(found: Mapping[str, Sequence[float]]) -> dict[str, Any]:

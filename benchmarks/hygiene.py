@@ -2,6 +2,7 @@
 
     python benchmarks/hygiene.py [--data ../shared/data] [--cache FOLDER] [--draws N] [--encoders FOLDER]
     python benchmarks/hygiene.py --only head [--draws N]
+    python benchmarks/hygiene.py --only shares [--draws N] [--shares .05 .1 .2] [--learners NAME ...]
 
 5% of the grades, drawn at random, move to the far end of the scale: 1 and 2 become 4, 3 and 4 become 1 (2 levels or
 more). Draw 0 chose the settings, draws 1 and on are reported. A pair is flagged where its suspicion is above 1.8 and
@@ -12,6 +13,13 @@ it, be a signal.
 --only head: the task head of aisle train taught on the same labels, two folds by query, the weights as aisle train
 honours them (results in hygiene_head.json); "by suspicion" weighs every grade at an end by its chance against that of
 being far off.
+
+The threshold is that of `aisle check-labels`: 1.8, less where confident learning finds more than a tenth wrong; "at"
+and "by draw" have the fixed one.
+
+--only shares: what other shares of moved grades cost a ranking, and what leaving the suspects out gives back, by three
+learners: the LightGBM regression below, the task head, and the weights of cosine, wording and BM25 that a combination
+of aisle train learns, two folds by query (results in hygiene_shares.json).
 
 recovery: a LightGBM regression of the gain over the label-free signals of aisle/improve/hygiene/signals.py, five
 folds by query, trained on clean, moved, removed (the flagged pairs left out), lighter (weight
@@ -25,6 +33,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,13 +44,13 @@ from record import record
 
 from aisle.evaluate.pools import pool_ndcg
 from aisle.evaluate.statistics import paired_difference
-from aisle.improve.hygiene.check import THRESHOLD
-from aisle.improve.hygiene.confident import at_an_end, noise, suspicion
+from aisle.improve.hygiene.confident import THRESHOLD, at_an_end, noise, suspicion, threshold
 from aisle.improve.hygiene.duplicates import contradictions, spellings
 from aisle.improve.hygiene.grader import GraderSettings, out_of_fold
 from aisle.improve.hygiene.raters import disagreements, variances
 from aisle.improve.hygiene.signals import Signals
 from aisle.improve.judging.ratings import Ratings, read_given
+from aisle.training.combine import fit_weights
 from aisle.training.head import HeadPairs, HeadSettings, fit_pairs
 
 Doubles = NDArray[np.float64]
@@ -57,7 +66,9 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "aisle-judged-signals")
     parser.add_argument("--draws", type=int, default=5)
     parser.add_argument("--encoders", type=Path)
-    parser.add_argument("--only", choices=["head"])
+    parser.add_argument("--only", choices=["head", "shares"])
+    parser.add_argument("--shares", type=float, nargs="+", default=[0.05, 0.1, 0.2])
+    parser.add_argument("--learners", nargs="+", choices=list(LEARNERS), default=list(LEARNERS))
     given = parser.parse_args()
     pairs = shop(given.data, "crowdflower")
     true = np.array([int((pair.grade or 1) - 1) for pair in pairs])
@@ -65,6 +76,10 @@ def main() -> None:
     variance = np.array([pair.variance or 0.0 for pair in pairs])
     if given.only == "head":
         record("hygiene_head", {"notes": " ".join(__doc__.split()), **heads(found, true, given.draws)})
+        return
+    if given.only == "shares":
+        rows = {f"{share:g}": at_share(found, true, share, given.draws, given.learners) for share in given.shares}
+        record("hygiene_shares", {"notes": " ".join(__doc__.split()), "draws": given.draws, "shares": rows})
         return
     numbers: dict[str, Any] = {"notes": " ".join(__doc__.split()), "draws": given.draws}
     detected: dict[str, list[dict[str, Any]]] = {"ends": [], "any": [], "ends, with variance": []}
@@ -80,7 +95,7 @@ def main() -> None:
         other = suspicion(seen, place, DISTANCE)
         detected["ends, with variance"].append(measured(np.where(ends, other, -np.inf), moved))
         print(seed, {name: rows[-1]["at"] for name, rows in detected.items()}, flush=True)
-        flagged = ends & (score > THRESHOLD)
+        flagged = ends & (score > adapted(chance, place))
         for arm, (labels, weight) in arms(true, place, moved, flagged).items():
             values[arm].append(learnt(found, labels, weight, true))
     numbers["detection"] = {name: summed(rows) for name, rows in detected.items()}
@@ -97,8 +112,8 @@ def main() -> None:
     record("hygiene", numbers)
 
 
-def move(true: NDArray[np.intp], seed: int) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    rows = np.random.default_rng(seed).choice(len(true), round(SHARE * len(true)), replace=False)
+def move(true: NDArray[np.intp], seed: int, share: float = SHARE) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    rows = np.random.default_rng(seed).choice(len(true), round(share * len(true)), replace=False)
     place, moved = true.copy(), np.zeros(len(true), bool)
     place[rows] = np.where(true[rows] >= 2, 0, LEVELS - 1)
     moved[rows] = True
@@ -109,9 +124,9 @@ def measured(score: Doubles, moved: NDArray[np.bool_]) -> dict[str, Any]:
     hits = moved[np.argsort(-score, kind="stable")]
     count = int(moved.sum())
     rows = {}
-    for threshold in THRESHOLDS:
-        flagged = score > threshold
-        rows[f"{threshold:g}"] = [
+    for least in THRESHOLDS:
+        flagged = score > least
+        rows[f"{least:g}"] = [
             int(flagged.sum()),
             float(moved[flagged].mean()) if flagged.any() else 0.0,
             float(moved[flagged].sum() / count),
@@ -153,6 +168,37 @@ def arms(
     }
 
 
+def at_share(
+    found: Signals, true: NDArray[np.intp], share: float, draws: int, learners: Sequence[str]
+) -> dict[str, Any]:
+    """Detection, and recovery by each learner, where so many grades are moved."""
+    values: dict[str, dict[str, list[dict[str, float]]]] = {name: {} for name in learners}
+    detected, used = [], []
+    for seed in range(1, draws + 1):
+        place, moved = move(true, seed, share)
+        ends = at_an_end(place, LEVELS)
+        chance = out_of_fold(found, place, LEVELS, GraderSettings())
+        score = suspicion(chance, place, DISTANCE)
+        detected.append(measured(np.where(ends, score, -np.inf), moved))
+        flagged = ends & (score > adapted(chance, place))
+        used.append([int(flagged.sum()), float(moved[flagged].mean()), float(moved[flagged].sum() / moved.sum())])
+        for arm, (labels, weight) in arms(true, place, moved, flagged).items():
+            if arm == "lighter" or (arm == "clean" and seed > 1):
+                continue
+            for name in learners:
+                values[name].setdefault(arm, []).append(LEARNERS[name](found, labels, weight, true))
+        print(share, seed, adapted(chance, place), used[-1], flush=True)
+    told = {name: recovered({arm: averaged(rows) for arm, rows in by_arm.items()}) for name, by_arm in values.items()}
+    for name, table in told.items():
+        print(share, name, table, flush=True)
+    return {"detection": summed(detected), "flagged, precision, recall by draw": used, **told}
+
+
+def adapted(chance: Doubles, place: NDArray[np.intp]) -> float:
+    """The threshold that `aisle check-labels` takes."""
+    return threshold(noise(chance, place).wrong(DISTANCE) / len(place))
+
+
 def learnt(found: Signals, labels: NDArray[np.intp], weight: Doubles, true: NDArray[np.intp]) -> dict[str, float]:
     """nDCG@10 by true grades of each query, out of fold by query; fold and seed are the same for every arm."""
     import lightgbm
@@ -180,8 +226,9 @@ def heads(found: Signals, true: NDArray[np.intp], draws: int) -> dict[str, Any]:
     for seed in range(1, draws + 1):
         place, moved = move(true, seed)
         ends = at_an_end(place, LEVELS)
-        score = suspicion(out_of_fold(found, place, LEVELS, GraderSettings()), place, DISTANCE)
-        taught = arms(true, place, moved, ends & (score > THRESHOLD))
+        chance = out_of_fold(found, place, LEVELS, GraderSettings())
+        score = suspicion(chance, place, DISTANCE)
+        taught = arms(true, place, moved, ends & (score > adapted(chance, place)))
         taught["by suspicion"] = (place, np.where(ends, 1 / (1 + np.exp(score)), 1.0))
         for arm, (labels, weight) in taught.items():
             if arm not in ("reviewed", "perfect"):
@@ -205,6 +252,22 @@ def head(found: Signals, labels: NDArray[np.intp], weight: Doubles, true: NDArra
         made = fit_pairs(taught, settings, 0)
         score[held] = made.score(found.queries[held], found.texts[held], words[held])
     return by_query(found, score, true)
+
+
+def combined(found: Signals, labels: NDArray[np.intp], weight: Doubles, true: NDArray[np.intp]) -> dict[str, float]:
+    """The same of a combination's weights, two folds by query."""
+    signals = found.table[:, [found.names.index(name) for name in ("cosine", "wording", "bm25")]]
+    fold = np.random.default_rng(0).permutation(len(found.rows))[found.group] % 2
+    score = np.zeros(len(labels))
+    for number in (0, 1):
+        taught = (fold != number) & (weight > 0)
+        groups = [rows[taught[rows]].tolist() for rows in found.rows]
+        weights = fit_weights(signals, labels.astype(np.float64), [rows for rows in groups if rows], weight)
+        score[fold == number] = signals[fold == number] @ weights
+    return by_query(found, score, true)
+
+
+LEARNERS = {"boosting": learnt, "weights": combined, "head": head}
 
 
 def by_query(found: Signals, score: Doubles, true: NDArray[np.intp]) -> dict[str, float]:

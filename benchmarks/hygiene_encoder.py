@@ -17,10 +17,9 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-from hygiene import ARMS, DISTANCE, LEVELS, arms, move
+from hygiene import ARMS, DISTANCE, LEVELS, adapted, arms, move
 from judged_signals import shop, signals_of
 
-from aisle.improve.hygiene.check import THRESHOLD
 from aisle.improve.hygiene.confident import at_an_end, suspicion
 from aisle.improve.hygiene.grader import GraderSettings, out_of_fold
 from aisle.judgments.pairs import PairSet, Scale
@@ -41,7 +40,7 @@ def main() -> None:
     true = np.array([int((pair.grade or 1) - 1) for pair in pairs])
     place, moved = move(true, 0)
     chance = out_of_fold(signals_of(pairs, given.cache), place, LEVELS, GraderSettings())
-    flagged = at_an_end(place, LEVELS) & (suspicion(chance, place, DISTANCE) > THRESHOLD)
+    flagged = at_an_end(place, LEVELS) & (suspicion(chance, place, DISTANCE) > adapted(chance, place))
     side = np.array([_side(pair.query) for pair in pairs])
     made = arms(true, place, moved, flagged)
     for arm in given.arms:

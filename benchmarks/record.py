@@ -12,7 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks" / "results"
 
 
 def conditions() -> dict[str, Any]:
@@ -23,7 +24,7 @@ def conditions() -> dict[str, Any]:
     )
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
     return {
-        "command": "python " + " ".join(sys.argv),
+        "command": "python " + " ".join(map(_told, sys.argv)),
         "date": dt.date.today().isoformat(),
         "cpu": cpu,
         "cores": os.cpu_count(),
@@ -31,6 +32,14 @@ def conditions() -> dict[str, Any]:
         "packages": {name: version(name) for name in ("lancedb", "onnxruntime", "numpy")},
         "commit": commit.stdout.strip(),
     }
+
+
+def _told(argument: str) -> str:
+    """An argument as it may be shown: a folder of this repository from its root, any other of this machine as DIR."""
+    path = Path(argument)
+    if not path.is_absolute():
+        return argument
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else "DIR"
 
 
 def record(name: str, numbers: dict[str, Any]) -> Path:

@@ -40,7 +40,9 @@ if TYPE_CHECKING:
 @click.option(
     "--distance", type=click.IntRange(1), help="How many levels a grade must be off; default: half the scale."
 )
-@click.option("--threshold", default=1.8, show_default=True, help="Log of how much likelier such an error must be.")
+@click.option(
+    "--threshold", type=float, help="Log of how much likelier such an error must be; default: 1.8, less where many are."
+)
 @click.option("--middle", is_flag=True, help="Suspect grades between the ends of the scale, too.")
 @click.option("--use-variance", is_flag=True, help="Let the raters' variance in the file be a signal.")
 @click.option("--repeats", type=click.IntRange(1), default=2, show_default=True, help="Cross-validations to average.")
@@ -57,7 +59,7 @@ def check_labels(
     weights: Path | None,
     down_to: float,
     distance: int | None,
-    threshold: float,
+    threshold: float | None,
     middle: bool,
     use_variance: bool,
     repeats: int,
@@ -118,6 +120,7 @@ def _plain(pairs: PairSet, found: Findings, disagreements: Sequence[Disagreement
     return {
         "pairs": len(pairs),
         "distance": found.distance,
+        "threshold": round(found.threshold, 3),
         "expected_errors": round(found.expected_errors, 1),
         "suspects": [asdict(one) | _named(pairs, one.row) for one in found.suspects],
         "spellings": [asdict(one) for one in found.spellings],
@@ -141,7 +144,10 @@ def _print(pairs: PairSet, found: Findings, disagreements: Sequence[Disagreement
             [pairs[one.row].query, pairs[one.row].title, f"{one.grade:g}", f"{one.likeliest:g}", f"{one.suspicion:.2f}"]
             for one in found.suspects[:limit]
         ],
-        [f"confident learning estimates {found.expected_errors:.0f} such errors"],
+        [
+            f"suspicion above {found.threshold:.2f}; "
+            f"confident learning estimates {found.expected_errors:.0f} such errors"
+        ],
     )
     if found.contradictions:
         rows = [

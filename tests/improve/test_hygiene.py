@@ -157,6 +157,17 @@ def test_moved_grades_stand_first(pairs, encode):
     assert all(one.suspicion > 0 for one in result.suspects)
 
 
+def test_many_errors_leave_suspects_too(pairs, encode):
+    wrong, rows = moved(pairs, 0.2)
+    settings = CheckSettings(grader=GraderSettings(rounds=60, leaves=7, repeats=1))
+    adapted, fixed = check(wrong, encode, settings), check(wrong, encode, replace(settings, threshold=1.8))
+    assert fixed.threshold == 1.8 > adapted.threshold > 0
+    some, few = ({one.row for one in found.suspects} for found in (adapted, fixed))
+    assert few < some
+    assert len(some & rows) > 2 * len(few & rows)
+    assert len(some & rows) > 0.5 * len(some)  # by chance a fifth
+
+
 def test_pairs_without_a_grade_are_left_out_and_rows_are_those_of_the_file(pairs, encode):
     wrong, _ = moved(pairs, 0.05)
     gap = PairSet((replace(wrong[0], grade=None), *wrong.items), wrong.scale, wrong.source)

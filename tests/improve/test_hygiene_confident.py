@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from aisle.errors import InputError
-from aisle.improve.hygiene.confident import likeliest_far, noise, suspicion
+from aisle.improve.hygiene.confident import THRESHOLD, likeliest_far, noise, suspicion, threshold
 
 CHANCE = np.array(
     [
@@ -47,6 +47,16 @@ def test_suspicion_weighs_far_levels_against_the_given_one():
     assert found[2] == pytest.approx(math.log(1e-12 / 0.8))  # a middle grade cannot be off by two
     assert suspicion(CHANCE, PLACE, 1)[2] == pytest.approx(math.log(0.2 / 0.8))
     assert likeliest_far(CHANCE, PLACE, 2).tolist() == [2, 2, 1, 0, 0]
+
+
+def test_the_threshold_stays_within_what_suspicion_can_reach():
+    # with a fifth wrong, a plain case has the chances .8 and .2: a suspicion of log 4 = 1.386, below 1.8
+    plain = suspicion(np.array([[0.2, 0.8]]), np.array([0]), 1)[0]
+    assert plain == pytest.approx(math.log(4))
+    assert threshold(0.2) == pytest.approx(0.836 * math.log(4))
+    assert threshold(0.2) < plain < THRESHOLD
+    assert threshold(0.0) == threshold(0.05) == threshold(0.1) == THRESHOLD  # log 19 and log 9 leave room
+    assert threshold(0.7) == 0.0
 
 
 def test_what_does_not_fit_is_refused():

@@ -12,7 +12,7 @@ import numpy as np
 
 from aisle.encoders.cosines import Encode
 from aisle.errors import InputError
-from aisle.improve.hygiene.confident import Noise, at_an_end, likeliest_far, noise, suspicion
+from aisle.improve.hygiene.confident import Noise, at_an_end, likeliest_far, noise, suspicion, threshold
 from aisle.improve.hygiene.duplicates import (
     ALIKE,
     Contradiction,
@@ -30,7 +30,6 @@ from aisle.improve.review import Review
 from aisle.judgments.pairs import PairSet, TextPair
 from aisle.types import Progress
 
-THRESHOLD = 1.8
 MOST_LEVELS = 6
 """Finer scales, such as means of raters, are rounded to whole levels."""
 
@@ -41,7 +40,7 @@ class CheckSettings:
 
     Attributes:
         distance: In levels: how far off a grade must be; 0 is half of the scale, rounded up.
-        threshold: Of `suspicion`, from which a pair is a suspect; 1.8: six times likelier far off than right.
+        threshold: Of `suspicion`, from which a pair is a suspect; None: by how many are wrong (`confident.threshold`).
         middle: Whether grades between the ends of the scale can be suspects, too.
         alike: From this likeness titles are near-duplicates.
         use_variance: Whether the raters' variance, where the file has it, is a signal of the model.
@@ -49,7 +48,7 @@ class CheckSettings:
     """
 
     distance: int = 0
-    threshold: float = THRESHOLD
+    threshold: float | None = None
     middle: bool = False
     alike: float = ALIKE
     use_variance: bool = False
@@ -78,6 +77,7 @@ class Findings:
         rows: ``(n,)`` of the graded pairs in the file.
         noise: Confident learning's estimate.
         distance: In levels, that was used.
+        threshold: Of suspicion, that was used.
         spellings: Queries in several spellings.
         contradictions: Near-duplicates with other grades, ``distance`` apart or more.
         leaks: Queries that the other file has, too.
@@ -90,6 +90,7 @@ class Findings:
     rows: Integers
     noise: Noise
     distance: int
+    threshold: float
     spellings: tuple[Spellings, ...]
     contradictions: tuple[Contradiction, ...]
     leaks: tuple[Leak, ...]
@@ -159,7 +160,9 @@ def check(
         seen = found.with_columns({"variance": np.where(np.isnan(variance), np.nanmean(variance), variance)})
     chance = out_of_fold(seen, place, len(scale), settings.grader, progress=progress)
     score = suspicion(chance, place, distance)
-    suspected = score > settings.threshold
+    wrong = noise(chance, place)
+    least = threshold(wrong.wrong(distance) / len(place)) if settings.threshold is None else settings.threshold
+    suspected = score > least
     if not settings.middle:
         suspected &= at_an_end(place, len(scale))
     levels = graded.levels()
@@ -182,8 +185,9 @@ def check(
         score,
         chance,
         rows,
-        noise(chance, place),
+        wrong,
         distance,
+        least,
         tuple(spellings(pairs)),
         tuple(replace(one, first=int(rows[one.first]), second=int(rows[one.second])) for one in doubles),
         tuple(leaks(pairs, other)) if other is not None else (),
