@@ -1,10 +1,12 @@
 """The demo: index the Icecat sample, measure three ways of searching, show where words alone go wrong, serve the page.
 
-Runs the commands a user would type, and prints them. ``--once`` ends by itself instead of serving.
+Runs the commands a user would type, and prints them. ``--once`` ends by itself instead of serving,
+``--out`` takes another folder for the index.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import socket
 import subprocess
@@ -20,7 +22,6 @@ from aisle.types import MODES
 
 ROOT = Path(__file__).parent.parent
 AISLE = str(Path(sys.executable).with_name("aisle"))
-SHOP = "demo-out/icecat"
 JUDGMENTS = "samples/icecat/ratings.csv"
 CONFIG = "scripts/demo.toml"
 PORT = 8080
@@ -43,9 +44,9 @@ def aisle(*arguments: str) -> None:
         sys.exit(done.returncode)
 
 
-def serve() -> None:
+def serve(shop: str) -> None:
     """Serve the page until Ctrl-C, on port 8080 or, where that is taken, another one."""
-    command = ["serve", SHOP, "--config", CONFIG, "--workers", "1"]
+    command = ["serve", shop, "--config", CONFIG, "--workers", "1"]
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -73,18 +74,23 @@ def show(engine: SearchEngine, query: str) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--once", action="store_true", help="end instead of serving the page")
+    parser.add_argument("--out", default="demo-out/icecat", help="folder of the index (%(default)s)")
+    asked = parser.parse_args()
+    shop: str = asked.out
     start = time.monotonic()
-    aisle("index", "samples/icecat/products.jsonl.gz", "--out", SHOP)
-    aisle("evaluate", SHOP, "--judgments", JUDGMENTS, "--metrics", "nDCG@10", "R@100", "judged@10")
+    aisle("index", "samples/icecat/products.jsonl.gz", "--out", shop)
+    aisle("evaluate", shop, "--judgments", JUDGMENTS, "--metrics", "nDCG@10", "R@100", "judged@10")
     Console().print("\nSearches that words alone get wrong:", style="bold")
-    with SearchEngine.open(ROOT / SHOP) as engine:
+    with SearchEngine.open(ROOT / shop) as engine:
         for query in QUERIES:
             show(engine, query)
     Console().print(
-        f"\nDone in {time.monotonic() - start:.0f} s. Try: .venv/bin/aisle search {SHOP} 'your own words'", style="bold"
+        f"\nDone in {time.monotonic() - start:.0f} s. Try: .venv/bin/aisle search {shop} 'your own words'", style="bold"
     )
-    if "--once" not in sys.argv[1:]:
-        serve()
+    if not asked.once:
+        serve(shop)
 
 
 if __name__ == "__main__":

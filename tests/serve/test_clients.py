@@ -5,6 +5,7 @@ import httpx
 import numpy as np
 import openai
 import pytest
+from jina_cli import api as jina
 
 TEXTS = ["HP LaserJet toner cartridge, black", "wireless mouse", "无线鼠标"]
 
@@ -71,10 +72,9 @@ def test_cohere_rerank_gives_documents_back(address):
 
 
 def test_jinas_own_client(address, encoder, monkeypatch):
-    api = pytest.importorskip("jina_cli.api", reason="pip install jina-cli")
-    monkeypatch.setattr(api, "API_BASE", address)  # it takes no other address
+    monkeypatch.setattr(jina, "API_BASE", address)  # it takes no other address
     order, scores = expected(encoder, "mouse without a cable")
-    answer = api.rerank("mouse without a cable", TEXTS, api_key="none", model="rerank-v3.5", top_n=2)
+    answer = jina.rerank("mouse without a cable", TEXTS, api_key="none", model="rerank-v3.5", top_n=2)
     assert [one["index"] for one in answer] == order[:2]
     assert [one["relevance_score"] for one in answer] == pytest.approx([scores[at] for at in order[:2]], abs=1e-6)
 

@@ -107,6 +107,7 @@ async def judge(request: Request, shop: Shop) -> Response:
         "queries": queries,
         "mine": len(mine),
         "last": mine[-1] if mine else None,
+        "last_product": await run(request, shop, lambda: _title(shop, mine[-1].product_id)) if mine else "",
         "agreements": agreements(judged),
         "raters": sorted({one.judge for one in judged if one.judge}),
         "named": principal is not None and principal.kind != "open",
@@ -183,6 +184,11 @@ def _pool(request: Request, shop: Parts, task: Task, query: str) -> list[str]:
         return pool(rankings, query)
 
     return over_engine(shop, work)
+
+
+def _title(shop: Parts, product_id: str) -> str:
+    (product,) = shop.engine.index.get([product_id])
+    return product.title if product is not None else product_id
 
 
 def _attributes(product: Product) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from aisle.pages import page_environment
 from aisle.serve.access import GuardedRoute, Scope
 from aisle.serve.faults import Fault, fault_of, invalid
 from aisle.serve.pages.assets import Assets
-from aisle.serve.pages.language import CODES, COOKIE, choose_language, read_texts
+from aisle.serve.pages.language import CODES, COOKIE, choose_language, read_texts, told
 from aisle.serve.pages.settings import PageSettings
 from aisle.serve.security import Principal, Security
 
@@ -64,6 +64,7 @@ class Renderer:
         self.assets = Assets(FOLDER / "static")
         self._texts = read_texts(FOLDER)
         self._templates = page_environment(FOLDER / "templates")
+        self._templates.filters["told"] = told
 
     def language(self, request: Request) -> Language:
         """The language of a request."""
@@ -136,13 +137,17 @@ class PageRoute(GuardedRoute):
 
 def _fault_page(request: Request, fault: Fault) -> Response:
     if fault.status == 401 and request.method == "GET" and request.url.path != "/sign-in":
-        here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-        return Response(status_code=303, headers={"Location": f"/sign-in?next={quote(here, safe='')}"})
-    values = {"fault": fault, "request_id": getattr(request.state, "request_id", "")}
+        return Response(status_code=303, headers={"Location": f"/sign-in?next={quote(_address(request), safe='')}"})
+    after = quote(_address(request), safe="") if request.method == "GET" else ""
+    values = {"fault": fault, "request_id": getattr(request.state, "request_id", ""), "after": after}
     answer = renderer_of(request).show(request, Shown("fault.html", values, fault.status))
     for name, value in (fault.headers or {}).items():
         answer.headers[name] = value
     return answer
+
+
+def _address(request: Request) -> str:
+    return request.url.path + (f"?{request.url.query}" if request.url.query else "")
 
 
 def from_our_form() -> Any:

@@ -98,6 +98,7 @@ class Security:
             raise _unknown(error) from None
         except ArtifactError as error:
             raise Fault(503, "keys_unreadable", "the service cannot read its keys", fix="see its log") from error
+        request.state.principal = principal  # also of who may not: the page says who is signed in
         self._count(request, principal)
         if not principal.may(scope):
             raise Fault(
@@ -107,7 +108,6 @@ class Security:
                 allowed=", ".join(sorted(principal.scopes)) or "nothing",
                 fix=f"ask for a key with the scope {scope!r}",
             )
-        request.state.principal = principal
         return principal
 
     async def principal(self, request: Request) -> Principal:

@@ -1,78 +1,8 @@
 """The page in a real browser against a real server: keyboard, scripts, policy, widths and colours."""
 
 import re
-import shutil
-import threading
-import time
-from pathlib import Path
 
 import pytest
-import uvicorn
-
-from aisle.engine import SearchEngine
-from aisle.serve.app import Outside, create_app
-from aisle.serve.security import Security, SecuritySettings
-from aisle.serve.settings import Settings
-from tests.serve.pages.conftest import TABLES
-
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
-WAIT_MS = 60_000
-pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason=f"there is no Chromium at {CHROMIUM}")
-
-
-@pytest.fixture(scope="module")
-def served(built, encoder, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("browser") / "shop"
-    shutil.copytree(built, folder)
-    state = tmp_path_factory.mktemp("state")
-    security = Security(state, SecuritySettings())
-    with SearchEngine.open(folder, encoder=encoder) as engine:
-        app = create_app(engine, Settings(state=str(state)), Outside(security=security, tables=TABLES))
-        server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="error"))
-        thread = threading.Thread(target=server.run)
-        thread.start()
-        while not server.started or app.state.parts.suggestions is None:
-            time.sleep(0.02)
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}", app
-        server.should_exit = True
-        thread.join()
-    security.close()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def browse(chromium, served):
-    """Opens a page; at the end nothing may have gone wrong in it, nor been asked of another host."""
-    contexts, wrong = [], []
-
-    def open_page(path, **options):
-        context = chromium.new_context(base_url=served[0], locale="en-GB", **options)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(WAIT_MS)
-        page.on("pageerror", lambda error: wrong.append(str(error)))
-        page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
-        page.on("request", lambda request: None if request.url.startswith(served[0]) else wrong.append(request.url))
-        page.goto(path)
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert wrong == []
 
 
 def test_suggestions_by_keyboard(browse):

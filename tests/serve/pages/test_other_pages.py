@@ -177,7 +177,7 @@ def test_a_change_without_the_forms_token_is_refused(visitor, address):
     data = {"judge": "anna", "query": "q", "product_id": "1", "grade": "1", "text": "", "action": "replace"}
     assert visitor.post(address, data=data).status_code == 403  # no session at all
     token = hidden(page(visitor, "/rules"))["csrf_token"]
-    assert visitor.post(address, data=data | {"csrf_token": "x" + token[1:]}).status_code == 403
+    assert visitor.post(address, data=data | {"csrf_token": token[::-1]}).status_code == 403
     elsewhere = visitor.post(address, data=data | {"csrf_token": token}, headers={"origin": "https://evil.example"})
     assert elsewhere.status_code == 403
 
@@ -232,7 +232,7 @@ def test_dashboard_counts_what_was_asked(visitor):
     rows = [text for _, text in after.all("tr")]
     assert any(row.startswith("call me at <email> ") for row in rows)
     assert not any("anna@example.com" in row for row in rows)
-    assert any(row.startswith("printer words and meaning 0 ") for row in rows)
+    assert any(re.match(r"printer \d\d:\d\d UTC words and meaning 0 ", row) for row in rows), rows
     assert any(row.startswith("bm25 ") for row in rows)
 
 
@@ -251,7 +251,7 @@ def test_a_search_counts_once_as_degraded_however_much_was_left_out(visitor):
     searches, incomplete, notes = (now - then for now, then in zip(counted(), before, strict=True))
     assert (searches, incomplete) == (4, 3)
     assert notes >= 7
-    shown = float(cards_of(page(visitor, "/dashboard"))["with something left out"].rstrip(" %"))
+    shown = float(cards_of(page(visitor, "/dashboard"))["Something left out"].rstrip(" %"))
     _, total, _ = counted()
     assert shown == round(100 * total / counted()[0], 1) <= 100
 
@@ -291,7 +291,7 @@ def test_dashboard_tells_quality_and_what_fires(built, encoder, tmp_path):
         with local_client(app) as client:
             app.state.quality.answers.every_s = app.state.quality.clicks.every_s = 0.0
             empty = page(client, "/dashboard")
-            assert cards_of(empty)["nDCG@10"] == cards_of(empty)["pages with a click"] == "–"
+            assert cards_of(empty)["nDCG@10"] == cards_of(empty)["Pages with a click"] == "–"
             asked = ("usb cable", "printer", "notebook bag")
             grades, expected = {}, []
             for query in asked:
@@ -309,7 +309,7 @@ def test_dashboard_tells_quality_and_what_fires(built, encoder, tmp_path):
                 time.sleep(0.05)
             found = page(client, "/dashboard")
             assert cards_of(found)["nDCG@10"] == f"{sum(expected[:2]) / 2:.3f}"
-            assert cards_of(found)["pages with a click"] == "25.0 %"
+            assert cards_of(found)["Pages with a click"] == "25.0 %"
             notes = " ".join(texts(found, "p"))
             assert "nDCG@10 of 2 of 3 judged queries" in notes
             assert "4 pages of the last 7 days" in notes

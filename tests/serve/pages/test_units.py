@@ -139,6 +139,9 @@ PREFIXES = (
     "available_",
     "setup_",
     "found_",
+    "fault_",
+    "left_",
+    "part_",
 )
 
 

@@ -83,9 +83,17 @@ if (form && results) {
 
 // --- why this result -------------------------------------------------------------------------------------------
 
+function closeReasons(but) {
+  const open = [...document.querySelectorAll("details.why[open]")].filter((one) => one !== but);
+  for (const one of open) one.open = false;
+  return open[0];
+}
+
 document.addEventListener("toggle", async (event) => {
   const why = event.target;
-  if (!why.matches || !why.matches("details.why") || !why.open || why.dataset.read) return;
+  if (!why.matches || !why.matches("details.why") || !why.open) return;
+  if (!narrow.matches) closeReasons(why);
+  if (why.dataset.read) return;
   why.dataset.read = "1";
   const inside = why.querySelector(".reasons");
   inside.setAttribute("aria-busy", "true");
@@ -233,6 +241,7 @@ if (judging) {
 // --- keys ----------------------------------------------------------------------------------------------------
 
 document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && !typing(event.target)) closeReasons()?.querySelector("summary").focus();
   if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing || typing(event.target)) return;
   if (event.key === "/" && input) {
     event.preventDefault();
