@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from aisle.cli.options import model_option
-from aisle.errors import RequestError
+from aisle.errors import AisleError
+
+LOG = logging.getLogger("aisle.serve")
 
 
 @click.command()
@@ -36,21 +39,27 @@ def serve(
     """
     from aisle.build import check_index
     from aisle.serve.processes.supervisor import Supervisor
+    from aisle.serve.service_log import install_log
     from aisle.serve.settings import Config, read_config
 
     check_index(folder)
     config = read_config(config_file) if config_file is not None else Config()
     settings = config.settings.changed({"host": host, "port": port, "workers": workers})
     config = replace(config, settings=settings)
+    install_log("supervisor", settings.log_format)
+    as_json = settings.log_format == "json"
 
     def started(address: str) -> None:
-        click.echo(f"{folder}: {address} (API: {address}/docs)")
+        if as_json:
+            LOG.info("%s is served, the API is at /docs", folder, extra={"address": address})
+        else:
+            click.echo(f"{folder}: {address} (API: {address}/docs)")
 
     try:
-        service = Supervisor(folder, config, model, started)
-    except OSError as error:
-        raise RequestError(
-            f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
-            fix="choose another --port or --host",
-        ) from None
-    context.exit(service.run())
+        code = Supervisor(folder, config, model, started).run()
+    except AisleError as error:
+        if not as_json:
+            raise
+        LOG.error("%s", error)  # a line of the log, like all that it says
+        code = 1
+    context.exit(code)

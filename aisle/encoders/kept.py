@@ -31,8 +31,14 @@ class KeptVectors:
     def __init__(self, encoder: Encoder, size: int = SIZE) -> None:
         self.encoder = encoder
         self.size = size
+        self.hits = self.misses = 0
         self._vectors: OrderedDict[bytes, Array] = OrderedDict()
         self._lock = Lock()
+
+    @property
+    def entries(self) -> int:
+        """Vectors kept now."""
+        return len(self._vectors)
 
     @property
     def dim(self) -> int:
@@ -57,7 +63,9 @@ class KeptVectors:
             known = {key: self._vectors[key] for key in keys if key in self._vectors}
             for key in known:
                 self._vectors.move_to_end(key)
-        fresh = list({key: row for row, key in enumerate(keys) if key not in known}.values())
+            fresh = list({key: row for row, key in enumerate(keys) if key not in known}.values())
+            self.hits += len(keys) - len(fresh)
+            self.misses += len(fresh)
         if fresh:
             made = self.encoder.encode([texts[row] for row in fresh], kind)
             with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from itertools import islice
 from typing import Generic, TypeVar
 
@@ -22,16 +22,25 @@ class Kept(Generic[K, V]):
 
     def __init__(self, most: int) -> None:
         self.most = most
+        self.hits = self.misses = 0
         self._version: object = None
         self._entries: dict[K, V] = {}
         self._lock = threading.Lock()
 
-    def among(self, version: object, keys: Iterable[K]) -> dict[K, V]:
+    @property
+    def entries(self) -> int:
+        """How many are kept now."""
+        return len(self._entries)
+
+    def among(self, version: object, keys: Collection[K]) -> dict[K, V]:
         """What is kept of these keys."""
         with self._lock:
             if version != self._version:
                 self._version, self._entries = version, {}
-            return {key: self._entries[key] for key in keys if key in self._entries}
+            found = {key: self._entries[key] for key in keys if key in self._entries}
+            self.hits += len(found)
+            self.misses += len(keys) - len(found)
+            return found
 
     def keep(self, version: object, entries: Mapping[K, V]) -> None:
         """Keep what was found since ``among`` was asked; nothing, if another version came in between."""

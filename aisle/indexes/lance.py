@@ -232,6 +232,16 @@ class LanceIndex:
         """The number of the latest commit."""
         return self._latest()
 
+    @property
+    def caches(self) -> Mapping[str, Kept[Any, Any] | Snapshots]:
+        """What is kept in memory, by what it is: each counts its hits and misses."""
+        return {
+            "snapshot": self.snapshots,
+            "filters": self.snapshots.filters,
+            "products": self._stored.remembered,
+            "totals": self._totals,
+        }
+
     def roll_back(self, version: int) -> None:
         """Make the products those of an earlier commit, as a new commit.
 

@@ -47,15 +47,28 @@ class Snapshots:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.table, self.version, self.most, self._pinned, self._clock = table, version, most, pinned, clock
-        self._within: Kept[str, Mask] = Kept(MAX_CONDITIONS)
+        self.filters: Kept[str, Mask] = Kept(MAX_CONDITIONS)
+        self.hits = self.misses = 0
         self._made: Snapshot | None = None
         self._unlike: Snapshot | None = None
         self._reads, self._rest_until = 0, 0.0
         self._lock, self._following = threading.Lock(), threading.Lock()
         self._thread: threading.Thread | None = None
 
+    @property
+    def entries(self) -> int:
+        """Rows in memory now."""
+        return self._made.size if self._made is not None else 0
+
     def latest(self) -> Snapshot | None:
         """That of the version that is the latest now; None where it is not made (yet)."""
+        found = self._latest()
+        with self._lock:
+            self.hits += found is not None
+            self.misses += found is None
+        return found
+
+    def _latest(self) -> Snapshot | None:
         version, made = self.version(), self._made
         if made is not None and made.version == version:
             return made
@@ -95,13 +108,13 @@ class Snapshots:
 
     def within(self, snapshot: Snapshot, where: str) -> Mask | None:
         """Which rows of a snapshot meet a condition; None where the table has changed meanwhile."""
-        known = self._within.among(snapshot.version, [where])
+        known = self.filters.among(snapshot.version, [where])
         if where in known:
             return known[where]
         rows = self.table.search().where(where).select(["id"]).with_row_id(True).to_arrow()
         found = snapshot.among(rows[ROW]) if self.version() == snapshot.version else None
         if found is not None:
-            self._within.keep(snapshot.version, {where: found})
+            self.filters.keep(snapshot.version, {where: found})
         return found
 
     def make(self) -> Snapshot | None:

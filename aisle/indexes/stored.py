@@ -26,13 +26,13 @@ class StoredRows:
     def __init__(self, table: Any, snapshots: Snapshots) -> None:
         self.table, self.snapshots = table, snapshots
         self.vector_columns = {f.name[len(VECTOR) :]: f.name for f in table.schema if f.name.startswith(VECTOR)}
-        self._records: Kept[str, Record] = Kept(MAX_RECORDS)
+        self.remembered: Kept[str, Record] = Kept(MAX_RECORDS)
 
     def get(self, ids: Sequence[str]) -> tuple[Product | None, ...]:
         """In the order asked for; None where there is none."""
         snapshot = self.snapshots.latest()
         if snapshot is not None:
-            known = self._records.among(snapshot.version, ids)
+            known = self.remembered.among(snapshot.version, ids)
             return tuple(known[i].product if i in known else snapshot.product(i) for i in ids)
         found = {row["id"]: product_of(row["product"]) for row in self.found(ids, ["id", "product"])}
         return tuple(found.get(product_id) for product_id in ids)
@@ -41,7 +41,7 @@ class StoredRows:
         """By id, in the order asked for; unknown ids are absent."""
         wanted, snapshot = list(dict.fromkeys(ids)), self.snapshots.latest()
         version = snapshot.version if snapshot is not None else self.snapshots.version()
-        known = self._records.among(version, wanted)
+        known = self.remembered.among(version, wanted)
         fresh: dict[str, Record] = {}
         lacking = [product_id for product_id in wanted if product_id not in known]
         if snapshot is not None:
@@ -49,7 +49,7 @@ class StoredRows:
         else:
             for part in chunks(lacking):
                 fresh |= self._read(part)
-        self._records.keep(version, fresh)
+        self.remembered.keep(version, fresh)
         return {product_id: found for product_id in wanted if (found := known.get(product_id) or fresh.get(product_id))}
 
     def _read(self, ids: Sequence[str]) -> dict[str, Record]:

@@ -51,6 +51,7 @@ class Record:
         scores: Of the page, best first, at most `SCORES`.
         index_version: Of the products.
         variant: Of an experiment.
+        trace_id: Of the trace that the request is part of, where it is traced.
     """
 
     time: dt.datetime
@@ -71,6 +72,7 @@ class Record:
     scores: tuple[float, ...] = ()
     index_version: int = 0
     variant: str = ""
+    trace_id: str = ""
 
     @property
     def incomplete(self) -> bool:
@@ -102,6 +104,7 @@ def line_of(record: Record) -> bytes:
         "scores": [float(f"{score:.5g}") for score in record.scores[:SCORES] if math.isfinite(score)],
         "index_version": record.index_version,
         "variant": mask(record.variant),
+        "trace_id": record.trace_id,
     }
     short = {name: value for name, value in kept.items() if value not in ("", 0, False, [], {})}
     head = {"v": VERSION, "time": record.time.isoformat(timespec="milliseconds"), "status": record.status}
@@ -144,6 +147,7 @@ def record_of(line: bytes) -> Record:
             scores=tuple(float(score) for score in kept.get("scores", ())),
             index_version=int(kept.get("index_version", 0)),
             variant=str(kept.get("variant", "")),
+            trace_id=str(kept.get("trace_id", "")),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"no record: {error}") from None

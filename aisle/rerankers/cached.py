@@ -34,6 +34,11 @@ class CachedReranker:
         self._scores: OrderedDict[bytes, float] = OrderedDict()
         self._lock = Lock()
 
+    @property
+    def entries(self) -> int:
+        """Scores kept now."""
+        return len(self._scores)
+
     def score(self, query: str, products: Sequence[Product]) -> Array:
         """Score products into ``(n,)`` float32; only those not known are read."""
         keys = [_key(query, product) for product in products]

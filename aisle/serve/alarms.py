@@ -127,6 +127,8 @@ class Alarms:
             self._unsent = (self._unsent + notices)[-UNSENT:]
             delivery = self.webhook.send(self._unsent, self.folder.parent.name, self._end.wait)
             if delivery.ok:
+                if self._unsent:
+                    LOG.info("%d alerts sent to the webhook", len(self._unsent))
                 self._unsent = []
             else:
                 LOG.warning("%d alerts wait: the webhook %s", len(self._unsent), delivery.error)
@@ -186,7 +188,7 @@ class Monitoring:
     @property
     def observers(self) -> list[Observer]:
         """Those to be told of each request."""
-        return [part for part in (self.log, self.traces) if part is not None]
+        return [part for part in (self.traces, self.log) if part is not None]  # the log has the trace's id
 
     def close(self) -> None:
         """Write what waits, and end."""

@@ -89,6 +89,7 @@ class Outside:
         folder: The name under which the index is served, which may be a link to it; None: the engine's folder.
         candidate: Of an experiment that shows one.
         shadow: Socket of the process that scores searches silently, where the configuration asks for that.
+        processes: Folder where the supervisor says what is wrong with the other processes; None: there are none.
     """
 
     writer: Writer | None = None
@@ -99,6 +100,7 @@ class Outside:
     folder: Path | None = None
     candidate: Candidate | None = None
     shadow: Path | None = None
+    processes: Path | None = None
 
 
 def create_app(engine: SearchEngine, settings: Settings | None = None, outside: Outside | None = None) -> FastAPI:
@@ -196,4 +198,5 @@ def _parts(
         observers=observers,
         tables=outside.tables,
         reopen=outside.reopen,
+        processes=outside.processes,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -31,6 +31,8 @@ class Facts:
         method: Of HTTP.
         route: The path's pattern, so that ids are no names of metrics.
         request_id: As in the answer's header.
+        headers: Of the request, as the server read them; keys may be in them.
+        trace_id: Of the trace that the request is part of, where it is traced.
         status: Of HTTP; 499 where the client left first.
         total_ms: From the first byte of the request to the last of the answer.
         queue_ms: Of it, waiting for a thread.
@@ -53,6 +55,8 @@ class Facts:
     method: str = ""
     route: str = ""
     request_id: str = ""
+    headers: Sequence[tuple[bytes, bytes]] = ()
+    trace_id: str = ""
     status: int = 0
     total_ms: float = 0.0
     queue_ms: float = 0.0
@@ -112,7 +116,7 @@ class FactsMiddleware:
             return
         state: dict[str, Any] = scope.setdefault("state", {})
         given = state.get("request_id")  # of the security's middleware
-        facts = Facts(method=scope["method"], request_id=given or secrets.token_hex(8))
+        facts = Facts(scope["method"], request_id=given or secrets.token_hex(8), headers=scope["headers"])
         state["facts"], state["request_id"] = facts, facts.request_id
         started = time.perf_counter()
 
@@ -130,7 +134,8 @@ class FactsMiddleware:
             facts.status = facts.status or CLIENT_LEFT
         except Exception as error:
             fault = unexpected(error)
-            LOG.exception("%s, request %s", fault.message, facts.request_id)
+            known = {"request_id": facts.request_id}
+            LOG.exception("%s, request %s", fault.message, facts.request_id, extra=known)
             if not facts.status:
                 await self._apologise(facts, fault, sending)
         finally:

@@ -11,8 +11,10 @@ import time
 from typing import TYPE_CHECKING
 
 from aisle.monitor.records import incomplete
+from aisle.serve.caches import CacheMetrics
 from aisle.serve.facts import Facts
 from aisle.serve.parts import Parts
+from aisle.serve.processes.state import troubles_in
 
 SHADOWED = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
@@ -52,6 +54,7 @@ class Metrics:
         self._scores = Histogram("aisle_top_score", "Score of the first product.", buckets=SCORES, registry=own)
         self._variants = Counter("aisle_searches_variant", "Searches of an experiment.", ("variant",), registry=own)
         self._shadow = ShadowMetrics(own)
+        self._caches = CacheMetrics(parts, own)
         self._queue = Gauge("aisle_queue_waiting", "Requests waiting.", multiprocess_mode="livesum", registry=own)
         self._writes = Gauge("aisle_changes_waiting", "Changes not durable.", multiprocess_mode="livesum", registry=own)
         self._version = Gauge("aisle_index_version", "Of the products.", multiprocess_mode="livemax", registry=own)
@@ -62,6 +65,12 @@ class Metrics:
             registry=own,
         )
         self._products = Gauge("aisle_index_products", "In the index.", multiprocess_mode="livemax", registry=own)
+        self._down = Gauge(
+            "aisle_processes_down",
+            "Workers and other processes that ended and are not back.",
+            multiprocess_mode="livemostrecent",
+            registry=own,
+        )
 
     def __call__(self, facts: Facts) -> None:
         """Count one request."""
@@ -69,6 +78,7 @@ class Metrics:
         self._seconds.labels(facts.route).observe(facts.total_ms / 1_000)
         self._queue.set(self.parts.pool.waiting)
         self._writes.set(self.parts.writer.waiting)
+        self._caches.look()
         if not facts.searched:
             return
         self._waited.observe(facts.queue_ms / 1_000)
@@ -106,7 +116,9 @@ class Metrics:
         return generate_latest(gathered)
 
     def _look(self) -> None:
-        """What no request changes."""
+        """What no request changes, or other processes do."""
+        self._caches.look()
+        self._down.set(len(troubles_in(self.parts.processes)))
         index = self.parts.index
         self._version.set(index.version)
         self._products.set(index.count())

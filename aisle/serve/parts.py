@@ -75,6 +75,7 @@ class Parts:
         observers: Told of each request.
         tables: Of the configuration file, for other parts.
         reopen: Opens the index that stands in the folder now.
+        processes: Where the supervisor says what is wrong with the other processes, `aisle.serve.processes.state`.
         trial: The experiment that changes some answers, if there is one.
         shadow: Where searches go that a candidate is to score silently.
         started: Time of day, seconds since 1970.
@@ -96,6 +97,7 @@ class Parts:
     observers: list[Observer] = field(default_factory=list)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reopen: Callable[[], SearchEngine] | None = None
+    processes: Path | None = None
     trial: Trial | None = None
     shadow: ShadowSender | None = None
     ending: bool = False

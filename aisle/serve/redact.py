@@ -40,6 +40,15 @@ def redact(text: str, personal: bool = True) -> str:
     return mask(text) if personal else text
 
 
+_PATHS = re.compile(r"(?<![\w.:/-])(?:/(?:[^\s/'\"]+/)*|(?:[^\s/'\":]+/){2,})([^\s/'\"]*)")
+_QUOTED_PATHS = re.compile(r"(['\"])/(?:[^'\"/]*/)*([^'\"/]*)\1")
+
+
+def public(text: str) -> str:
+    """A text that strangers may read: without secrets, personal data, and where files are on this machine."""
+    return _PATHS.sub(r"\1", _QUOTED_PATHS.sub(r"\1\2\1", redact(text)))
+
+
 class SecretFilter(logging.Filter):
     """Rewrites each record before its handler sees it: the message with its arguments, and a traceback."""
 

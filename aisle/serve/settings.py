@@ -10,7 +10,7 @@ import dataclasses
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tomli_w
 from pydantic import ConfigDict, Field, TypeAdapter
@@ -29,6 +29,7 @@ FILES = {
     "experiment": ("index", "recipe"),
 }
 """Settings that are files or folders: they are looked for from where the configuration is."""
+LogFormat = Literal["text", "json"]
 
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
@@ -55,6 +56,7 @@ class Settings:
         grace_s: How long what was begun may take once the service is told to end.
         state: Folder of judgments, rules and events; empty: `INDEX.state` beside the index.
         models: More names under which clients may ask for this service's encoder and re-ranker.
+        log_format: Of the service's own log: text for people, or JSON lines.
     """
 
     host: str = "127.0.0.1"
@@ -76,6 +78,7 @@ class Settings:
     grace_s: float = Field(default=30.0, gt=0, allow_inf_nan=False)
     state: str = ""
     models: tuple[str, ...] = ()
+    log_format: LogFormat = "text"
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], source: str = "settings") -> Settings:

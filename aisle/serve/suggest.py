@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import regex
@@ -64,6 +64,11 @@ class Suggestions:
         self._words = sorted(postings)
         self._postings: list[Ids] = [np.array(postings[word], np.int32) for word in self._words]
         self._of_prefix = lru_cache(1_024)(self._find_prefix)  # short ones are asked by everybody, and have the most
+
+    @property
+    def known(self) -> Any:
+        """``hits``, ``misses`` and ``currsize`` of the beginnings that are remembered."""
+        return self._of_prefix.cache_info()
 
     def __len__(self) -> int:
         return len(self._all)

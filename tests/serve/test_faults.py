@@ -1,21 +1,28 @@
 """What goes wrong around the service: damaged files, a full disk, clients that hang up, a language model away."""
 
 import json
+import os
 import random
+import re
 import resource
+import shutil
+import signal
 import socket
 import subprocess
 import threading
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
+from aisle.encoders import embedded
 from aisle.engine import SearchEngine
 from aisle.serve.app import Outside, create_app
 from aisle.serve.settings import Settings
 from aisle.serve.writing.journal import Journal
-from tests.serve.test_processes import AISLE, Service
+from tests.serve.test_processes import AISLE, Service, until
 
 
 def harm(folder, pattern, how):
@@ -60,6 +67,58 @@ def test_damage_while_serving_is_told_in_health_and_answers(engine, folder, tmp_
         assert (answer.status_code, answer.json()["error"]["code"]) == (503, "index_unreadable")
         assert "lance" not in answer.text.lower()
         assert client.get("/health/live").status_code == 200
+
+
+def test_a_worker_that_cannot_start_again_is_told_and_the_others_answer(folder, tmp_path):
+    """Its model is damaged: `/health/ready` of the other worker and the log say which part, why, and what to do."""
+    model = Path(shutil.copytree(embedded.FOLDER, tmp_path / "model"))
+    config = tmp_path / "aisle.toml"
+    config.write_text('[ranking]\nmodel = "model"\n')
+    service = Service(folder, "--config", str(config))
+    writer = service.writer(folder)
+    workers = service.children() - {writer}
+    assert len(workers) == 2
+
+    def told(part):
+        ready = service.client.get("/health/ready")
+        assert ready.status_code == 200  # requests should come: they are answered
+        assert service.client.get("/v1/search", params={"q": "printer cartridge"}).status_code == 200
+        return ready.json()["parts"].get(part, "ok")
+
+    manifest = (model / "manifest.json").read_bytes()
+    (model / "manifest.json").unlink()
+    victim = workers.pop()
+    service.client.close()  # its connection may be the victim's
+    os.kill(victim, signal.SIGKILL)
+    service.client = httpx.Client(base_url=service.address, timeout=300)
+    until(lambda: "cannot start" in told("worker 1") + told("worker 2"))
+    (name,) = (name for name in ("worker 1", "worker 2") if told(name) != "ok")
+    assert told(name).startswith("cannot start, and is tried again: ")
+    assert "'model' has no manifest.json" in told(name)
+    assert "to fix: " in told(name)
+    assert str(tmp_path) not in json.dumps(service.client.get("/health/ready").json())
+    assert told("writer") == "ok"
+    down = re.search(r"^aisle_processes_down (\S+)$", service.client.get("/metrics").text, re.MULTILINE)
+    assert float(down[1]) == 1
+    (model / "manifest.json").write_bytes(manifest)
+    until(lambda: told(name) == "ok")
+    recipe = (folder / "recipe.toml").read_bytes()
+    (folder / "recipe.toml").write_text("[encoder\n")
+    os.kill(writer, signal.SIGKILL)
+    until(lambda: "cannot start" in told("writer"))
+    assert told("writer").startswith("gone: changes are not taken, searches are; cannot start, and is tried again: ")
+    assert "recipe.toml" in told("writer")
+    (folder / "recipe.toml").write_bytes(recipe)
+    until(lambda: told("writer") == "ok")
+    assert service.client.put("/v1/products/new", json={"title": "New"}).status_code == 201
+    code, errors = service.end()
+    assert code == 0
+    assert "Traceback" not in errors
+    assert f"{name} (process {victim}) ended with -9; it is started again" in errors
+    assert re.search(
+        rf"ERROR supervisor \d+: {name} \(process \d+\) cannot start, and is tried again: .*manifest", errors
+    )
+    assert re.search(rf"INFO supervisor \d+: {name} \(process \d+\) is ready", errors)
 
 
 def test_a_full_disk_loses_nothing_acknowledged_and_searches_go_on(folder, encoder, tmp_path):

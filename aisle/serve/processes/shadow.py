@@ -27,8 +27,8 @@ from aisle.serve.experiment.shadow import MOST_BYTES, SOCKET, Scored
 from aisle.serve.experiment.trial import open_log
 from aisle.serve.metrics import ShadowMetrics
 from aisle.serve.processes.plan import Plan
-from aisle.serve.redact import install_log_filter
 from aisle.serve.routes.search import SearchBody, request_of
+from aisle.serve.service_log import install_log
 
 LOG = logging.getLogger("aisle.serve")
 NICENESS = 19
@@ -48,8 +48,7 @@ def run_shadow(plan: Plan, ready: Callable[[], None]) -> int:
     Raises:
         AisleError: The candidate cannot be opened.
     """
-    logging.basicConfig(level=logging.INFO, format=f"%(levelname)s shadow {os.getpid()}: %(message)s")
-    install_log_filter()
+    install_log("shadow", plan.config.settings.log_format)
     os.nice(NICENESS)
     end = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -23,9 +23,10 @@ from pathlib import Path
 from typing import Any
 
 from aisle.config import Recipe
-from aisle.errors import AisleError, first_line
+from aisle.errors import AisleError, RequestError, first_line
 from aisle.serve.experiment.settings import candidate_recipe
 from aisle.serve.processes.plan import Plan
+from aisle.serve.processes.state import keep_troubles
 from aisle.serve.settings import Config
 
 LOG = logging.getLogger("aisle.serve")
@@ -33,7 +34,7 @@ METRICS = "PROMETHEUS_MULTIPROC_DIR"
 """Where processes share their numbers: prometheus_client's own name."""
 BACKLOG = 1_024
 """Connections that the system keeps until a worker has time."""
-START_S = 120.0
+START_S = 600.0
 """A process that is not ready by then is started again."""
 SOON_S = 5.0
 """Processes that die sooner than this after their start are started again later and later."""
@@ -51,7 +52,7 @@ class Supervisor:
 
     Raises:
         AccessError: Others could come in, and nothing would ask them for a key.
-        OSError: The address cannot be listened on.
+        RequestError: The address cannot be listened on.
     """
 
     def __init__(self, folder: Path, config: Config, model: str | None, started: Callable[[str], None]) -> None:
@@ -87,7 +88,8 @@ class Supervisor:
             signal.signal(number, lambda *_: self._end.set())
         os.environ[METRICS] = str(self._own / "metrics")  # for the children alone: nothing here counts
         count = self.config.settings.workers or os.cpu_count() or 1
-        beside = [_Child("shadow", _shadow, (self.plan,))] if self.plan.experiment().shadows else []
+        shadow = _Child("shadow", _shadow, (self.plan,), needed=False)
+        beside = [shadow] if self.plan.experiment().shadows else []
         writer = _Child("writer", _writer, (self.plan,))
         counts = multiprocessing.get_context("spawn").RawArray("q", 2 * count)
         workers = [_Child(f"worker {n + 1}", _worker, (self.plan, self.listening, counts, n)) for n in range(count)]
@@ -100,24 +102,29 @@ class Supervisor:
             shutil.rmtree(self._own, ignore_errors=True)
 
     def _watch(self, writer: _Child, workers: list[_Child], beside: list[_Child]) -> int:
-        children = [writer, *workers]
-        told = False
+        children = [writer, *workers, *beside]
+        told, troubles = False, {"": ""}
         while not self._end.is_set():
             for child in children:
                 child.look()
                 if child.refused is not None:  # it would say the same again
                     why = child.refused
                     raise AisleError(f"{child.name} cannot start: {why.received}", allowed=why.allowed, fix=why.fix)
-            for child in beside:  # the service does not need them
-                child.look()
-                if child.refused is not None:
-                    LOG.error("%s cannot start, and is tried again: %s", child.name, child.refused.received)
-                    child.refused = None
-            if not told and all(child.ready for child in children):
+            if not told and all(child.ready for child in children if child.needed):
                 told = True
                 self.started(self.address)
+            if troubles != (now := {child.name: child.trouble for child in children if child.trouble}):
+                troubles = now if self._keep(now) else troubles
             self._end.wait(0.05 if not told else 0.2)
         return 0
+
+    def _keep(self, troubles: dict[str, str]) -> bool:
+        """Tell the workers what is wrong; gives back whether that could be written."""
+        try:
+            keep_troubles(self._own, troubles)
+        except OSError:  # a full disk; they are told once there is room
+            return False
+        return True
 
     def _stop(self, children: list[_Child]) -> None:
         for child in children:
@@ -129,11 +136,19 @@ class Supervisor:
 
 @dataclass
 class _Child:
-    """A process that is started again when it dies."""
+    """A process that is started again when it dies.
+
+    Attributes:
+        needed: Whether the service is refused where this one cannot start for the first time.
+        ready: Whether it does its work.
+        refused: Why the service cannot start.
+        trouble: What is wrong with it, for `/health/ready`.
+    """
 
     name: str
     target: Callable[..., None]
     arguments: tuple[Any, ...]
+    needed: bool = True
     process: multiprocessing.process.BaseProcess | None = None
     pipe: Connection | None = None
     ready: bool = False
@@ -142,6 +157,8 @@ class _Child:
     pause: float = 0.0
     due: float = 0.0
     was_ready: bool = False
+    trouble: str = ""
+    _why: AisleError | None = None
 
     def look(self) -> None:
         """Start it if it is not there and due, take what it says, see whether it died."""
@@ -149,13 +166,16 @@ class _Child:
             if time.monotonic() >= self.due:
                 self._start()
             return
-        if self.pipe is not None and wait([self.pipe], 0):
+        alive = self.process.is_alive()  # before it is heard: what it said last is not missed
+        while self.pipe is not None and wait([self.pipe], 0):
             self._hear()
-        if not self.process.is_alive():
+        if not alive:
             self._died()
         elif not self.ready and time.monotonic() - self.born > START_S:
-            LOG.error("%s (process %s) is not ready after %g s", self.name, self.process.pid, START_S)
+            self.trouble = f"is not ready after {START_S:g} s, and is started again"
+            LOG.error("%s (process %s) %s", self.name, self.process.pid, self.trouble)
             self.process.kill()
+            self.born = time.monotonic()  # its end is waited for
 
     def _start(self) -> None:
         ours, theirs = multiprocessing.Pipe(duplex=False)
@@ -164,7 +184,7 @@ class _Child:
         self.process = context.Process(target=self.target, args=(*given, theirs), name=self.name)
         self.process.start()
         theirs.close()
-        self.pipe, self.ready, self.born = ours, False, time.monotonic()
+        self.pipe, self.ready, self.born, self._why = ours, False, time.monotonic(), None
 
     def _hear(self) -> None:
         assert self.pipe is not None
@@ -174,21 +194,29 @@ class _Child:
             self.pipe.close()
             self.pipe = None
             return
-        if said == "ready":
-            self.ready = True
-        elif not self.was_ready:
-            self.refused = said
-        self.was_ready = self.was_ready or self.ready
+        if said != "ready":
+            self._why = said
+            self.refused = said if self.needed and not self.was_ready else None
+            return
+        if self.trouble:
+            LOG.info("%s (process %s) is ready", self.name, self.process.pid if self.process is not None else None)
+        self.ready, self.was_ready, self.trouble = True, True, ""
 
     def _died(self) -> None:
         assert self.process is not None
         code, pid = self.process.exitcode, self.process.pid
-        LOG.warning("%s (process %s) ended with %s; it is started again", self.name, pid, code)
         if pid is not None:
             _forget_metrics(pid)
         early = not self.ready or time.monotonic() - self.born < SOON_S
         self.pause = min(MOST_PAUSE_S, max(0.25, 2 * self.pause)) if early else 0.0
         self.due = time.monotonic() + self.pause
+        if self._why is not None and self.refused is None:
+            why = "; ".join(str(self._why).splitlines())
+            self.trouble = f"{'ended' if self.ready else 'cannot start'}, and is tried again: {why}"
+            LOG.error("%s (process %s) %s", self.name, pid, self.trouble)
+        elif self.refused is None:
+            self.trouble = self.trouble or f"ended with {code}, and is started again"
+            LOG.warning("%s (process %s) ended with %s; it is started again", self.name, pid, code)
         self.process, self.ready = None, False
 
     def tell_to_end(self) -> None:
@@ -249,7 +277,8 @@ def _guarded(pipe: Connection, run: Callable[[], int]) -> None:
     except Exception as error:  # damaged files raise what LanceDB raises
         LOG.debug("%s ended", multiprocessing.current_process().name, exc_info=error)
         reason = f"{type(error).__name__}: {first_line(error)[:300]}"
-        pipe.send(AisleError(f"the index cannot be read or written: {reason}"))
+        fix = "if files are damaged, index again or promote another index or model"
+        pipe.send(AisleError(f"the index or a model cannot be read: {reason}", fix=fix))
         code = 1
     sys.exit(code)
 
@@ -277,7 +306,8 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
         listening.listen(BACKLOG)
         listening.setblocking(False)
-    except OSError:
+    except OSError as error:
         listening.close()
-        raise
+        fix = "choose another --port or --host"
+        raise RequestError(f"cannot listen on {host}:{port}: {error.strerror or error}", fix=fix) from None
     return listening

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
-import os
 import socket
 import sys
 from collections.abc import Callable
@@ -14,7 +12,7 @@ from aisle.serve.app import Outside, create_app
 from aisle.serve.experiment.shadow import SOCKET as SHADOW
 from aisle.serve.processes.plan import SOCKET, Plan
 from aisle.serve.processes.sharing import Connections, Counts, SharedSocket
-from aisle.serve.redact import install_log_filter
+from aisle.serve.service_log import install_log
 from aisle.serve.writing.client import WriteClient
 
 BACKLOG = 1_024
@@ -38,8 +36,7 @@ def run_worker(plan: Plan, listening: socket.socket, counts: Counts, ready: Call
     from threadpoolctl import threadpool_limits
 
     threadpool_limits(1, user_api="blas")  # requests are what runs side by side; more threads only wait for each other
-    logging.basicConfig(level=logging.INFO, format=f"%(levelname)s worker {os.getpid()}: %(message)s")
-    install_log_filter()
+    install_log("worker", plan.config.settings.log_format)
     settings = plan.config.settings
     with plan.open() as engine:
         client = WriteClient(plan.sockets / SOCKET, settings.grace_s, settings.write_queue)
@@ -51,6 +48,7 @@ def run_worker(plan: Plan, listening: socket.socket, counts: Counts, ready: Call
             folder=plan.folder,
             candidate=plan.candidate(engine),
             shadow=plan.sockets / SHADOW,
+            processes=plan.sockets,
         )
         app = create_app(engine, settings, outside)
         sys.setswitchinterval(SWITCH_S)

@@ -12,7 +12,7 @@ from aisle.build import check_made_with, index_identity
 from aisle.catalogue.render import Renderer
 from aisle.encoders.load import load_encoder
 from aisle.serve.processes.plan import SOCKET, Plan
-from aisle.serve.redact import install_log_filter
+from aisle.serve.service_log import install_log
 from aisle.serve.writing.open import open_queue
 from aisle.serve.writing.queue import WriteQueue
 from aisle.serve.writing.server import WriteServer
@@ -37,8 +37,7 @@ def run_writer(plan: Plan, ready: Callable[[], None]) -> int:
         FingerprintError: The index was made by another encoder or renderer.
         IndexLockedError: Another process is writing to this index.
     """
-    logging.basicConfig(level=logging.INFO, format=f"%(levelname)s writer {os.getpid()}: %(message)s")
-    install_log_filter()
+    install_log("writer", plan.config.settings.log_format)
     os.nice(NICENESS)
     while True:
         home = plan.home()

@@ -13,6 +13,8 @@ from aisle.serve.access import GuardedRoute, needs
 from aisle.serve.faults import MEDIA_TYPE
 from aisle.serve.metrics import Metrics
 from aisle.serve.parts import Parts, Shop
+from aisle.serve.processes.state import troubles_in
+from aisle.serve.redact import public
 from aisle.serve.searching import to_json
 from aisle.types import SearchRequest
 
@@ -42,10 +44,13 @@ async def state_of(shop: Parts) -> dict[str, Any]:
         parts["index"] = "ok" if products else "empty"
     except Exception as error:  # damaged files raise what LanceDB raises
         LOG.error("the index cannot be read: %s", first_line(error))
-        parts["index"] = f"cannot be read: {type(error).__name__}"
+        parts["index"] = f"cannot be read: {type(error).__name__}; to fix: index again, or promote another index"
     if shop.trouble:
-        parts["promoted"] = shop.trouble
+        parts["promoted"] = public(shop.trouble)
     parts["writer"] = "ok" if await shop.writer.alive() else "gone: changes are not taken, searches are"
+    for name, trouble in (await asyncio.to_thread(troubles_in, shop.processes)).items():
+        before = f"{parts[name]}; " if parts.get(name, "ok") != "ok" else ""
+        parts[name] = before + public(trouble)
     parts["queue"] = "ok" if shop.pool.waiting < shop.pool.queue else "full"
     parts["suggestions"] = "ok" if shop.suggestions is not None else "being made"
     ready = parts["index"] == "ok" and not shop.ending
