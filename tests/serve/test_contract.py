@@ -106,6 +106,10 @@ def server(engine, tmp_path):
     security.close()
 
 
+LONGEST = 65_535
+"""Characters of an address that httptools reads."""
+
+
 def walk(address, headers, examples):
     """Ask every operation for what its description allows and does not; the number of answers by status."""
     described = httpx.get(f"{address}/openapi.json", headers=headers).json()
@@ -119,6 +123,9 @@ def walk(address, headers, examples):
         answer = case.call(base_url=address, headers=headers)
         statuses[answer.status_code] = statuses.get(answer.status_code, 0) + 1
         assert answer.status_code < 500, f"{answer.text}\n{case.as_curl_command()}"
+        if len(answer.request.url) > LONGEST:
+            assert answer.status_code == 400
+            return  # the server itself says so, in plain text
         if answer.status_code >= 400 and answer.content:
             assert set(answer.json()["error"]) >= {"code", "message", "request_id"}, case.as_curl_command()
 

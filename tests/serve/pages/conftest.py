@@ -148,8 +148,9 @@ def serving(built, encoder, root, tables, keys=()):
     security.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium():
+    """Closed at the end of the folder: while it is open no test has an event loop of its own."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
         pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed (apt-get install chromium)")
