@@ -299,6 +299,7 @@ depth = 8
                                   "items": [{"id": shown[1]}]}]},
             )  # fmt: skip
             shadows = state / "experiments"
+            until(lambda: any(shadows.glob("*.jsonl")), 120)  # noqa: B023
             until(lambda: any(one.query == query for one in read_experiments(shadows).shadows), 120)  # noqa: B023
     finally:
         code, errors = service.end()
