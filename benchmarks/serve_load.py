@@ -31,6 +31,8 @@ from record import record
 HERE = Path(__file__).parent
 WARM_S = 12.0
 """Before anything is counted: a service runs for days, and products are read, and their words made plain, once."""
+IDLE_S = 4.0
+"""A connection that was idle for longer is not used again: servers end it after five seconds."""
 AISLE = [sys.executable, "-c", "from aisle.cli.main import run; run()", "serve"]
 
 
@@ -63,11 +65,13 @@ class Client:
     def __init__(self, host: str, port: int) -> None:
         self.host, self.port = host, port
         self.stream: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
-        self.retry_after_s = 0.0
+        self.retry_after_s, self.used = 0.0, 0.0
 
     async def ask(self, path: str) -> tuple[int, float]:
         """The status and the milliseconds; 0 where the connection broke."""
         start = time.perf_counter()
+        if start - self.used > IDLE_S:
+            self.close()
         try:
             if self.stream is None:
                 self.stream = await asyncio.open_connection(self.host, self.port)
@@ -80,6 +84,7 @@ class Client:
                 float(lower.split(b"retry-after:")[1].split(b"\r\n")[0]) if b"retry-after:" in lower else 0.0
             )
             await reader.readexactly(length)
+            self.used = time.perf_counter()
             return int(head.split(b" ", 2)[1]), (time.perf_counter() - start) * 1_000
         except (OSError, asyncio.IncompleteReadError, IndexError):
             self.close()
