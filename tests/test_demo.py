@@ -55,5 +55,4 @@ def test_demo_serves_the_page_at_the_address_that_it_prints(out):
         assert page.text.count('class="tile"') == 24
     finally:
         os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: the whole foreground group
-        process.stdout.read()
-        process.wait(timeout=60)
+        process.communicate(timeout=60)
