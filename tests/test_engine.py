@@ -178,6 +178,13 @@ def test_a_spent_deadline_leaves_out_dense_and_says_so(engine):
     assert all("dense:text" not in hit.parts for hit in ranking.hits)
 
 
+def test_what_a_request_waited_is_over_and_the_deadline_is_told_as_asked(engine):
+    late = engine.search(SearchRequest("camera", deadline_ms=60_000.0, waited_ms=60_000.0))
+    assert "dense: the deadline of 60000 ms was spent" in late.degraded
+    assert engine.search(SearchRequest("camera", deadline_ms=60_000.0, waited_ms=1.0)).degraded == ()
+    assert engine.search(SearchRequest("camera", waited_ms=60_000.0)).degraded == ()
+
+
 def test_a_batch_answers_like_single_searches(engine):
     requests = [
         SearchRequest(text, mode=mode) for text in ("ink", "", "camera bag", "手机") for mode in ("bm25", "hybrid")

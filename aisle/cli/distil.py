@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aisle.cli.options import json_option, named_columns, pair_column_option
+from aisle.cli.options import json_option, named_columns, pair_column_option, track_option
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.errors import RecipeError
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 @click.option("--cache", type=click.Path(path_type=Path), help="Folder that keeps teachers' scores for other runs.")
 @click.option("--recipe", type=click.Path(path_type=Path), help="Settings in TOML; docs/distillation.md.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting, such as layers=3.")
-@click.option("--track", metavar="NAMES", help="tensorboard, wandb, mlflow with commas, none, or auto (fit.track).")
+@track_option("fit.track")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same data, teachers and settings.")
 @click.option("--force", is_flag=True, help="Promote whatever the gate says; the model records it.")
 @pair_column_option
@@ -57,7 +57,7 @@ def distil(
     cache: Path | None,
     recipe: Path | None,
     changes: tuple[str, ...],
-    track: str | None,
+    track: tuple[str, ...],
     resume: bool,
     force: bool,
     columns: tuple[str, ...],
@@ -77,7 +77,7 @@ def distil(
     from aisle.training.distil.material import material_of
     from aisle.training.distil.recipe import load_distil_recipe
 
-    loaded = load_distil_recipe(recipe, [*changes, *([f"fit.track={track}"] if track else [])])
+    loaded = load_distil_recipe(recipe, [*changes, *track])
     asked = [text for _, text in _queries(queries)]
     forbidden = [text for _, text in _queries(held_out)]
     pairs = _pairs(catalogue, pair_file, judgments, named_columns(columns), loaded)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from aisle.cli.options import json_option, named_columns, pair_column_option
+from aisle.cli.options import json_option, named_columns, pair_column_option, track_option
 from aisle.cli.output import print_json, print_table, progress_bar
 
 _SAMPLE = 50
@@ -97,7 +97,7 @@ def cost(spec: Path, as_json: bool) -> None:
 @click.option("--pairs", "pairs_file", required=True, type=click.Path(path_type=Path), help="query, title, relevance.")
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the adapter and its llm.toml.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting, such as epochs=3.")
-@click.option("--track", metavar="NAMES", help="tensorboard, wandb, mlflow with commas, none, or auto (track).")
+@track_option("track")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted tuning of the same data and settings.")
 @pair_column_option
 @json_option
@@ -106,7 +106,7 @@ def tune(
     pairs_file: Path,
     out: Path,
     changes: tuple[str, ...],
-    track: str | None,
+    track: tuple[str, ...],
     resume: bool,
     columns: tuple[str, ...],
     as_json: bool,
@@ -123,7 +123,7 @@ def tune(
     from aisle.training.llm.recipe import load_recipe
     from aisle.training.llm.tune import tune as run
 
-    recipe = load_recipe([*changes, *([f"track={track}"] if track else [])])
+    recipe = load_recipe([*changes, *track])
     pairs = read_pairs(pairs_file, named_columns(columns), need_grades=True)
     with progress_bar() as progress:
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,16 @@ pair_column_option = click.option(
 price_unit_option = click.option(
     "--price-unit", type=click.Choice(["major", "minor"]), help="minor: prices are cents, 4995 is 49.95."
 )
+
+
+def track_option(setting: str) -> Callable[[Any], Any]:
+    """The option ``--track``, which gives a change of that setting as ``--set`` does, or none."""
+    return click.option(
+        "--track",
+        metavar="NAMES",
+        callback=lambda _context, _option, names: (f"{setting}={names}",) if names else (),
+        help=f"tensorboard, wandb, mlflow with commas, none, or auto ({setting}).",
+    )
 
 
 def filter_of(expressions: Sequence[str]) -> Filter | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aisle.cli.options import json_option, named_columns, pair_column_option
+from aisle.cli.options import json_option, named_columns, pair_column_option, track_option
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.cli.processes import processes
 from aisle.cli.synthesise import opened
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--recipe", metavar="NAME|FILE", help="A packaged training recipe or a TOML file; docs/training.md.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting, such as fit.epochs=3.")
 @click.option("--estimate", is_flag=True, help="Only say how long it will take and how much memory; a few seconds.")
-@click.option("--track", metavar="NAMES", help="tensorboard, wandb, mlflow with commas, none, or auto (fit.track).")
+@track_option("fit.track")
 @click.option("--replay", type=click.Path(path_type=Path), help="Pairs that the base learnt from, not to be forgotten.")
 @click.option("--index", type=click.Path(path_type=Path), help="Index of the catalogue, to look for hard negatives in.")
 @click.option(
@@ -50,7 +50,7 @@ def train(
     recipe: str | None,
     changes: tuple[str, ...],
     estimate: bool,
-    track: str | None,
+    track: tuple[str, ...],
     replay: Path | None,
     index: Path | None,
     synthesise: Path | None,
@@ -82,7 +82,7 @@ def train(
     with processes() as (group, way):
         # Another process than the first reads nothing before that one has refused nothing.
         began = group.awaited(BEGAN) if group is not None and group.rank else None
-        loaded = load_recipe(recipe, [*changes, *([f"fit.track={track}"] if track else [])])
+        loaded = load_recipe(recipe, [*changes, *track])
         if loaded.fit.parallel == "auto":
             loaded = replace(loaded, fit=replace(loaded.fit, parallel=way))
         sets = pair_sets(pair_files, catalogue, judgments, named_columns(columns), loaded.description)

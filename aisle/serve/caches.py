@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Counted:
     """The numbers of one cache: ``of`` counts them, ``entries`` are in it now."""
 
     of: object
@@ -30,20 +30,20 @@ class Kept:
     entries: int = 0
 
 
-def caches_of(parts: Parts) -> Iterator[tuple[str, Kept]]:
+def caches_of(parts: Parts) -> Iterator[tuple[str, Counted]]:
     """The caches of the engine that is served and of autocomplete, by name."""
     for name, one in parts.index.caches.items():
-        yield name, Kept(one, one.hits, one.misses, one.entries)
+        yield name, Counted(one, one.hits, one.misses, one.entries)
     reranker = parts.engine.reranker
     if isinstance(reranker, CachedReranker):
-        yield "scores", Kept(reranker, reranker.hits, reranker.misses, reranker.entries)
+        yield "scores", Counted(reranker, reranker.hits, reranker.misses, reranker.entries)
         reads = reranker.reranker
         if isinstance(reads, CosineReranker | CombinationReranker) and isinstance(reads.encoder, KeptVectors):
             vectors = reads.encoder
-            yield "product_vectors", Kept(vectors, vectors.hits, vectors.misses, vectors.entries)
+            yield "product_vectors", Counted(vectors, vectors.hits, vectors.misses, vectors.entries)
     if parts.suggestions is not None:
         known = parts.suggestions.known
-        yield "suggestions", Kept(parts.suggestions, known.hits, known.misses, known.currsize)
+        yield "suggestions", Counted(parts.suggestions, known.hits, known.misses, known.currsize)
 
 
 class CacheMetrics:
@@ -63,7 +63,7 @@ class CacheMetrics:
         self._entries = Gauge(
             "aisle_cache_entries", "In memory.", ("cache",), multiprocess_mode="livesum", registry=registry
         )
-        self._seen: dict[str, Kept] = {}
+        self._seen: dict[str, Counted] = {}
 
     def look(self) -> None:
         """Add what was counted since the last look."""
@@ -72,7 +72,7 @@ class CacheMetrics:
             if before == now:
                 continue
             if before is None or before.of is not now.of:
-                before = Kept(now.of)
+                before = Counted(now.of)
             self._hits.labels(name).inc(now.hits - before.hits)
             self._misses.labels(name).inc(now.misses - before.misses)
             self._entries.labels(name).set(now.entries)
