@@ -7,6 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent / "aisle"
 LAYERS = {
+    "cores": -1,
     "words": -1,
     "order": -1,
     "types": 0,

@@ -8,7 +8,6 @@ alone and in company); and from 31 tokens on a batch is no faster, at 20 tokens 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from aisle.artifacts import Manifest, read_manifest
+from aisle.cores import cores
 from aisle.encoders.runtime import ONNX, Run, open_graph
 from aisle.encoders.tokenise import BilingualTokenizer, WordPieceTokenizer
 from aisle.errors import ArtifactError
@@ -50,7 +50,7 @@ class OnnxEncoder:
 
     def __init__(self, folder: Path, threads: int | None = None) -> None:
         self.folder = folder
-        self.threads = threads or _cores()
+        self.threads = threads or cores()
         self._manifest: Manifest = read_manifest(folder, KIND, FORMAT)
         for name, size in self._manifest.details["sizes"].items():
             path = folder / name
@@ -141,14 +141,6 @@ class OnnxEncoder:
     @cached_property
     def _graph(self) -> Run:
         return open_graph(self.folder / MODEL_FILE, self.runtime, self.threads)
-
-
-def _cores() -> int:
-    """The cores this process may use, where the system tells; otherwise all there are."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
-        return os.cpu_count() or 1
 
 
 def _valid(text: str) -> str:

@@ -7,7 +7,6 @@ nothing but its pair.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from aisle.artifacts import read_manifest
+from aisle.cores import cores
 from aisle.encoders.runtime import ONNX, Run, open_graph
 from aisle.encoders.tokenise import BilingualTokenizer, WordPieceTokenizer
 from aisle.errors import ArtifactError, FingerprintError
@@ -102,7 +102,7 @@ class OnnxCrossEncoder:
         if manifest.details.get("architecture") != ARCHITECTURE:
             raise ArtifactError(f"{str(folder)!r} is no complete {ARCHITECTURE}", fix="train it again")
         self.folder = folder
-        self.threads = threads or _cores()
+        self.threads = threads or cores()
         self.details: Mapping[str, object] = manifest.details
         if fingerprint(folder) != dict(manifest.fingerprint):
             raise FingerprintError(f"files of {str(folder)!r} are not those it was made with", fix="train it again")
@@ -168,11 +168,3 @@ class OnnxCrossEncoder:
     @cached_property
     def _run(self) -> Run:
         return open_graph(self.folder / MODEL_FILE, str(self.details.get("runtime", ONNX)))
-
-
-def _cores() -> int:
-    """The cores this process may use, where the system tells; otherwise all there are."""
-    try:
-        return len(os.sched_getaffinity(0))
-    except AttributeError:  # macOS and Windows
-        return os.cpu_count() or 1

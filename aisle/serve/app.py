@@ -189,7 +189,7 @@ def _parts(
         settings=settings,
         folder=folder,
         state=state,
-        pool=Pool(settings.threads, settings.queue, settings.max_wait_ms / 1_000),
+        pool=Pool(settings.threads, settings.queue, settings.max_wait_ms / 1_000, settings.searches),
         writer=outside.writer or open_queue(home, engine.recipe, engine.encoder, settings, name=folder),
         judgments=JudgmentFile(state / "judgments.jsonl"),
         rules=rules_file,

@@ -2,7 +2,7 @@
 
 What does not fit is refused at once, with the time after which asking again makes sense. Equal jobs that wait at the
 same time are done once. A job whose askers have all gone is not begun. Jobs of one group may be taken together, for
-work that is cheaper a batch at a time. Knows nothing of what the jobs are.
+work that is cheaper a batch at a time; narrow ones leave threads to the others. Knows nothing of what the jobs are.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 R = TypeVar("R")
@@ -45,10 +46,13 @@ class Group(Generic[R, A]):
     Args:
         work: Answers requests in order; an answer may be an exception, which is that request's alone.
         size: At most so many at a time.
+        narrow: They gain nothing by running beside each other, as what computes on one core does: never more at the
+            same time than the pool's ``narrow``, whatever group they are of.
     """
 
     work: Callable[[Sequence[R]], Sequence[A | Exception]]
     size: int = 1
+    narrow: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,12 +64,20 @@ class Done(Generic[A]):
     shared: bool
 
 
+@dataclass(eq=False, slots=True)
+class _Lane:
+    width: int
+    running: int = 0
+    waiting: int = 0
+
+
 @dataclass(eq=False)
 class _Job:
     group: Group[Any, Any]
     request: Any
     key: Hashable | None
     since: float
+    lane: _Lane
     waiting: dict[asyncio.Future[Any], asyncio.AbstractEventLoop] = field(default_factory=dict)
     started: float = 0.0
 
@@ -77,10 +89,12 @@ class Pool:
         threads: Jobs done at the same time.
         queue: Jobs that may wait.
         max_wait_s: A job that is expected to wait longer than this is refused, whatever the length of the queue.
+        narrow: Narrow jobs done at the same time; None: as many as there are threads.
     """
 
-    def __init__(self, threads: int, queue: int, max_wait_s: float) -> None:
+    def __init__(self, threads: int, queue: int, max_wait_s: float, narrow: int | None = None) -> None:
         self.threads, self.queue, self.max_wait_s = threads, queue, max_wait_s
+        self._lanes = {False: _Lane(threads), True: _Lane(min(narrow or threads, threads))}
         self._jobs: deque[_Job] = deque()
         self._by_key: dict[Hashable, _Job] = {}
         self._changed = threading.Condition()
@@ -96,16 +110,16 @@ class Pool:
         """Jobs in the queue."""
         return len(self._jobs)
 
-    @property
-    def expected_wait_s(self) -> float:
+    def expected_wait_s(self, narrow: bool = False) -> float:
         """How long a job that comes now will wait, by the latest ones' durations."""
-        ahead = len(self._jobs) + (1 if self.running >= self.threads else 0)
-        return ahead * self._mean_s / self.threads
+        lane = self._lanes[narrow]
+        everybody = (len(self._jobs) + (self.running >= self.threads)) / self.threads
+        own = (lane.waiting + (lane.running >= lane.width)) / lane.width if narrow else 0.0
+        return max(everybody, own) * self._mean_s
 
-    @property
-    def full(self) -> int:
+    def full(self, narrow: bool = False) -> int:
         """Seconds after which a place is likely, where a job that comes now is refused; else 0."""
-        wait = self.expected_wait_s
+        wait = self.expected_wait_s(narrow)
         if len(self._jobs) < self.queue and not (self._jobs and wait > self.max_wait_s):
             return 0
         return max(1, math.ceil(wait))
@@ -135,13 +149,15 @@ class Pool:
             job = self._by_key.get(key) if key is not None else None
             shared = job is not None
             if job is None:
-                if seconds := self.full:
+                if seconds := self.full(group.narrow):
                     raise Busy(seconds)
-                job = _Job(group, request, key, time.monotonic())
+                job = _Job(group, request, key, time.monotonic(), self._lanes[group.narrow])
                 self._jobs.append(job)
+                job.lane.waiting += 1
                 if key is not None:
                     self._by_key[key] = job
-                self._changed.notify()
+                if job.lane.running < job.lane.width:  # otherwise who leaves it takes the job
+                    self._changed.notify()
             job.waiting[future] = loop
         try:
             done = await future
@@ -164,6 +180,7 @@ class Pool:
             job.waiting.pop(future, None)
             if not job.waiting and not job.started and job in self._jobs:
                 self._jobs.remove(job)
+                job.lane.waiting -= 1
                 self._forget(job)
 
     def _forget(self, job: _Job) -> None:
@@ -179,6 +196,7 @@ class Pool:
                 answers = [error] * len(jobs)
             with self._changed:
                 self.running -= 1
+                jobs[0].lane.running -= 1
                 each = (time.monotonic() - started) / len(jobs)
                 self._mean_s += (each - self._mean_s) * (_SMOOTHING if self._mean_s else 1.0)
             for job, answer in zip(jobs, answers, strict=True):
@@ -187,22 +205,27 @@ class Pool:
     def _take(self) -> list[_Job] | None:
         """The next jobs, all of one group; None when the pool is closed and nothing waits."""
         with self._changed:
-            while not self._jobs:
-                if self._closed:
+            while (first := self._next()) is None:
+                if self._closed and not self._jobs:
+                    self._changed.notify()  # another may be waiting for a lane that nobody comes back from
                     return None
                 self._changed.wait()
-            first = self._jobs.popleft()
             jobs = [first]
             if first.group.size > 1:
-                rest = [job for job in self._jobs if job.group is first.group][: first.group.size - 1]
-                for job in rest:
-                    self._jobs.remove(job)
-                jobs += rest
+                same = (job for job in self._jobs if job.group is first.group and job is not first)
+                jobs += islice(same, first.group.size - 1)
             for job in jobs:
+                self._jobs.remove(job)
                 job.started = time.monotonic()
                 self._forget(job)  # what comes now may ask for what was written since this one looked
+            first.lane.waiting -= len(jobs)
+            first.lane.running += 1
             self.running += 1
             return jobs
+
+    def _next(self) -> _Job | None:
+        """The job that has waited longest of those whose lane is not full."""
+        return next((job for job in self._jobs if job.lane.running < job.lane.width), None)
 
     def _tell(self, job: _Job, answer: Any) -> None:
         waited = (job.started - job.since) * 1_000

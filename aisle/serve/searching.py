@@ -20,6 +20,7 @@ from aisle.explain import NearWords, explain_page
 from aisle.indexes.facets import without_field
 from aisle.indexes.lance import LanceIndex
 from aisle.indexes.segment import query_tokens
+from aisle.rerankers.slow import SlowReranker
 from aisle.serve.experiment.trial import Part, Tried
 from aisle.serve.highlight import fields, highlight, words_to_mark
 from aisle.serve.parts import Parts
@@ -73,20 +74,31 @@ class Found:
     tried: Tried | None = None
 
 
+Groups = tuple[Group[Ask, Found], ...]
+"""One whose jobs are not narrow, one whose are."""
+
+
 class Searches:
     """Answers searches over the parts' engine, whichever it is at the moment."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        self._alone: Group[Ask, Found] = Group(self._work, 1)
-        self._batched: Group[Ask, Found] = Group(self._work, parts.settings.batch)
+        size = parts.settings.batch
+        self._alone: Groups = tuple(Group(self._work, 1, narrow) for narrow in (False, True))
+        self._batched: Groups = tuple(Group(self._work, size, narrow) for narrow in (False, True))
         self._trials: Group[Ask, Found] = Group(self._try, 1)
 
     def group(self, ask: Ask) -> Group[Ask, Found]:
-        """Who answers: the embedded encoder runs each text by itself, a vector must not depend on its neighbours."""
+        """Who answers.
+
+        The embedded encoder runs each text by itself: a vector must not depend on its neighbours. Searches compute,
+        and are narrow, unless they wait for a slow re-ranker, which may be another server.
+        """
+        engine = self.parts.engine
         if ask.part is not None and not ask.part.served:
-            return self._trials
-        return self._alone if isinstance(self.parts.engine.encoder, OnnxEncoder) else self._batched
+            return self._trials  # two rankings, and a candidate may wait where the served one does not
+        narrow = not isinstance(engine.reranker, SlowReranker)
+        return (self._alone if isinstance(engine.encoder, OnnxEncoder) else self._batched)[narrow]
 
     def _work(self, asks: Sequence[Ask]) -> list[Found | Exception]:
         try:

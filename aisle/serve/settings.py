@@ -17,6 +17,7 @@ from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
 from aisle.config import Recipe, checked
+from aisle.cores import cores
 from aisle.errors import RecipeError
 
 SERVE = "serve"
@@ -40,7 +41,8 @@ class Settings:
         host: Where to listen.
         port: 0 takes a free one.
         workers: Processes that answer; 0: one for each core.
-        threads: Requests that one worker works on at the same time.
+        threads: Requests that one worker works on at the same time; of searches, unless they wait for a slow re-ranker,
+            as many as it has cores (`searches`).
         queue: Requests that may wait in one worker; one more is answered with 429.
         max_wait_ms: Nor may more wait than are expected to begin within this time.
         batch: Queries encoded together where the encoder gains by that; the embedded one does not.
@@ -79,6 +81,16 @@ class Settings:
     state: str = ""
     models: tuple[str, ...] = ()
     log_format: LogFormat = "text"
+
+    @property
+    def processes(self) -> int:
+        """Workers."""
+        return self.workers or cores()
+
+    @property
+    def searches(self) -> int:
+        """Searches that one worker computes at the same time: one for each core that it has, at least one."""
+        return max(1, cores() // self.processes)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], source: str = "settings") -> Settings:

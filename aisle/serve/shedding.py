@@ -16,7 +16,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from aisle.serve.faults import MEDIA_TYPE, busy, error_body
 from aisle.serve.pool import Pool
 
-PATHS = frozenset({"/v1/search", "/v1/rerank", "/v2/rerank", "/v1/embeddings"})
+SEARCH = "/v1/search"
+PATHS = frozenset({SEARCH, "/v1/rerank", "/v2/rerank", "/v1/embeddings"})
 """What only the pool answers."""
 MOST_WAIT_S, HURRIED = 0.25, 1_000.0
 """A refusal waits so long at most, and a second for each so many refusals of the second before."""
@@ -42,7 +43,7 @@ class Shedding:
         pool: Pool = scope["app"].state.parts.pool
         target = scope["query_string"] if scope["method"] == "GET" else b""
         if scope["method"] in ("GET", "POST") and not self._asked[target]:  # an equal one that waits may be joined
-            seconds = pool.full
+            seconds = pool.full(narrow=scope["path"] == SEARCH)
             if seconds:
                 await self._refuse(scope, send, seconds)
                 return

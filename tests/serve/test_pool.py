@@ -145,3 +145,78 @@ def test_closing_finishes_what_was_taken_and_takes_no_more():
             await pool.call(lambda: 1)
 
     asyncio.run(run())
+
+
+def test_narrow_jobs_take_turns_and_leave_a_thread_to_the_others():
+    pool = Pool(threads=3, queue=100, max_wait_s=1_000.0, narrow=1)
+    at_once, most = [0], []
+    lock = threading.Lock()
+
+    def work(asked):
+        with lock:
+            at_once[0] += 1
+            most.append(at_once[0])
+        threading.Event().wait(0.02)
+        with lock:
+            at_once[0] -= 1
+        return list(asked)
+
+    one, other = Group(work, narrow=True), Group(work, size=2, narrow=True)
+
+    async def run():
+        gate = Gate()
+        held = await gate.hold(pool)
+        narrow = [asyncio.ensure_future(pool.run(group, n)) for n in range(6) for group in (one, other)]
+        wide = asyncio.ensure_future(pool.call(lambda: "wide"))
+        assert await asyncio.wait_for(wide, 10) == "wide"
+        assert not all(job.done() for job in narrow)  # it did not wait for those that came before it
+        assert [done.answer for done in await asyncio.gather(*narrow)] == [n for n in range(6) for _ in range(2)]
+        gate.open.set()
+        await held
+
+    asyncio.run(run())
+    pool.close(10)
+    assert set(most) == {1}
+    assert not any(thread.is_alive() for thread in pool._threads)
+
+
+def test_at_the_end_narrow_jobs_that_wait_are_done_and_all_threads_end():
+    pool = Pool(threads=2, queue=10, max_wait_s=1_000.0, narrow=1)
+    gate, done = Gate(), []
+    group = Group(lambda asked: [one() for one in asked], narrow=True)
+
+    async def run():
+        first = asyncio.ensure_future(pool.run(group, gate))
+        await asyncio.to_thread(gate.begun.wait, 10)
+        second = asyncio.ensure_future(pool.run(group, lambda: done.append("second")))
+        await asyncio.sleep(0)
+        closing = asyncio.ensure_future(asyncio.to_thread(pool.close, 10))
+        await asyncio.sleep(0.05)
+        gate.open.set()
+        await asyncio.gather(first, second, closing)
+
+    asyncio.run(run())
+    assert done == ["second"]
+    assert not any(thread.is_alive() for thread in pool._threads)
+
+
+def test_narrow_jobs_are_expected_to_wait_for_each_other():
+    pool = Pool(threads=4, queue=1_000, max_wait_s=25.0, narrow=1)
+    pool._mean_s = 10.0
+    group = Group(lambda asked: [one() for one in asked], narrow=True)
+
+    async def run():
+        gate = Gate()
+        held = asyncio.ensure_future(pool.run(group, gate))
+        await asyncio.to_thread(gate.begun.wait, 10)
+        waiting = [asyncio.ensure_future(pool.run(group, lambda: 1)) for _ in range(2)]
+        await asyncio.sleep(0)
+        assert (pool.full(narrow=True), pool.full(), pool.expected_wait_s()) == (30, 0, 5.0)
+        with pytest.raises(Busy, match="busy for about 30 s"):
+            await pool.run(group, lambda: 2)
+        assert await pool.call(lambda: "wide") == "wide"
+        gate.open.set()
+        await asyncio.gather(held, *waiting)
+
+    asyncio.run(run())
+    pool.close(10)

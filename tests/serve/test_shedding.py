@@ -15,9 +15,9 @@ class Served:
     """An app that answers when it may, behind the middleware, with a pool that is full or not."""
 
     def __init__(self):
-        self.reached, self.may = [], asyncio.Event()
+        self.reached, self.may, self.seconds = [], asyncio.Event(), 0
         self.may.set()
-        self.pool = SimpleNamespace(full=0)
+        self.pool = SimpleNamespace(full=lambda narrow: self.seconds)
         self.shedding = Shedding(self.app)
 
     async def app(self, scope, receive, send):
@@ -44,7 +44,7 @@ class Served:
 def test_a_full_pool_refuses_before_the_app_is_reached():
     async def go():
         served = Served()
-        served.pool.full = 7
+        served.seconds = 7
         status, headers, body, scope = await served.ask()
         error = json.loads(body)["error"]
         assert (status, headers[b"retry-after"], error["code"], error["request_id"]) == (429, b"7", "busy", "id-1")
@@ -64,7 +64,7 @@ def test_an_equal_search_that_waits_may_be_joined():
         served.may.clear()
         first = asyncio.ensure_future(served.ask(b"q=a"))
         await asyncio.sleep(0)
-        served.pool.full = 1
+        served.seconds = 1
         second = asyncio.ensure_future(served.ask(b"q=a"))
         assert (await served.ask(b"q=b"))[0] == 429
         served.may.set()
@@ -85,7 +85,7 @@ def test_refusals_in_a_hurry_wait_and_few_do_not(monkeypatch):
         monkeypatch.setattr(shedding.asyncio, "sleep", sleep)
         monkeypatch.setattr(shedding, "time", SimpleNamespace(monotonic=lambda: now[0]))
         served = Served()
-        served.pool.full = 1
+        served.seconds = 1
         for _ in range(400):
             await served.ask()
         now[0] += 1

@@ -87,7 +87,7 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: self._end.set())
         os.environ[METRICS] = str(self._own / "metrics")  # for the children alone: nothing here counts
-        count = self.config.settings.workers or os.cpu_count() or 1
+        count = self.config.settings.processes
         shadow = _Child("shadow", _shadow, (self.plan,), needed=False)
         beside = [shadow] if self.plan.experiment().shadows else []
         writer = _Child("writer", _writer, (self.plan,))
