@@ -5,7 +5,7 @@ Values and a protocol; nothing here reads files or knows a language.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -45,6 +45,10 @@ class CatalogueWords(Protocol):
 
         True for text without words.
         """
+        ...
+
+    def having(self, texts: Collection[str]) -> Collection[str]:
+        """Those of these texts that ``has`` is true of."""
         ...
 
     def has_word(self, word: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 from aisle.indexes.bm25 import WordSearch
 from aisle.indexes.chinese_words import ChineseWords
@@ -41,12 +41,17 @@ class WordsOfTable:
 
     def has(self, text: str) -> bool:
         """Whether some product has every token of the text in one field."""
+        return text in self.having([text])
+
+    def having(self, texts: Collection[str]) -> Collection[str]:
+        """Those of these texts of which some product has every token in one field."""
         version = self.search.snapshots.version()
-        known = self._had.among(version, [text])
-        if text not in known:
-            known = {text: self._has(query_tokens(text))}
-            self._had.keep(version, known)
-        return known[text]
+        known = self._had.among(version, texts)
+        new = {text: self._has(query_tokens(text)) for text in texts if text not in known}
+        if new:
+            self._had.keep(version, new)
+            known |= new
+        return [text for text, had in known.items() if had]
 
     def _has(self, tokens: Sequence[str]) -> bool:
         if not tokens:

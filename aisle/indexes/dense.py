@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -54,9 +54,9 @@ def nearest(
     limit = min(many)
     if limit < 1:
         return []
-    query = check_vector(table, name, vector)
     if snapshot is not None:
-        return snapshot.nearest(name, query, limit, within)
+        return snapshot.nearest(name, check_vector(snapshot.dims, name, vector), limit, within)
+    query = check_vector(_dims(table), name, vector)
     search = (
         table.search(query, vector_column_name=VECTOR + name, query_type="vector")
         .distance_type("dot")  # 1 - dot; equals the cosine for vectors of length 1, without computing lengths
@@ -73,7 +73,7 @@ def nearest(
 
 def cosines(table: Any, name: str, vector: Array, ids: Sequence[str]) -> dict[str, float]:
     """The cosine of these products' vectors with a query vector, exactly."""
-    query = check_vector(table, name, vector)
+    query = check_vector(_dims(table), name, vector)
     column = VECTOR + name
     found = table.search().where(one_of("id", ids)).select(["id", column]).limit(len(ids)).to_arrow()
     none = np.zeros(len(query), np.float32)
@@ -81,16 +81,24 @@ def cosines(table: Any, name: str, vector: Array, ids: Sequence[str]) -> dict[st
     return dict(zip(found["id"].to_pylist(), (matrix.reshape(-1, len(query)) @ query).tolist(), strict=True))
 
 
-def check_vector(table: Any, name: str, vector: Array) -> Array:
-    """The query vector, if the table has vectors of this name and length.
+def check_vector(dims: Mapping[str, int], name: str, vector: Array) -> Array:
+    """The query vector, if there are vectors of this name and length.
+
+    Args:
+        dims: Names and lengths.
+        name: Which of them.
+        vector: Of a query.
 
     Raises:
-        RequestError: It has not.
+        RequestError: There are none.
     """
-    names = [field.name[len(VECTOR) :] for field in table.schema if field.name.startswith(VECTOR)]
-    if name not in names:
-        raise RequestError(f"the index has no vectors called {name!r}", allowed=", ".join(names) or "none")
-    length = table.schema.field(VECTOR + name).type.list_size
+    length = dims.get(name)
+    if length is None:
+        raise RequestError(f"the index has no vectors called {name!r}", allowed=", ".join(dims) or "none")
     if vector.shape != (length,):
         raise RequestError(f"the query vector {name!r} has shape {vector.shape}", allowed=f"({length},)")
     return np.asarray(vector, np.float32)
+
+
+def _dims(table: Any) -> dict[str, int]:
+    return {field.name[len(VECTOR) :]: field.type.list_size for field in table.schema if field.name.startswith(VECTOR)}

@@ -107,6 +107,11 @@ class Snapshot:
         """How many products there are."""
         return len(self.names)
 
+    @property
+    def dims(self) -> dict[str, int]:
+        """The length of the vectors of each name."""
+        return {name: vectors.shape[1] for name, (vectors, _) in self.lasting.vectors.items()}
+
     def among(self, numbers: Any) -> Mask | None:
         """Which rows have these numbers, ``(size,)``; None if a number is not of this version."""
         asked = np.asarray(numbers, np.uint64)

@@ -90,14 +90,18 @@ class Understanding:
     def _there(self, expansions: Iterable[Expansion], text: str) -> list[Expansion]:
         """Those that the catalogue has and the query has not, in the number (cable, cables) that it has."""
         query = f" {fold_name(text)} "
-        found: dict[tuple[str, str], Expansion] = {}
+        asked: list[tuple[str, Expansion]] = []
         for expansion in expansions:
             name = expansion.name
             for form in (name, *other_numbers(name)) if expansion.language in ("en", "") else (name,):
-                key = (fold_name(form), expansion.because)
-                said = f" {key[0]} " if key[0].isascii() else key[0]
-                if key not in found and said not in query and self.words.has(form):
-                    found[key] = replace(expansion, name=form)
+                folded = fold_name(form)
+                if (f" {folded} " if folded.isascii() else folded) not in query:
+                    asked.append((folded, replace(expansion, name=form)))
+        had = self.words.having({expansion.name for _, expansion in asked})
+        found: dict[tuple[str, str], Expansion] = {}
+        for folded, expansion in asked:
+            if expansion.name in had:
+                found.setdefault((folded, expansion.because), expansion)
         return list(found.values())
 
 

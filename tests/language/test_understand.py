@@ -19,6 +19,9 @@ class Words:
     def has(self, text):
         return text.casefold() in self.words
 
+    def having(self, texts):
+        return {text for text in texts if self.has(text)}
+
     def has_word(self, word):
         return False
 
