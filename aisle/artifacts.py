@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
@@ -89,6 +89,28 @@ def read_kind(folder: Path) -> str:
     except (OSError, ValueError) as error:
         raise ArtifactError(f"cannot read {str(path)!r}: {error}", fix="make the folder again") from None
     return str(manifest.get("kind")) if isinstance(manifest, dict) else "unknown"
+
+
+def refuse_other(out: Path, kinds: Sequence[str], what: str) -> None:
+    """An empty folder and an older one of these kinds may be replaced; an index, or anything else, never is.
+
+    Args:
+        out: What is about to be written.
+        kinds: Of manifests.
+        what: These kinds in a word, such as "model".
+
+    Raises:
+        ArtifactError: It is something else.
+    """
+    kind = read_kind(out)
+    if kind and kind not in kinds:
+        raise ArtifactError(
+            f"{str(out)!r} is of kind {kind!r}", allowed=f"a folder of kind {' or '.join(kinds)}, or a new one"
+        )
+    if not kind and out.exists() and not (out.is_dir() and not any(out.iterdir())):
+        raise ArtifactError(
+            f"{str(out)!r} exists and is no {what}", fix=f"name a folder that does not exist yet, or an older {what}"
+        )
 
 
 def write_text(path: Path, text: str) -> None:

@@ -15,7 +15,7 @@ from aisle.errors import InputError, JudgmentError
 from aisle.evaluate import Interval, paired_difference
 from aisle.training.gate_checks import Check, MustPass, keeps_must_pass, latency, not_collapsed, number, signed
 
-__all__ = ["judge", "format_verdict", "Verdict", "Check", "MustPass", "MAX_LATENCY_RATIO"]
+__all__ = ["judge", "format_verdict", "Evidence", "Terms", "Verdict", "Check", "MustPass", "MAX_LATENCY_RATIO"]
 
 MAX_LATENCY_RATIO = 1.5
 """A model of the same size measures 1 give or take the noise; a larger one has to be asked for."""
@@ -63,60 +63,77 @@ class Verdict:
         return asdict(self) | {"checks": [asdict(check) for check in self.checks], "failed": list(self.failed)}
 
 
-def judge(
-    current: Mapping[str, float],
-    candidate: Mapping[str, float],
-    *,
-    scores: Sequence[Sequence[float]],
-    trivial: Mapping[str, Sequence[Sequence[float]]],
-    must_pass: Sequence[MustPass] = (),
-    latency_ratio: float | None = None,
-    max_latency_ratio: float = MAX_LATENCY_RATIO,
-    further: Sequence[Check] = (),
-    force: bool = False,
-    alpha: float = 0.05,
-    seed: int = 0,
-) -> Verdict:
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the gate is shown: a metric of every held-out query, for both rankings.
+
+    Attributes:
+        current: By query, for the ranking in use.
+        candidate: By query, for the candidate, which learnt nothing from that query.
+        scores: The candidate's, one list for each query.
+        trivial: Name to values, in the shape of ``scores``, of features that no model should merely repeat, such as
+            the length of the text.
+    """
+
+    current: Mapping[str, float]
+    candidate: Mapping[str, float]
+    scores: Sequence[Sequence[float]]
+    trivial: Mapping[str, Sequence[Sequence[float]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What is asked of a candidate beside being better.
+
+    Attributes:
+        must_pass: Pairs whose order is beyond dispute, scored by the candidate.
+        latency_ratio: Time for a query, candidate over current; None where not measured.
+        max_latency_ratio: The highest ratio allowed.
+        force: Promote in spite of failed checks, which the verdict then records.
+        alpha: What ``p`` has to stay below.
+        seed: Of the bootstrap and of the sign flips.
+    """
+
+    must_pass: Sequence[MustPass] = ()
+    latency_ratio: float | None = None
+    max_latency_ratio: float = MAX_LATENCY_RATIO
+    force: bool = False
+    alpha: float = 0.05
+    seed: int = 0
+
+
+def judge(found: Evidence, terms: Terms, further: Sequence[Check] = ()) -> Verdict:
     """Decide whether the candidate is promoted: it is where every check passes.
 
     Better on average is not enough: the interval of the mean difference has to lie above 0, and the sign-flip test
     has to agree. Too few queries to tell is an ordinary "not promoted", never an error.
 
     Args:
-        current: Query to the metric's value for the ranking in use, on queries that training never saw.
-        candidate: The same for the candidate, over the same queries.
-        scores: The candidate's scores, one list for each of these queries.
-        trivial: Name to values, in the shape of ``scores``, of features that no model should merely repeat, such as
-            the length of the text.
-        must_pass: Pairs whose order is beyond dispute, scored by the candidate.
-        latency_ratio: Time for a query, candidate over current; None where not measured.
-        max_latency_ratio: The highest ratio allowed.
+        found: On queries that training never saw.
+        terms: Of the promotion.
         further: Checks of what only this kind of model has.
-        force: Promote in spite of failed checks, which the verdict then records.
-        alpha: What ``p`` has to stay below.
-        seed: Of the bootstrap and of the sign flips.
 
     Raises:
-        JudgmentError: The two mappings name different queries, or a value is no finite number.
+        JudgmentError: The two rankings are of different queries, or a value is no finite number.
         InputError: Scores or a feature have another shape than the queries, or a limit is out of range.
     """
-    _check_limits(alpha, max_latency_ratio)
-    _check_queries(current, candidate)
-    if len(scores) != len(current):
+    _check_limits(terms.alpha, terms.max_latency_ratio)
+    _check_queries(found.current, found.candidate)
+    if len(found.scores) != len(found.current):
         raise InputError(
-            f"the gate has the candidate's scores of {len(scores)} queries",
-            allowed=f"one list for each of the {len(current)} held-out queries",
+            f"the gate has the candidate's scores of {len(found.scores)} queries",
+            allowed=f"one list for each of the {len(found.current)} held-out queries",
         )
-    verdict = _measure(current, candidate, alpha, seed)
+    verdict = _measure(found.current, found.candidate, terms.alpha, terms.seed)
     checks = (
-        _better(verdict, alpha),
-        not_collapsed(scores, trivial),
-        keeps_must_pass(must_pass),
-        latency(latency_ratio, max_latency_ratio),
+        _better(verdict, terms.alpha),
+        not_collapsed(found.scores, found.trivial),
+        keeps_must_pass(terms.must_pass),
+        latency(terms.latency_ratio, terms.max_latency_ratio),
         *further,
     )
     passed = all(check.passed for check in checks)
-    return replace(verdict, promoted=passed or force, forced=force and not passed, checks=checks)
+    return replace(verdict, promoted=passed or terms.force, forced=terms.force and not passed, checks=checks)
 
 
 def format_verdict(verdict: Verdict, metric: str = "nDCG@10") -> list[str]:

@@ -14,7 +14,7 @@ import scipy.stats
 
 from aisle.errors import InputError, JudgmentError
 from aisle.evaluate import bootstrap_mean, detectable_difference, sign_flip_p
-from aisle.training.gate import Check, MustPass, format_verdict, judge
+from aisle.training.gate import Check, Evidence, MustPass, Terms, format_verdict, judge
 from aisle.training.gate_checks import keeps_must_pass, latency, not_collapsed, number, one_line, signed
 
 # Six queries, each better by .1 or .2.
@@ -26,9 +26,10 @@ KEPT = MustPass("red shoes", "red shoes 42", "blue hat", 0.8, 0.1)
 BROKEN = MustPass("red shoes", "red shoes 42", "blue hat", 0.1, 0.8)
 
 
-def verdict_of(current=CURRENT, candidate=CANDIDATE, scores=None, trivial=None, **others):
+def verdict_of(current=CURRENT, candidate=CANDIDATE, scores=None, trivial=None, further=(), **terms):
     scores = SCORES[:1] * len(current) if scores is None else scores
-    return judge(current, candidate, scores=scores, trivial={} if trivial is None else trivial, **others)
+    found = Evidence(current, candidate, scores, {} if trivial is None else trivial)
+    return judge(found, Terms(**terms), further)
 
 
 def shifted(differences, base=0.5):

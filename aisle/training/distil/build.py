@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aisle.artifacts import MANIFEST, one_writer, read_kind, swap_in, write_text
+from aisle.artifacts import MANIFEST, one_writer, refuse_other, swap_in, write_text
 from aisle.encoders import onnx
 from aisle.errors import ArtifactError, OptionalDependencyError, RecipeError
 from aisle.training.distil.candidates import write_provenance
 from aisle.training.distil.card import card
 from aisle.training.distil.material import Material, fingerprint_of
 from aisle.training.distil.recipe import DistilRecipe
-from aisle.training.gate import Check, Verdict, judge
+from aisle.training.gate import Check, Terms, Verdict, judge
 from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.recipe import FEW_QUERIES
 from aisle.training.tracking import FOLDER as TRACKING
@@ -107,7 +107,7 @@ def distil(
         from aisle.training.distil.route import Distiller
     except ImportError:
         raise OptionalDependencyError("torch", "train", "distillation") from None
-    _refuse_foreign(out)
+    refuse_other(out, [onnx.KIND], "encoder")
     out.parent.mkdir(parents=True, exist_ok=True)
     with one_writer(out):
         data = fingerprint_of(material)
@@ -119,18 +119,13 @@ def distil(
             told.note(f"the student learns from {len(taught.listed):,} lists")
             folder = run.learn(taught, material.judged)
             candidate = run.candidate(folder, _rival(run, material, against, told.note), taught, material)
-        found = candidate.evidence
-        verdict = judge(
-            found.current,
-            found.candidate,
-            scores=found.scores,
-            trivial=found.trivial,
+        terms = Terms(
             latency_ratio=candidate.latency_ratio,
             max_latency_ratio=recipe.max_latency_ratio,
-            further=honest(teachers, material),
             force=force,
             seed=recipe.seed,
         )
+        verdict = judge(candidate.evidence, terms, honest(teachers, material))
         distilled = Distilled(out, verdict, candidate, tuple(teachers), time.monotonic() - start)
         _finish(distilled, recipe, student, data, taught)
         if (work / TRACKING).exists():
@@ -169,15 +164,6 @@ def honest(teachers: Sequence[str], material: Material) -> tuple[Check, ...]:
             reason = f"{Path(name).name} learnt from the judgments it is judged by: train it without those queries"
             found.append(Check("teacher", False, reason))
     return tuple(found)
-
-
-def _refuse_foreign(out: Path) -> None:
-    """An empty folder and an older encoder may be replaced; an index, or anything else, never is."""
-    kind = read_kind(out)
-    if kind == onnx.KIND or not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return
-    what = f"is of kind {kind!r}" if kind else "exists and is no encoder"
-    raise ArtifactError(f"{str(out)!r} {what}", fix="name a folder that does not exist yet, or an older encoder")
 
 
 def _workplace(out: Path, about: Mapping[str, Any], recipe: DistilRecipe, resume: bool) -> Path:

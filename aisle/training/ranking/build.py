@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from aisle.artifacts import MANIFEST, one_writer, read_kind, swap_in, write_text
-from aisle.errors import ArtifactError, JudgmentError
+from aisle.artifacts import one_writer, refuse_other, swap_in, write_text
+from aisle.errors import JudgmentError
 from aisle.ranking.feature_values import RatingPrior
 from aisle.ranking.features import FEATURES
 from aisle.ranking.learnt import KIND, LearntRanking
@@ -110,7 +110,7 @@ def train_ranking(
     """
     start = time.monotonic()
     note = note or (lambda _: None)
-    _refuse_foreign(out)
+    refuse_other(out, [KIND], "learnt ranking")
     given = list(tables)
     out.parent.mkdir(parents=True, exist_ok=True)
     with one_writer(out):
@@ -142,19 +142,6 @@ def _held_out(
     except JudgmentError:
         note(f"{len(tables)} queries are too few to hold any out: nothing can show whether the ranking is better")
         return None
-
-
-def _refuse_foreign(out: Path) -> None:
-    """An empty folder and an older learnt ranking may be replaced; an index, or anything else, never is."""
-    if (out / MANIFEST).is_file():
-        kind = read_kind(out)
-        if kind != KIND:
-            raise ArtifactError(f"{str(out)!r} is of kind {kind!r}", allowed=f"a folder of kind {KIND}, or a new one")
-    elif out.exists() and not (out.is_dir() and not any(out.iterdir())):
-        raise ArtifactError(
-            f"{str(out)!r} exists and is no learnt ranking",
-            fix="name a folder that does not exist yet, or an older learnt ranking",
-        )
 
 
 def _write(

@@ -6,7 +6,6 @@ Knows tables and scores; no models.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -14,7 +13,7 @@ from aisle.evaluate import PairedDifference, paired_difference
 from aisle.metrics import Treatment
 from aisle.ranking.features import NAMES
 from aisle.ranking.learnt import LearntRanking
-from aisle.training.gate import Check, MustPass, Verdict, judge
+from aisle.training.gate import Check, Evidence, MustPass, Terms, Verdict, judge
 from aisle.training.gate_checks import number, signed
 from aisle.training.ranking.crossfit import CrossFit, Scores, fused, measured
 from aisle.training.ranking.data import QueryTable
@@ -32,25 +31,15 @@ def verdict_of(
     force: bool,
 ) -> Verdict:
     """The gate's decision; without held-out scores there is nothing to promote by."""
-    settings: dict[str, Any] = {
-        "must_pass": must_pass,
-        "latency_ratio": latency_ratio,
-        "max_latency_ratio": recipe.max_latency_ratio,
-        "force": force,
-        "seed": recipe.seed,
-    }
+    terms = Terms(must_pass, latency_ratio, recipe.max_latency_ratio, force, seed=recipe.seed)
     if found is None:
-        return judge({}, {}, scores=[], trivial={"length of the title": []}, **settings)
+        return judge(Evidence({}, {}, [], {"length of the title": []}), terms)
     current, candidate = (measured(tables, scores, "removed") for scores in (fused(tables), found.scores))
     kept = [place for place, table in enumerate(tables) if table.query_id in candidate]
-    return judge(
-        current,
-        candidate,
-        scores=[found.scores[place].tolist() for place in kept],
-        trivial={"length of the title": [tables[place].features[:, _LENGTH].tolist() for place in kept]},
-        further=(not_worse(tables, found.scores, recipe.margin),),
-        **settings,
-    )
+    scores = [found.scores[place].tolist() for place in kept]
+    length = [tables[place].features[:, _LENGTH].tolist() for place in kept]
+    held_out = Evidence(current, candidate, scores, {"length of the title": length})
+    return judge(held_out, terms, [not_worse(tables, found.scores, recipe.margin)])
 
 
 def not_worse(tables: Sequence[QueryTable], scores: Scores, margin: float) -> Check:

@@ -17,11 +17,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from aisle.artifacts import MANIFEST, one_writer, swap_in, write_text
+from aisle.artifacts import MANIFEST, one_writer, refuse_other, swap_in, write_text
+from aisle.encoders import onnx
 from aisle.errors import ArtifactError, JudgmentError, RecipeError
 from aisle.judgments.pairs import PairSet
+from aisle.rerankers import head
 from aisle.rerankers.load import load_reranker
-from aisle.training.gate import MustPass, Verdict, judge
+from aisle.training.gate import MustPass, Terms, Verdict, judge
 from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.card import card
 from aisle.training.relevance.data import MIN_QUERIES, fingerprint, weights_told
@@ -29,7 +31,7 @@ from aisle.training.relevance.earlier import divide
 from aisle.training.relevance.extras import Extras
 from aisle.training.relevance.head_route import HeadRoute
 from aisle.training.relevance.recipe import TrainingRecipe
-from aisle.training.relevance.refusals import refuse_few, refuse_foreign, refuse_without_torch
+from aisle.training.relevance.refusals import refuse_few, refuse_without_torch
 from aisle.training.tracking import AUTO, NONE, Tracker, tracking
 from aisle.training.tracking import FOLDER as TRACKING
 from aisle.training.workplace import workplace
@@ -122,7 +124,7 @@ def train(
             "a task head in several processes, which one fits in seconds",
             fix="start it without the launcher, or train an encoder: --set model=encoder",
         )
-    refuse_foreign(out)
+    refuse_other(out, [onnx.KIND, head.KIND], "model")
     extras = _extras(pairs, recipe, model, replay, negatives)
     sets = [*given, *(found for found in (replay, negatives) if found is not None)]
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -136,19 +138,14 @@ def train(
         with tracking(spec, work / TRACKING, out.name, settings) as trackers:
             job = _Job(model, pairs, more, recipe, work, extras)
             candidate, took = _make(job, report, note, trackers, estimated=began is None)
-        found = candidate.evidence
-        verdict = judge(
-            found.current,
-            found.candidate,
-            scores=found.scores,
-            trivial=found.trivial,
+        terms = Terms(
             must_pass=check_orders(load_reranker(candidate.folder), must_pass),
             latency_ratio=candidate.latency_ratio,
             max_latency_ratio=recipe.max_latency_ratio,
-            further=candidate.checks,
             force=force,
             seed=recipe.seed,
         )
+        verdict = judge(candidate.evidence, terms, candidate.checks)
         trained = Trained(out, verdict, candidate, time.monotonic() - start, took)
         _finish(trained, recipe, data, sets)
         if (work / TRACKING).exists():

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aisle.training.gate import Check
-from aisle.training.relevance.evidence import Evidence
+from aisle.training.gate import Check, Evidence
 
 Report = Callable[[int, int, Mapping[str, float]], None]
 """``report(step, steps, losses and, at the end of an epoch, validation nDCG@10)``."""

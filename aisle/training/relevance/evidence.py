@@ -5,8 +5,6 @@ Knows pairs and scores; no models, no PyTorch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,24 +12,8 @@ import numpy as np
 from aisle.evaluate.pools import pool_ndcg
 from aisle.evaluate.statistics import paired_difference
 from aisle.judgments.pairs import PairSet, pair_text
+from aisle.training.gate import Evidence
 from aisle.types import Array
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """nDCG@10 of every held-out query with texts of different levels, for both rankings.
-
-    Attributes:
-        current: By query, for the ranking in use.
-        candidate: By query, for the model, which learnt nothing from that query.
-        scores: The candidate's, one list per query.
-        trivial: Features that no model should merely repeat, in the shape of ``scores``.
-    """
-
-    current: Mapping[str, float]
-    candidate: Mapping[str, float]
-    scores: Sequence[Sequence[float]]
-    trivial: Mapping[str, Sequence[Sequence[float]]]
 
 
 def evidence(held: PairSet, current: Array, candidate: Array, description: bool) -> Evidence:
