@@ -7,9 +7,9 @@ Chinese words only rank what was found. Knows the table, not fusion.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,7 @@ SCORE_DECIMALS = 4
 """Sums of float32 differ in the last digits with the order of adding; rounding makes equal texts tie exactly."""
 
 Ranked = Sequence[tuple[str, float]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +81,18 @@ class WordSearch:
         weights = {field: weight for field, weight in self.settings.field_weights.items() if weight > 0}
         if not clauses.finding or not weights or depth < 1:
             return []
+        return self._from_memory(
+            lambda snapshot, within: _in_memory(clauses, weights, depth, snapshot, within),
+            lambda: self._best(clauses, weights, where, depth),
+            where,
+        )
+
+    def _from_memory(
+        self, quick: Callable[[Snapshot, Mask | None], T], slow: Callable[[], T], where: str | None = None
+    ) -> T:
+        """What is read of a snapshot, if there is one of rows that LanceDB scores by the same statistics."""
         return self.snapshots.reading(
-            lambda snapshot, within: (
-                _in_memory(clauses, weights, depth, snapshot, within)
-                if snapshot is not None and snapshot.folded
-                else self._best(clauses, weights, where, depth)
-            ),
+            lambda snapshot, within: quick(snapshot, within) if snapshot is not None and snapshot.folded else slow(),
             where,
         )
 
@@ -111,12 +118,9 @@ class WordSearch:
         fields = self.settings.field_weights
         if not clauses.finding or not ids:
             return {field: {} for field in fields}
-        return self.snapshots.reading(
-            lambda snapshot, _: (
-                _by_field_in_memory(clauses, fields, ids, snapshot)
-                if snapshot is not None and snapshot.folded
-                else self._by_field(clauses, where, ids)
-            )
+        return self._from_memory(
+            lambda snapshot, _: _by_field_in_memory(clauses, fields, ids, snapshot),
+            lambda: self._by_field(clauses, where, ids),
         )
 
     def _by_field(self, clauses: Clauses, where: str | None, ids: Sequence[str]) -> dict[str, dict[str, float]]:

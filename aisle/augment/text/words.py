@@ -60,8 +60,6 @@ def without(text: str, word: Word) -> str:
     before, after = text[: word.start], text[word.end :]
     if before.endswith(" ") and (not after or after.startswith(" ")):
         before = before[:-1]
-    elif not before and after.startswith(" "):
-        after = after[1:]
     return (before + after).strip()
 
 
