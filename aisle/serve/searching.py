@@ -74,18 +74,17 @@ class Found:
     tried: Tried | None = None
 
 
-Groups = tuple[Group[Ask, Found], ...]
-"""One whose jobs are not narrow, one whose are."""
-
-
 class Searches:
     """Answers searches over the parts' engine, whichever it is at the moment."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
-        size = parts.settings.batch
-        self._alone: Groups = tuple(Group(self._work, 1, narrow) for narrow in (False, True))
-        self._batched: Groups = tuple(Group(self._work, size, narrow) for narrow in (False, True))
+        sizes = {True: 1, False: parts.settings.batch}
+        self._groups: dict[tuple[bool, bool], Group[Ask, Found]] = {
+            (alone, computes): Group(self._work, size, narrow=computes)
+            for alone, size in sizes.items()
+            for computes in (True, False)
+        }
         self._trials: Group[Ask, Found] = Group(self._try, 1)
 
     def group(self, ask: Ask) -> Group[Ask, Found]:
@@ -97,8 +96,7 @@ class Searches:
         engine = self.parts.engine
         if ask.part is not None and not ask.part.served:
             return self._trials  # two rankings, and a candidate may wait where the served one does not
-        narrow = not isinstance(engine.reranker, SlowReranker)
-        return (self._alone if isinstance(engine.encoder, OnnxEncoder) else self._batched)[narrow]
+        return self._groups[isinstance(engine.encoder, OnnxEncoder), not isinstance(engine.reranker, SlowReranker)]
 
     def _work(self, asks: Sequence[Ask]) -> list[Found | Exception]:
         try:

@@ -10,8 +10,11 @@ import signal
 import socket
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import httpx
 import pytest
@@ -218,6 +221,45 @@ def test_a_language_model_that_is_away_leaves_the_order_before_it(folder, encode
         "degraded"
     ]
     assert (rerank.status_code, rerank.json()["error"]["code"]) == (503, "llm_error")
+
+
+class Together(BaseHTTPRequestHandler):
+    """A language model that says nothing until two queries are asked at the same time."""
+
+    queries = ("printer cartridge", "wireless mouse")
+    asking: ClassVar[list[str]] = []
+    met = threading.Event()
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        query = next(query for query in self.queries if query in body)
+        self.asking.append(query)
+        if set(self.asking) == set(self.queries):
+            self.met.set()
+        self.met.wait(3)
+        self.asking.remove(query)
+        self.send_error(500)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_searches_that_wait_for_a_language_model_do_not_wait_for_each_other(folder, encoder, tmp_path):
+    spec = tmp_path / "llm.toml"
+    with ThreadingHTTPServer(("127.0.0.1", 0), Together) as server, ThreadPoolExecutor(3) as threads:
+        threads.submit(server.serve_forever)
+        limits = "timeout_s = 5\ndeadline_s = 10\nretries = 0\n"
+        endpoint = f"http://127.0.0.1:{server.server_port}/v1"
+        spec.write_text(f'kind = "pointwise"\n[llm]\nendpoint = "{endpoint}"\nmodel = "m"\n{limits}')
+        with SearchEngine.open(folder, encoder=encoder) as engine:
+            recipe = replace(engine.recipe, ranking=replace(engine.recipe.ranking, model=str(spec)))
+        with SearchEngine.open(folder, recipe, encoder=encoder) as engine:
+            app = create_app(engine, Settings(state=str(tmp_path / "state")), Outside(suggestions=False))
+            with TestClient(app) as client:
+                asked = [threads.submit(client.get, f"/v1/search?q={query}") for query in Together.queries]
+                assert [one.result(60).status_code for one in asked] == [200, 200]
+        server.shutdown()
+    assert Together.met.is_set()
 
 
 def test_a_clock_that_is_set_back_hides_no_change_from_a_promotion(tmp_path, monkeypatch):
