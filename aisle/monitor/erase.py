@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from aisle.monitor.records import log_files
 
@@ -37,11 +38,32 @@ def erase(folder: Path, request_ids: Collection[str], user: str = "") -> int:
     return erased
 
 
+def requests_of(folder: Path, user: str) -> set[str]:
+    """The ids of the requests that lines of daily logs say a user made.
+
+    Args:
+        folder: Of daily files.
+        user: The hash that lines may have.
+    """
+    found = set()
+    for path in log_files(folder, dt.date.min):
+        with path.open("rb") as lines:
+            for line in lines:
+                kept = _read(line)
+                if kept.get("user") == user and kept.get("request_id"):
+                    found.add(str(kept["request_id"]))
+    return found
+
+
 def _theirs(line: bytes, request_ids: Collection[str], user: str) -> bool:
+    kept = _read(line)
+    return kept.get("request_id") in request_ids or bool(user and kept.get("user") == user)
+
+
+def _read(line: bytes) -> dict[str, Any]:
+    """What a line says; a torn or blank one says nothing."""
     try:
         kept = json.loads(line)
     except ValueError:
-        return False
-    if not isinstance(kept, dict):
-        return False
-    return kept.get("request_id") in request_ids or bool(user and kept.get("user") == user)
+        return {}
+    return kept if isinstance(kept, dict) else {}

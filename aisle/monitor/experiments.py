@@ -14,8 +14,7 @@ from pathlib import Path
 
 from scipy.stats import kendalltau
 
-from aisle.monitor.records import QUERY_CHARS, encoded, log_files, whole_lines
-from aisle.privacy import mask
+from aisle.monitor.records import encoded, kept_id, kept_query, log_files, whole_lines
 
 VERSION = 1
 MOST_ITEMS = 200
@@ -129,11 +128,11 @@ def rank_correlation(a: Sequence[str], b: Sequence[str]) -> float | None:
 
 
 def line_of(record: PageLine | ShadowLine) -> bytes:
-    """A record as a line with its end; the query is cut at 500 characters and masked, empty fields are left out."""
+    """A record as a line with its end: masked, cut, empty fields left out."""
     kept: dict[str, object] = {
-        "request_id": mask(record.request_id),
+        "request_id": kept_id(record.request_id),
         "experiment": record.experiment,
-        "query": mask(record.query[:QUERY_CHARS]),
+        "query": kept_query(record.query),
         "index": record.index,
     }
     if isinstance(record, PageLine):

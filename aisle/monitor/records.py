@@ -10,6 +10,7 @@ import json
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
 from aisle.errors import ArtifactError
@@ -85,22 +86,32 @@ class Record:
         return self.searched and self.total == 0
 
 
+def kept_query(query: str) -> str:
+    """A query as logs keep it: masked, then cut at 500 characters, so that no part of what was masked is left."""
+    return mask(query)[:QUERY_CHARS]
+
+
+def kept_id(name: str) -> str:
+    """An identifier as logs keep it; of one that reads like personal data a hash, so that two never become one."""
+    return name if mask(name) == name else "id-" + blake2b(name.encode("utf-8", "replace"), digest_size=8).hexdigest()
+
+
 def line_of(record: Record) -> bytes:
-    """A record as a line with its end; the query is cut at 500 characters and masked, empty fields are left out."""
+    """A record as a line with its end: masked, cut, empty fields left out."""
     kept = {
-        "request_id": mask(record.request_id),
+        "request_id": kept_id(record.request_id),
         "method": record.method,
         "route": record.route,
         "total_ms": _short(record.total_ms),
         "queue_ms": _short(record.queue_ms),
         "stages": {name: _short(ms) for name, ms in record.stages.items()},
-        "query": mask(record.query[:QUERY_CHARS]),
+        "query": kept_query(record.query),
         "mode": record.mode,
         "searched": record.searched,
         "total": record.total,
         "shown": record.shown,
         "cut": record.cut,
-        "degraded": list(record.degraded),
+        "degraded": [mask(what) for what in record.degraded],
         "scores": [float(f"{score:.5g}") for score in record.scores[:SCORES] if math.isfinite(score)],
         "index_version": record.index_version,
         "variant": mask(record.variant),

@@ -18,9 +18,8 @@ import numpy as np
 from aisle.errors import ArtifactError, MetricError
 from aisle.monitor.behaviour import Clicks
 from aisle.monitor.drift import MOST, Mmd, Psi, Unseen, Vectors, count_words, mmd, psi, unseen
-from aisle.monitor.records import QUERY_CHARS, Record
+from aisle.monitor.records import Record, kept_query
 from aisle.monitor.summary import DRIFT
-from aisle.privacy import mask
 
 KIND = "aisle monitor reference"
 VERSION = 1
@@ -93,7 +92,7 @@ class Reference:
 
         They are masked as the log of requests masks them.
         """
-        asked = [mask(query[:QUERY_CHARS]) for query in queries]
+        asked = [kept_query(query) for query in queries]
         generator = np.random.default_rng(seed)
         return cls(
             searches=len(asked),

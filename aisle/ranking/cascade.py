@@ -6,17 +6,19 @@ were not re-ranked keep the previous one below those that were, and their parts 
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from aisle.errors import AisleError
+from aisle.errors import AisleError, BudgetError, LlmError
 from aisle.ranking.clock import Clock
 from aisle.ranking.early_stop import may_stop
 from aisle.ranking.fusion import reorder
 from aisle.ranking.listed import Scored, behind
 from aisle.types import Part
 
+LOG = logging.getLogger("aisle")
 STAGE, LEARNT = "rerank", "learnt"
 STEP = 10
 """Products between two looks at the clock."""
@@ -66,8 +68,8 @@ def rerank(
         try:
             scores = score([item[0] for item in part])
         except Exception as error:
-            reason = error.received if isinstance(error, AisleError) else f"{type(error).__name__}: {error}"
-            left_out = f"it failed: {' '.join(reason.split())[:200]}"
+            LOG.warning("a re-ranker failed: %s", error)
+            left_out = f"it failed: {_reason(error)}"
             break
         if clock.deadline_ms is not None:
             slowest = max(slowest, began - clock.left_ms)
@@ -89,6 +91,14 @@ def rerank(
     rest = behind(scored, depth, [*(item for item, _ in found), *waiting])
     ordered = reorder(rest, STAGE, [value for _, value in found])
     return Reranked(ordered, done, note)
+
+
+def _reason(error: Exception) -> str:
+    """For whoever searched; what another server said, and where it is, is the operator's to read in the log."""
+    if isinstance(error, LlmError) and not isinstance(error, BudgetError):
+        return error.kind
+    reason = error.received if isinstance(error, AisleError) else f"{type(error).__name__}: {error}"
+    return " ".join(reason.split())[:200]
 
 
 def _level(head: Sequence[Scored]) -> list[float]:

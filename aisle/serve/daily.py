@@ -19,6 +19,7 @@ from aisle.monitor.experiments import PageLine, ShadowLine
 from aisle.monitor.records import Record, log_files
 from aisle.serve.redact import redact
 from aisle.serve.security.files import private_folder
+from aisle.serve.steady_clock import SteadyClock
 
 LOG = logging.getLogger("aisle.serve")
 WAITING = 10_000
@@ -50,6 +51,7 @@ class DailyLog(Generic[T]):
         self._line, self._day, self._told = line, "", ""
         self._waiting: queue.Queue[T | None] = queue.Queue(WAITING)
         self._ending = threading.Event()
+        self._clock = SteadyClock()
         self._thread = threading.Thread(target=self._write, name=what, daemon=True)
         self._thread.start()
 
@@ -116,6 +118,8 @@ class DailyLog(Generic[T]):
             os.close(file)
 
     def _expire(self, today: dt.date) -> None:
+        if self._clock.jumped:  # every day would look old
+            return
         for path in log_files(self.folder, dt.date.min):
             if (today - dt.date.fromisoformat(path.stem)).days >= self.keep_days:
                 path.unlink(missing_ok=True)

@@ -25,6 +25,7 @@ from aisle.serve.experiment.trial import Part, Tried
 from aisle.serve.highlight import fields, highlight, words_to_mark
 from aisle.serve.parts import Parts
 from aisle.serve.pool import Group
+from aisle.serve.redact import public
 from aisle.types import Facets, FacetValue, Hit, Ranking, SearchRequest
 
 MAX_CORRECTED = 64
@@ -153,7 +154,7 @@ class Searches:
 
 def answer(engine: SearchEngine, ask: Ask, ranking: Ranking, tried: Tried | None = None) -> Found:
     """What a client is told of a ranking."""
-    degraded = list(ranking.degraded)
+    degraded = [public(note) for note in ranking.degraded]
     spelling = hint(engine, ask.request.text)
     said: dict[str, Any] = {
         "query": ask.request.text,

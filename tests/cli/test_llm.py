@@ -158,24 +158,25 @@ def test_check_tells_a_server_without_probabilities(server, judge, tmp_path):
 # --- the cascade -------------------------------------------------------------------------------------------
 
 
-def test_a_server_that_fails_leaves_the_order_before(server, shop, tmp_path):
+def test_a_server_that_fails_leaves_the_order_before(server, shop, tmp_path, caplog):
     request = SearchRequest("usb hub", k=13)
     with SearchEngine.open(shop) as plain:
         before = [hit.product_id for hit in plain.search(request).hits]
     with opened(shop, write(tmp_path, server)) as engine:
-        for fault, said in (
-            (faults.status(401, "who are you"), "answered 401: who are you"),
-            (faults.status(500), "answered 500: busy (2 attempts)"),
-            (faults.raw(b"<html>"), "sent a web page"),
-            (faults.close, "connection to the language model"),
+        for fault, kind, said in (
+            (faults.status(401, "who are you"), "status 401", "answered 401: who are you"),
+            (faults.status(500), "status 500", "answered 500: busy (2 attempts)"),
+            (faults.raw(b"<html>"), "not JSON", "sent a web page"),
+            (faults.close, "connection", "connection to the language model"),
         ):
+            caplog.clear()
             server.faults.extend([fault] * 40)
             ranking = engine.search(request)
             server.faults.clear()
             assert [hit.product_id for hit in ranking.hits] == before
             (told,) = ranking.degraded
-            assert told.startswith("rerank: 0 of 12 products, it failed: ")
-            assert said in told
+            assert told == f"rerank: 0 of 12 products, it failed: {kind}"
+            assert said in caplog.text
         assert engine.search(request).degraded == ()  # and when it is there again, it is asked again
 
 

@@ -61,6 +61,20 @@ def test_personal_data_never_reaches_a_line():
     assert record_of(line).query == "cable for <email> <phone>"
 
 
+@pytest.mark.parametrize("before", range(470, 501))
+def test_nothing_of_what_is_masked_is_left_where_a_query_is_cut(before):
+    for personal in ("5500005555555559", "11010519491231002X", "zweite.person@example.com"):
+        line = line_of(search(0, query=f"{'x' * before} {personal}", degraded=(f"rerank: refused {personal}",)))
+        assert personal[:9].encode() not in line
+
+
+def test_ids_that_read_like_personal_data_stay_two():
+    one, other = (record_of(line_of(search(0, request_id=name))).request_id for name in ("13800138000", "13800138001"))
+    assert one != other
+    assert one == record_of(line_of(search(0, request_id="13800138000"))).request_id
+    assert "138001" not in one + other
+
+
 def test_long_queries_and_endless_scores_are_cut():
     record = record_of(line_of(search(0, query="x" * 600, scores=(float("nan"), *range(40)))))
     assert len(record.query) == 500

@@ -201,6 +201,17 @@ def test_old_days_are_deleted_and_a_full_day_is_left_out(tmp_path):
     assert (folder / "2026-11-29.jsonl").stat().st_size <= 600
 
 
+def test_a_clock_that_jumps_deletes_no_day(tmp_path):
+    folder = tmp_path / "requests"
+    folder.mkdir()
+    (folder / "2026-10-01.jsonl").write_text("")
+    log = RequestLog(folder, keep_days=30, clock=lambda: START)
+    log._file._clock._wall -= 100 * 86_400  # the wall clock went 100 days ahead, not time
+    log(facts())
+    log.close()
+    assert sorted(path.name for path in folder.glob("*.jsonl")) == ["2026-10-01.jsonl", "2026-11-29.jsonl"]
+
+
 def test_a_key_that_was_pasted_as_a_query_is_not_written(tmp_path):
     log = RequestLog(tmp_path / "requests", clock=lambda: START)
     log(facts(query="aisle_0123456789ab_" + "abcdefgh" * 4))

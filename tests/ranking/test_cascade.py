@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import linregress
 
-from aisle.errors import RequestError
+from aisle.errors import LlmError, RequestError
 from aisle.ranking.cascade import rerank
 from aisle.ranking.clock import Clock
 from aisle.ranking.early_stop import LEAST, may_stop
@@ -68,6 +68,18 @@ def test_a_failure_that_nobody_foresaw_degrades_too():
     found = rerank(listed([2.0, 1.0]), fail, 2, 10, 0.0, Clock(None))
     assert ids(found.scored) == ["p000", "p001"]
     assert found.left_out == "rerank: 0 of 2 products, it failed: ZeroDivisionError: division by zero"
+
+
+def test_what_another_server_said_is_for_the_log_alone(caplog):
+    def refused(ids):
+        raise LlmError("http://10.0.0.7/v1 refused: <query>ink for anna@example.com", "status 400")
+
+    found = rerank(listed([2.0, 1.0]), refused, 2, 10, 0.0, Clock(None))
+    assert found.left_out == "rerank: 0 of 2 products, it failed: status 400"
+    assert {stage for _, _, parts in found.scored for stage in parts if "rerank" in stage} == {
+        "rerank (not read: it failed: status 400)"
+    }
+    assert "10.0.0.7" in caplog.text
 
 
 def test_the_depth_follows_the_deadline():

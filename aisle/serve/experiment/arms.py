@@ -16,8 +16,7 @@ from pathlib import Path
 from aisle.judgments.given import key_of
 from aisle.monitor.experiments import EXPLORED, PageLine, record_of
 from aisle.monitor.follow import Tail
-from aisle.monitor.records import QUERY_CHARS, log_files
-from aisle.privacy import mask
+from aisle.monitor.records import kept_query, log_files
 
 LOG = logging.getLogger("aisle.serve")
 LOOK_S = 30.0
@@ -102,4 +101,4 @@ class Arms:
 
 def query_key(query: str) -> str:
     """Queries that are one for counting, as the log keeps them."""
-    return key_of(mask(query[:QUERY_CHARS]))
+    return key_of(kept_query(query))

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from threading import Lock
 
 from aisle.monitor.records import incomplete
-from aisle.privacy import mask
 from aisle.serve.facts import Facts
+from aisle.serve.redact import redact
 
 MINUTES = 60
 SEARCHES = 30
@@ -71,8 +71,7 @@ class Recent:
             minute.degraded += incomplete(facts.degraded)
             if len(minute.times_ms) < _MOST_TIMES:
                 minute.times_ms.append(facts.total_ms)
-            query = facts.query[:_MOST_QUERY]  # masked when it is shown: few are
-            self._searches.append(Searched(now, query, facts.mode, facts.total, facts.total_ms, facts.degraded))
+            self._searches.append(Searched(now, facts.query, facts.mode, facts.total, facts.total_ms, facts.degraded))
 
     def minutes(self) -> list[Minute]:
         """The last hour, the oldest minute first; minutes without requests are there too."""
@@ -82,10 +81,13 @@ class Recent:
         return [known.get(start) or Minute(start) for start in range(last - MINUTES + 1, last + 1)]
 
     def searches(self) -> list[Searched]:
-        """The last searches, the latest first, with personal data masked."""
+        """The last searches, the latest first, without secrets and with personal data masked: few are ever shown."""
         with self._lock:
             found = list(self._searches)
-        return [replace(one, query=mask(one.query)) for one in found[::-1]]
+        return [
+            replace(one, query=redact(one.query)[:_MOST_QUERY], degraded=tuple(map(redact, one.degraded)))
+            for one in found[::-1]
+        ]
 
     def _minute(self, start: int) -> Minute:
         if not self._minutes or self._minutes[-1].start < start:

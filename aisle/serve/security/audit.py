@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aisle.errors import ArtifactError
+from aisle.monitor.records import kept_id
 from aisle.privacy import mask
 from aisle.serve.content import content_hash
 from aisle.serve.security.appending import append, last_line, whole_lines
@@ -70,8 +71,8 @@ class AuditLog:
                 "time": now.isoformat(timespec="milliseconds"),
                 "who": who[:_SHOWN],
                 "action": action,
-                "target": mask(target[:_SHOWN]),
-                "request_id": request_id,
+                "target": mask(target)[:_SHOWN],
+                "request_id": kept_id(request_id),
                 "before": content_hash(before),
                 "after": content_hash(after),
                 "prev": hashlib.sha256(self._last(files)).hexdigest(),

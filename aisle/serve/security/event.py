@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from aisle.errors import RequestError
+from aisle.monitor.records import kept_id
 from aisle.privacy import mask
 from aisle.serve.security.files import secret_of
 from aisle.serve.security.names import valid_id
@@ -121,10 +122,10 @@ def line_of(event: Event, now: dt.datetime, hasher: Hasher) -> bytes:
         "v": _VERSION,
         "time": now.isoformat(timespec="milliseconds"),
         "type": event.type,
-        "query": mask(event.query[:_QUERY_CHARS]),
+        "query": mask(event.query)[:_QUERY_CHARS],
         "user": hasher("user", _optional(event.user, "user")),
         "session": hasher("session", _optional(event.session, "session")),
-        "request_id": mask(_optional(event.request_id, "request id")),
+        "request_id": kept_id(_optional(event.request_id, "request id")),
         "ranking": mask(_optional(event.ranking, "ranking")),
         "variant": mask(_optional(event.variant, "variant")),
         "items": [_item(item) for item in event.items],
@@ -166,7 +167,7 @@ def _key(name: str) -> str:
 
 def _plain(name: str, value: Plain) -> Plain:
     if isinstance(value, str):
-        return mask(value[:_TEXT_CHARS])
+        return mask(value)[:_TEXT_CHARS]
     if isinstance(value, bool):
         return value
     if isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1e15:
@@ -188,7 +189,7 @@ def _item(item: Item) -> dict[str, Any]:
         kept["position"] = item.position
     kept |= {name: value for name, value in numbers.items() if value is not None}
     if item.team:
-        kept["team"] = _optional(item.team, "team")
+        kept["team"] = mask(_optional(item.team, "team"))
     if item.quantity != 1:
         kept["quantity"] = item.quantity
     return kept

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from aisle.monitor.erase import erase
+from aisle.monitor.erase import erase, requests_of
 from aisle.serve.security.appending import whole_lines
 from aisle.serve.security.event import Hasher, StoredEvent, event_of
 from aisle.serve.security.files import locked, replace_private, sync_folder
@@ -93,9 +93,9 @@ def expire(folder: Path, keep_days: int, today: dt.date) -> int:
 def delete_user(folder: Path, hasher: Hasher, user: str) -> Deleted:
     """Take away a user's events, and those of the same visits that name no user (before signing in).
 
-    The searches that these events name by request id are taken out of the logs of requests and experiments, too, and
-    what the log of experiments has of the user. Events that come while this runs may be missed where they are of
-    another visit: call it when the user is gone.
+    The searches that these events name by request id, and those that the log of experiments says are the user's, are
+    taken out of the logs of requests and experiments, too. Events that come while this runs may be missed where they
+    are of another visit: call it when the user is gone.
     """
     wanted = hasher("user", user)
     visits: set[str] = set()
@@ -118,8 +118,9 @@ def delete_user(folder: Path, hasher: Hasher, user: str) -> Deleted:
             if gone:
                 replace_private(path, b"".join(stay))
         events, touched = events + gone, touched + bool(gone)
-    logs = (folder.with_name(name) for name in ("requests", "experiments"))
-    return Deleted(events, touched, sum(erase(log, requests, wanted) for log in logs))
+    asked, tried = (folder.with_name(name) for name in ("requests", "experiments"))
+    requests |= requests_of(tried, wanted)
+    return Deleted(events, touched, sum(erase(log, requests, wanted) for log in (asked, tried)))
 
 
 def _kept(path: Path) -> Iterator[tuple[bytes, dict[str, str]]]:

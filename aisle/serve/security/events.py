@@ -10,7 +10,6 @@ import asyncio
 import datetime as dt
 import logging
 import threading
-import time
 from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
@@ -20,9 +19,9 @@ from aisle.serve.security.appending import append
 from aisle.serve.security.event import Event, Hasher, line_of
 from aisle.serve.security.event_files import Deleted, day_file, delete_user, expire
 from aisle.serve.security.files import locked, private_folder
+from aisle.serve.steady_clock import SteadyClock
 
 LOG = logging.getLogger("aisle.serve")
-_CLOCK_SLACK_S = 3_600.0
 
 
 class EventStore:
@@ -43,7 +42,7 @@ class EventStore:
         self._changed = threading.Condition()
         self._closing = False
         self._thread: threading.Thread | None = None
-        self._begun = (time.time(), time.monotonic())
+        self._clock = SteadyClock()
         self._expired_on: dt.date | None = None
 
     async def add(self, events: Sequence[Event]) -> None:
@@ -136,8 +135,6 @@ class EventStore:
     def _expire(self) -> None:
         """Once a day, unless the clock has jumped since this process began: then every day looks old."""
         today = dt.datetime.now(dt.UTC).date()
-        wall, steady = self._begun
-        jumped = abs((time.time() - wall) - (time.monotonic() - steady)) > _CLOCK_SLACK_S
-        if today != self._expired_on and not jumped:
+        if today != self._expired_on and not self._clock.jumped:
             self._expired_on = today
             expire(self.folder, self._keep_days, today)

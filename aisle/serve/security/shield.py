@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -17,6 +16,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from aisle.serve.facts import new_request_id
 from aisle.serve.faults import MEDIA_TYPE, error_body
 from aisle.serve.security.bind import is_loopback
 from aisle.serve.security.guard import LIMITED
@@ -67,7 +67,7 @@ class Shield:
         headers = Headers(scope=scope)
         state: dict[str, Any] = scope.setdefault("state", {})
         given = headers.get("x-request-id", "")
-        state["request_id"] = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        state["request_id"] = given if _REQUEST_ID.fullmatch(given) else new_request_id()
 
         async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":

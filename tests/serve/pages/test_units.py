@@ -251,11 +251,17 @@ def test_the_last_hour_and_the_last_searches():
     )
     recent(Facts(route="/", status=200, searched=True, query="hub", mode="bm25", total=3, total_ms=9, degraded=late))
     assert [one.query for one in recent.searches()] == ["hub", "mail <email>"]
+    key = "aisle_0123456789ab_" + "k" * 43
+    recent(Facts(route="/", status=200, searched=True, query=f"{'x' * 190} 5500005555555559", total=1))
+    recent(Facts(route="/", status=200, searched=True, query=key, total=1, degraded=("rerank: of anna@example.com",)))
+    shown = recent.searches()
+    assert (shown[0].query, shown[0].degraded) == ("aisle_0123456789ab_<secret>", ("rerank: of <email>",))
+    assert "5500" not in shown[1].query
     minutes = recent.minutes()
     assert len(minutes) == 60
     assert [one.start for one in minutes] == list(range(minutes[0].start, minutes[0].start + 60))
     sums = [sum(getattr(one, name) for one in minutes) for name in ("searches", "zero", "degraded", "refused")]
-    assert sums == [2, 1, 1, 1]
+    assert sums == [4, 1, 1, 1]
 
 
 def test_percentiles_and_bars():

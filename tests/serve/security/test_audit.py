@@ -8,7 +8,7 @@ import pytest
 
 from aisle.errors import ArtifactError
 from aisle.serve.content import content_hash
-from aisle.serve.security.audit import AuditLog
+from aisle.serve.security.audit import _SHOWN, AuditLog
 
 
 @pytest.fixture
@@ -52,6 +52,12 @@ def test_what_was_changed_shows(log, harm):
     files(log)[0].write_bytes(b"".join(lines))
     with pytest.raises(ArtifactError, match="was changed before line"):
         log.verify()
+
+
+def test_nothing_of_what_is_masked_is_left_where_a_target_is_cut(log):
+    for before in range(_SHOWN - 20, _SHOWN):
+        log.write("a", "b", f"{'x' * before} 13800138000", request_id="13800138000")
+    assert b"1380" not in files(log)[0].read_bytes()
 
 
 def test_the_head_is_the_hash_of_the_last_line(log):

@@ -17,7 +17,7 @@ from aisle.monitor.follow import Follower
 from aisle.monitor.records import Record, read_log
 from aisle.monitor.records import line_of as record_line
 from aisle.serve.faults import Fault
-from aisle.serve.security.event import Event, Hasher, Item, line_of
+from aisle.serve.security.event import _TEXT_CHARS, Event, Hasher, Item, line_of
 from aisle.serve.security.event_files import Deleted, day_file, days, delete_user, expire, read_events
 from aisle.serve.security.events import EventStore
 
@@ -72,6 +72,15 @@ def test_nothing_personal_reaches_the_disk(store, tmp_path):
         assert personal not in content
     assert "<phone>" in content
     assert "<card>" in content
+
+
+@pytest.mark.parametrize("before", [480, 490, 499])
+def test_nothing_of_what_is_masked_is_left_where_a_text_is_cut(store, tmp_path, before):
+    for end in range(_TEXT_CHARS - 20, _TEXT_CHARS):
+        store.add_now([click(query=f"{'x' * before} 5500005555555559", extra={"note": f"{'x' * end} 13800138000"})])
+    content = day_file(tmp_path / "events", TODAY.isoformat()).read_text()
+    assert "55000" not in content
+    assert "1380" not in content
 
 
 def test_a_user_is_the_same_hash_here_and_another_elsewhere(tmp_path):
@@ -220,7 +229,7 @@ def test_a_clock_that_jumps_deletes_nothing(store, tmp_path, monkeypatch):
     (tmp_path / "events").mkdir()
     recent = day_file(tmp_path / "events", TODAY.isoformat())
     recent.write_bytes(b"{}\n")
-    store._begun = (store._begun[0] - 400 * 86_400, store._begun[1])  # the wall clock went 400 days ahead, not time
+    store._clock._wall -= 400 * 86_400  # the wall clock went 400 days ahead, not time
     monkeypatch.setattr(store, "_keep_days", 1)
     old = day_file(tmp_path / "events", (TODAY - dt.timedelta(days=5)).isoformat())
     old.write_bytes(b"{}\n")
@@ -264,15 +273,17 @@ def test_a_users_searches_leave_the_other_logs_while_those_grow(store, tmp_path)
     tried = tmp_path / "experiments" / "2026-11-29.jsonl"
     tried.parent.mkdir()
     hasher = Hasher(tmp_path)
-    pages = [PageLine(now, "x", "a", "r7", hasher("user", who), "a search") for who in ("anna", "ben")]
+    asked = (("anna", "r2"), ("ben", "r9"))  # anna's second search was clicked by nobody
+    pages = [PageLine(now, "x", "a", request, hasher("user", who), "a search") for who, request in asked]
     tried.write_bytes(b"".join(map(page_line, pages)))
-    assert delete_user(tmp_path / "events", hasher, "anna") == Deleted(events=1, days=1, requests=2)
+    assert delete_user(tmp_path / "events", hasher, "anna") == Deleted(events=1, days=1, requests=3)
     with log.open("ab") as file:
         file.write(lines[3])
     assert [one.request_id for one in follower.records(now)] == ["r0", "r1", "r2", "r3"]  # what it had, and the new one
-    assert [one.request_id for one in read_log(log.parent).records] == ["r0", "r2", "r3"]
+    assert [one.request_id for one in read_log(log.parent).records] == ["r0", "r3"]
     assert log.stat().st_size == sum(map(len, lines))
     assert b"search 1" not in log.read_bytes()
+    assert b"search 2" not in log.read_bytes()
     assert [one.user for one in read_experiments(tried.parent).pages] == [hasher("user", "ben")]
     assert delete_user(tmp_path / "events", hasher, "ben") == Deleted(events=1, days=1, requests=1)  # by the name alone
     assert not read_experiments(tried.parent).pages
