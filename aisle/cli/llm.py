@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option, track_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.errors import RecipeError
 
 _SAMPLE = 50
 
@@ -95,8 +97,9 @@ def cost(spec: Path, as_json: bool) -> None:
 @llm.command()
 @spec_argument
 @click.option("--pairs", "pairs_file", required=True, type=click.Path(path_type=Path), help="query, title, relevance.")
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the adapter and its llm.toml.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the adapter and its llm.toml.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting, such as epochs=3.")
+@click.option("--estimate", is_flag=True, help="Only say how long it will take and how much memory; a few steps.")
 @track_option("track")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted tuning of the same data and settings.")
 @pair_column_option
@@ -104,8 +107,9 @@ def cost(spec: Path, as_json: bool) -> None:
 def tune(
     spec: Path,
     pairs_file: Path,
-    out: Path,
+    out: Path | None,
     changes: tuple[str, ...],
+    estimate: bool,
     track: tuple[str, ...],
     resume: bool,
     columns: tuple[str, ...],
@@ -121,16 +125,27 @@ def tune(
     from aisle.judgments.pairs import read_pairs
     from aisle.rerankers.llm.spec import read_spec
     from aisle.training.llm.recipe import load_recipe
+    from aisle.training.llm.tune import estimate_tuning
     from aisle.training.llm.tune import tune as run
 
     recipe = load_recipe([*changes, *track])
     pairs = read_pairs(pairs_file, named_columns(columns), need_grades=True)
+    if estimate:
+        thought = estimate_tuning(read_spec(spec), pairs, recipe)
+        if as_json:
+            print_json(thought)
+        else:
+            click.echo(thought["told"])
+        return
+    if out is None:
+        raise RecipeError("--out is missing", allowed="the folder of the adapter, or --estimate alone")
     with progress_bar() as progress:
 
         def report(step: int, steps: int, losses: Mapping[str, float]) -> None:
             progress("tuning", step, steps)
 
-        tuned = run(read_spec(spec), pairs, recipe, out, resume=resume, report=report)
+        note = partial(click.echo, err=True)
+        tuned = run(read_spec(spec), pairs, recipe, out, resume=resume, report=report, note=note)
     if as_json:
         print_json(tuned.to_dict())
         return

@@ -17,6 +17,7 @@ from aisle.compress.model import folder_bytes
 from aisle.compress.plan import AS_IT_IS, Plan
 from aisle.compress.shrink import Shrinking
 from aisle.compress.timing import ROUNDS, TEXTS
+from aisle.compress.took import Took
 from aisle.encoders import onnx as served_encoder
 from aisle.errors import ArtifactError
 from aisle.rerankers.combination import CROSS
@@ -31,7 +32,8 @@ class Exported:
 
     Attributes:
         folder: Of the model.
-        report: Plan, agreement with the original, nDCG, sizes, times and what each step found.
+        report: Plan, agreement with the original, nDCG, sizes, times, what each step found, and what making it was
+            thought to take and took.
     """
 
     folder: Path
@@ -61,6 +63,7 @@ def export(shrinking: Shrinking, plan: Plan, out: Path, measured: bool, rounds: 
     with one_writer(out):
         part = out.with_name(f".{out.name}.export")
         shutil.rmtree(part, ignore_errors=True)
+        took = Took.begin(shrinking, [plan], measured, rounds)
         facts = shrinking.make(plan, part)
         original = shrinking.model.folder
         report: dict[str, Any] = {
@@ -71,6 +74,7 @@ def export(shrinking: Shrinking, plan: Plan, out: Path, measured: bool, rounds: 
         }
         if measured:
             report |= compared(original, part, shrinking.material, rounds)
+        report["took"] = took.to_dict()
         finish(part, out.name, plan.label, report)
         swap_in(part, out)
     return Exported(out, report)

@@ -23,6 +23,7 @@ from aisle.compress.plan import AS_IT_IS, Plan
 from aisle.compress.recovery_settings import RecoverySettings
 from aisle.compress.shrink import Shrinking
 from aisle.compress.timing import ROUNDS, TEXTS
+from aisle.compress.took import Took
 from aisle.errors import ArtifactError, RecipeError
 from aisle.types import Array
 
@@ -68,6 +69,7 @@ class Front:
         pairs: That quality and agreement were measured on.
         texts: Re-ranked in the times.
         points: The original first.
+        took: What making it was thought to take, and took.
     """
 
     model: str
@@ -75,6 +77,7 @@ class Front:
     pairs: int
     texts: int
     points: tuple[Point, ...]
+    took: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data; `read_front` gives the same front back."""
@@ -126,6 +129,7 @@ def make_front(shrinking: Shrinking, plans: Sequence[Plan], out: Path, rounds: i
     """
     original = shrinking.model.folder
     _refuse_foreign(out, original, shrinking.material)
+    run = Took.begin(shrinking, plans, True, rounds)
     before = _scores(out / "original.npy", original, shrinking.material)
     folders = {AS_IT_IS: original}
     found: dict[str, tuple[Plan, dict[str, Any], Array]] = {}
@@ -155,7 +159,7 @@ def make_front(shrinking: Shrinking, plans: Sequence[Plan], out: Path, rounds: i
             Point(label, place, plan.to_dict(), worth, gap, row.agreement, row.size, took.p50, took.least, facts)
         )
     measure = "nDCG@10" if row.quality else "concordance"
-    front = Front(original.name, measure, len(shrinking.material.pairs), TEXTS, tuple(points))
+    front = Front(original.name, measure, len(shrinking.material.pairs), TEXTS, tuple(points), run.to_dict())
     write_front(front, out)
     return front
 

@@ -40,7 +40,11 @@ class Row:
 
 def scores(folder: Path, material: Material) -> Array:
     """The served model's score of each pair, ``(pairs,)``."""
-    model = load_reranker(folder)
+    return scored(load_reranker(folder), material)
+
+
+def scored(model: Reranker, material: Material) -> Array:
+    """A model's score of each pair, ``(pairs,)``."""
     found = np.empty(len(material.pairs), np.float32)
     for rows in material.pairs.by_query().values():
         pairs = [material.pairs[row] for row in rows]

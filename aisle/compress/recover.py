@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from aisle.compress.recovery_settings import RecoverySettings
-from aisle.training.relevance.model import TunedEncoder, seed_everything
+from aisle.training.relevance.model import TunedEncoder
 
 Ids = list[int]
 CHECKPOINT, LOG = "checkpoint.pt", "log.jsonl"
@@ -133,64 +133,78 @@ class Recovered:
         return asdict(self)
 
 
-def recover(
-    student: nn.Module,
-    lesson: Lesson,
-    settings: RecoverySettings,
-    folder: Path,
-    report: Callable[[int, int, float], None],
-) -> Recovered:
-    """Train the student; goes on from the checkpoint in the folder if there is one.
+class Recovery:
+    """One training; goes on from the checkpoint in its folder if there is one.
 
     Args:
         student: Changed in place.
         lesson: What it learns.
         settings: How.
-        folder: Of the checkpoint and the log.
-        report: Told step, steps and loss.
+        folder: Of the checkpoint and the log, made if need be.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    seed_everything(settings.seed, settings.threads)
-    passes = (lesson.batches(settings.batch, f"{settings.seed}:{number}") for number in range(settings.epochs))
-    batches = [batch for found in passes for batch in found]  # a pass of pairs has now more, now fewer
-    steps = len(batches)
-    trained = {name: value for name, value in student.named_parameters() if value.requires_grad}
-    groups = [
-        {"params": [value for value in trained.values() if value.dim() > 1], "weight_decay": _DECAY},
-        {"params": [value for value in trained.values() if value.dim() < 2], "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=settings.rate)
-    warm = max(1, int(steps * settings.warm_up))
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser,
-        lambda step: (
-            (step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm or 1)))
-        ),
-    )
-    losses: list[float] = []
-    path = folder / CHECKPOINT
-    if path.exists():
-        found = torch.load(path, weights_only=True)
-        student.load_state_dict(found["student"], strict=False)
-        optimiser.load_state_dict(found["optimiser"])
-        schedule.load_state_dict(found["schedule"])
-        losses = found["losses"]
-    student.train()
-    while len(losses) < steps:
-        loss = lesson.loss(batches[len(losses)])
-        optimiser.zero_grad(set_to_none=True)
+
+    def __init__(self, student: nn.Module, lesson: Lesson, settings: RecoverySettings, folder: Path) -> None:
+        self.student, self.lesson, self.settings, self.folder = student, lesson, settings, folder
+        folder.mkdir(parents=True, exist_ok=True)
+        passes = (lesson.batches(settings.batch, f"{settings.seed}:{number}") for number in range(settings.epochs))
+        self.batches = [batch for found in passes for batch in found]  # a pass of pairs has now more, now fewer
+        self._trained = {name: value for name, value in student.named_parameters() if value.requires_grad}
+        groups = [
+            {"params": [value for value in self._trained.values() if value.dim() > 1], "weight_decay": _DECAY},
+            {"params": [value for value in self._trained.values() if value.dim() < 2], "weight_decay": 0.0},
+        ]
+        self._optimiser = torch.optim.AdamW(groups, lr=settings.rate)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
+        self._losses: list[float] = []
+
+    def _rate(self, step: int) -> float:
+        steps = len(self.batches)
+        warm = max(1, int(steps * self.settings.warm_up))
+        if step < warm:
+            return (step + 1) / warm
+        return 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm or 1)))
+
+    def run(self, report: Callable[[int, int, float], None]) -> Recovered:
+        """Train to the last step.
+
+        Args:
+            report: Told step, steps and loss.
+        """
+        self._resume()
+        self.student.train()
+        steps, losses = len(self.batches), self._losses
+        while len(losses) < steps:
+            losses.append(self.step(self.batches[len(losses)]))
+            report(len(losses), steps, losses[-1])
+            if len(losses) % self.settings.save_every == 0 or len(losses) == steps:
+                self.save()
+        self.student.eval()
+        (self.folder / LOG).write_text("".join(json.dumps(loss) + "\n" for loss in losses), encoding="utf-8")
+        tenth = max(1, len(losses) // 10)
+        return Recovered(steps, float(np.mean(losses[:tenth] or [0])), float(np.mean(losses[-tenth:] or [0])))
+
+    def step(self, rows: Sequence[int]) -> float:
+        """Learn from some rows; returns the loss."""
+        loss = self.lesson.loss(rows)
+        self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(list(trained.values()), 1.0)
-        optimiser.step()
-        schedule.step()
-        losses.append(float(loss.detach()))
-        report(len(losses), steps, losses[-1])
-        if len(losses) % settings.save_every == 0 or len(losses) == steps:
-            part = folder / f".{CHECKPOINT}.part"
-            state = {"student": trained, "losses": losses}
-            torch.save(state | {"optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()}, part)
-            part.replace(path)
-    student.eval()
-    (folder / LOG).write_text("".join(json.dumps(loss) + "\n" for loss in losses), encoding="utf-8")
-    tenth = max(1, len(losses) // 10)
-    return Recovered(steps, float(np.mean(losses[:tenth] or [0])), float(np.mean(losses[-tenth:] or [0])))
+        nn.utils.clip_grad_norm_(list(self._trained.values()), 1.0)
+        self._optimiser.step()
+        self._schedule.step()
+        return float(loss.detach())
+
+    def save(self) -> None:
+        """Write the checkpoint, whole or not at all."""
+        part = self.folder / f".{CHECKPOINT}.part"
+        state = {"student": self._trained, "losses": self._losses}
+        torch.save(state | {"optimiser": self._optimiser.state_dict(), "schedule": self._schedule.state_dict()}, part)
+        part.replace(self.folder / CHECKPOINT)
+
+    def _resume(self) -> None:
+        path = self.folder / CHECKPOINT
+        if path.exists():
+            found = torch.load(path, weights_only=True)
+            self.student.load_state_dict(found["student"], strict=False)
+            self._optimiser.load_state_dict(found["optimiser"])
+            self._schedule.load_state_dict(found["schedule"])
+            self._losses = found["losses"]

@@ -31,6 +31,8 @@ CALIBRATED, CHECKED = 300, 100
 """Pairs that ranges are found on, and others that say which rule serves best."""
 UNSEEN = 0.2
 """Share of the texts that the vocabulary is not chosen by when what unseen text loses is measured."""
+_LAYERS = "layers-"
+"""What the folders of trainings begin with."""
 _FITTED = 20_000
 """Texts that directions are fitted to."""
 Note = Callable[[str], None]
@@ -66,12 +68,16 @@ class Shrinking:
         """
         self.facts = {}
         refuse_unfit(self.model, plan)
-        inside = self._inside(plan, out / CROSS)
-        model = dataclasses.replace(self.model, inside=None)
-        if plan.max_tokens is not None:
-            model = model.cut(plan.max_tokens)
-        if plan.layers is not None and plan.layers < self.model.shape.layers:
-            model = self._fewer_layers(model, plan)
+        inside = self._inside(plan)
+        found = {}
+        if inside is not None:
+            self.note("the cross-encoder inside")
+            found[CROSS] = inside[0].make(inside[1], out / CROSS)
+        model = self.cut(plan)
+        if self._drops(plan):
+            self.facts["layers"] = {"kept": list(self._kept(plan))}
+        if self._trains(plan):
+            model = self._taught(model, plan)
         if plan.vocabulary:
             model = self._fewer_rows(model, plan.common)
         if plan.dim is not None:
@@ -82,13 +88,31 @@ class Shrinking:
         write_served(model, out, self._arithmetic(model, plan), details)
         if plan.precision == STATIC and plan.runtime == OPENVINO:
             self._mark(model, out, details)
-        return self.facts | inside
+        return self.facts | found
 
-    def _inside(self, plan: Plan, out: Path) -> dict[str, Any]:
-        """Write the cross-encoder of a combination, made smaller by the same plan; what that found, if there is one."""
+    def cut(self, plan: Plan) -> Served:
+        """The model with the tokens and layers that stay, as they are; of a combination, its encoder."""
+        model = dataclasses.replace(self.model, inside=None)
+        if plan.max_tokens is not None:
+            model = model.cut(plan.max_tokens)
+        return with_layers(model, self._kept(plan)) if self._drops(plan) else model
+
+    def trainings(self, plan: Plan) -> list[tuple[Shrinking, Plan]]:
+        """Where a plan has layers learn again: in this model, in the cross-encoder inside; each with its own plan."""
+        inside = self._inside(plan)
+        own = [(self, plan)] if self._trains(plan) else []
+        return own if inside is None else [*inside[0].trainings(inside[1]), *own]
+
+    @property
+    def begun(self) -> bool:
+        """Whether an earlier run began to train layers."""
+        return any(self.work.rglob(f"{_LAYERS}*"))
+
+    def _inside(self, plan: Plan) -> tuple[Shrinking, Plan] | None:
+        """The cross-encoder of a combination, if there is one, and what this plan makes of it."""
         cross = self.model.inside
         if cross is None:
-            return {}
+            return None
         limit, layers, most = plan.max_tokens, plan.layers, cross.shape
         own = dataclasses.replace(
             plan,
@@ -96,29 +120,29 @@ class Shrinking:
             layers=None if layers is None else min(layers, most.layers),
             dim=None,
         )
-        self.note("the cross-encoder inside")
-        return {CROSS: Shrinking(cross, self.material, self.work / CROSS, self.note, self.progress).make(own, out)}
+        return Shrinking(cross, self.material, self.work / CROSS, self.note, self.progress), own
 
     # --- layers ----------------------------------------------------------------------------------------------
 
-    def _fewer_layers(self, model: Served, plan: Plan) -> Served:
+    def _drops(self, plan: Plan) -> bool:
+        return plan.layers is not None and plan.layers < self.model.shape.layers
+
+    def _trains(self, plan: Plan) -> bool:
+        return self._drops(plan) and plan.recovery.epochs > 0
+
+    def _kept(self, plan: Plan) -> tuple[int, ...]:
         assert plan.layers is not None
-        kept = choices(self.model.shape.layers, plan.layers)[plan.which]
-        self.facts["layers"] = {"kept": list(kept)}
-        smaller = with_layers(model, kept)
-        if not plan.recovery.epochs:
-            return smaller
-        try:
-            import torch  # noqa: F401
-        except ImportError:
-            raise OptionalDependencyError("torch", "train", "training the layers that stay") from None
+        return choices(self.model.shape.layers, plan.layers)[plan.which]
+
+    def _taught(self, model: Served, plan: Plan) -> Served:
+        refuse_without_torch()
         from aisle.compress.teach import fingerprint, taught
 
-        known = fingerprint(self.model, self.material)
-        about = json.dumps([list(kept), model.shape.max_tokens, plan.recovery.to_dict(), known], sort_keys=True)
-        folder = self.work / f"layers-{blake2b(about.encode(), digest_size=8).hexdigest()}"
+        kept, known = list(self._kept(plan)), fingerprint(self.model, self.material)
+        about = json.dumps([kept, model.shape.max_tokens, plan.recovery.to_dict(), known], sort_keys=True)
+        folder = self.work / f"{_LAYERS}{blake2b(about.encode(), digest_size=8).hexdigest()}"
         self.note(f"training layers {', '.join(str(number + 1) for number in kept)} to do what all did")
-        found, how = taught(self.model, smaller, self.material, plan.recovery, folder, self.progress)
+        found, how = taught(self.model, model, self.material, plan.recovery, folder, self.progress)
         self.facts["layers"]["recovery"] = how
         return found
 
@@ -217,6 +241,18 @@ class Shrinking:
             from aisle.compress.model import rewrite_combination
 
             rewrite_combination(out, details)
+
+
+def refuse_without_torch() -> None:
+    """Before layers are trained.
+
+    Raises:
+        OptionalDependencyError: PyTorch is missing.
+    """
+    try:
+        import torch  # noqa: F401
+    except ImportError:
+        raise OptionalDependencyError("torch", "train", "training the layers that stay") from None
 
 
 def refuse_unfit(model: Served, plan: Plan) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any
@@ -15,16 +16,39 @@ from torch import Tensor
 from aisle.artifacts import Manifest
 from aisle.compress.material import Material
 from aisle.compress.model import Served, pair_tokenizer, tokenizer_of
-from aisle.compress.recover import EncoderLesson, PairLesson, recover
+from aisle.compress.recover import EncoderLesson, Lesson, PairLesson, Recovery
 from aisle.compress.recovery_settings import RecoverySettings
 from aisle.encoders.weights import EncoderWeights
 from aisle.rerankers.cross_encoder import Pair
+from aisle.rerankers.cross_export import CrossWeights
+from aisle.training.relevance.compute import give_back
 from aisle.training.relevance.cross_model import CrossModel
-from aisle.training.relevance.model import TunedEncoder
+from aisle.training.relevance.model import TunedEncoder, seed_everything
 
 _BESIDE = 1
 """For each pair so many other texts are scored for its query: what is far from it is there to be learnt too."""
 Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Course:
+    """A smaller model and what its layers learn from.
+
+    Attributes:
+        student: The smaller model.
+        lengths: Tokens of each text, or pair, as the student reads it.
+        said: What the whole model says of those that are named.
+        lesson: Of what was said of all.
+        finished: The smaller model with the student's weights.
+        learnt_from: "texts" or "pairs".
+    """
+
+    student: TunedEncoder | CrossModel
+    lengths: Sequence[int]
+    said: Callable[[Sequence[int]], NDArray[np.float32]]
+    lesson: Callable[[NDArray[np.float32]], Lesson]
+    finished: Callable[[], Served]
+    learnt_from: str
 
 
 def taught(
@@ -45,9 +69,18 @@ def taught(
         folder: Of checkpoints; what the teacher said is kept beside it, for all students.
         progress: Told step, steps and loss.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    make = _encoder if whole.cross is None else _cross
-    return make(whole, smaller, material, settings, folder, progress)
+    seed_everything(settings.seed, settings.threads)
+    course = course_of(whole, smaller, material, folder)
+    rows = range(len(course.lengths))
+    wanted = _kept(folder.with_name(f"teacher-{fingerprint(whole, material)}.npy"), lambda: course.said(rows))
+    how = Recovery(course.student, course.lesson(wanted), settings, folder).run(progress)
+    give_back()  # what follows, a graph with every activation among its outputs, needs much itself
+    return course.finished(), {**how.to_dict(), course.learnt_from: len(rows)}
+
+
+def course_of(whole: Served, smaller: Served, material: Material, folder: Path) -> Course:
+    """What `taught` goes through; nothing is learnt yet."""
+    return (_encoder if whole.cross is None else _cross)(whole, smaller, material, folder)
 
 
 def fingerprint(whole: Served, material: Material) -> str:
@@ -61,52 +94,53 @@ def fingerprint(whole: Served, material: Material) -> str:
     return digest.hexdigest()
 
 
-def _encoder(
-    whole: Served, smaller: Served, material: Material, settings: RecoverySettings, folder: Path, progress: Progress
-) -> tuple[Served, dict[str, Any]]:
+def _encoder(whole: Served, smaller: Served, material: Material, folder: Path) -> Course:
     texts = [*material.texts, *material.queries]
-
-    def vectors() -> NDArray[np.float32]:
-        ids = tokenizer_of(whole, folder / "tokenizer").ids(texts)
-        found: NDArray[np.float32] = TunedEncoder(_weights(whole)).vectors(ids)
-        return found
-
-    wanted = _kept(folder.with_name(f"teacher-{fingerprint(whole, material)}.npy"), vectors)
+    ids = tokenizer_of(smaller, folder / "tokenizer").ids(texts)
     student = TunedEncoder(_weights(smaller))
-    lesson = EncoderLesson(student, tokenizer_of(smaller, folder / "tokenizer").ids(texts), wanted)
-    how = recover(student, lesson, settings, folder, progress)
-    return dataclasses.replace(smaller, weights=student.weights()), {**how.to_dict(), "texts": len(texts)}
 
-
-def _cross(
-    whole: Served, smaller: Served, material: Material, settings: RecoverySettings, folder: Path, progress: Progress
-) -> tuple[Served, dict[str, Any]]:
-    pairs = _with_others(material)
-    assert smaller.cross is not None
-
-    def scores() -> NDArray[np.float32]:
-        assert whole.cross is not None
-        teacher = dataclasses.replace(whole.cross, weights=_own(whole), shape=whole.shape)
-        found: NDArray[np.float32] = CrossModel(teacher).scores(_pair_ids(whole, pairs, folder))
+    def said(rows: Sequence[int]) -> NDArray[np.float32]:
+        read = tokenizer_of(whole, folder / "tokenizer").ids([texts[row] for row in rows])
+        found: NDArray[np.float32] = TunedEncoder(_weights(whole)).vectors(read)
         return found
 
-    wanted = _kept(folder.with_name(f"teacher-{fingerprint(whole, material)}.npy"), scores)
-    cross = dataclasses.replace(smaller.cross, weights=_own(smaller), shape=smaller.shape)
-    student = CrossModel(cross)
+    return Course(
+        student,
+        [len(text) for text in ids],
+        said,
+        lambda wanted: EncoderLesson(student, ids, wanted),
+        lambda: dataclasses.replace(smaller, weights=student.weights()),
+        "texts",
+    )
+
+
+def _cross(whole: Served, smaller: Served, material: Material, folder: Path) -> Course:
+    pairs = _with_others(material)
     ids = _pair_ids(smaller, pairs, folder)
+    student = CrossModel(_cross_weights(smaller))
     groups: dict[str, list[int]] = {}
     for row, (query, _) in enumerate(pairs):
         groups.setdefault(query, []).append(row)
 
+    def said(rows: Sequence[int]) -> NDArray[np.float32]:
+        read = _pair_ids(whole, [pairs[row] for row in rows], folder)
+        found: NDArray[np.float32] = CrossModel(_cross_weights(whole)).scores(read)
+        return found
+
     def made(rows: Sequence[int]) -> Tensor:
         return student.outputs([ids[row] for row in rows])
 
-    lesson = PairLesson(made, wanted, list(groups.values()))
-    how = recover(student, lesson, settings, folder, progress)
-    trained = student.weights()
-    return (
-        dataclasses.replace(smaller, weights=trained.weights, cross=trained),
-        {**how.to_dict(), "pairs": len(pairs)},
+    def finished() -> Served:
+        trained = student.weights()
+        return dataclasses.replace(smaller, weights=trained.weights, cross=trained)
+
+    return Course(
+        student,
+        [len(pair) for pair in ids],
+        said,
+        lambda wanted: PairLesson(made, wanted, list(groups.values())),
+        finished,
+        "pairs",
     )
 
 
@@ -130,6 +164,11 @@ def _pair_ids(model: Served, pairs: Sequence[tuple[str, str]], folder: Path) -> 
 
 def _weights(model: Served) -> EncoderWeights:
     return EncoderWeights(_own(model), model.shape, dict(model.tokenizers), model.words, Manifest("encoder", 1, {}))
+
+
+def _cross_weights(model: Served) -> CrossWeights:
+    assert model.cross is not None
+    return dataclasses.replace(model.cross, weights=_own(model), shape=model.shape)
 
 
 def _own(model: Served) -> dict[str, NDArray[np.float32]]:

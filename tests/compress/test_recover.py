@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from aisle.compress.front import make_front, pick, read_front  # noqa: E402
 from aisle.compress.measure import scores  # noqa: E402
 from aisle.compress.plan import AS_IT_IS, Plan  # noqa: E402
-from aisle.compress.recover import PairLesson, recover  # noqa: E402
+from aisle.compress.recover import PairLesson, Recovery  # noqa: E402
 from aisle.compress.recovery_settings import RecoverySettings  # noqa: E402
 from aisle.compress.shrink import Shrinking  # noqa: E402
 from aisle.encoders.onnx import OnnxEncoder  # noqa: E402
@@ -93,7 +93,7 @@ def test_no_epochs_leave_a_student_as_it_is(tmp_path):
     student = torch.nn.Linear(2, 1)
     first = student.weight.detach().clone()
     lesson = PairLesson(lambda rows: student(torch.ones(len(rows), 2))[:, 0], np.zeros(2, np.float32), [[0, 1]])
-    assert recover(student, lesson, RecoverySettings(epochs=0, threads=1), tmp_path, lambda *_: None).steps == 0
+    assert Recovery(student, lesson, RecoverySettings(epochs=0, threads=1), tmp_path).run(lambda *_: None).steps == 0
     assert torch.equal(first, student.weight)
 
 

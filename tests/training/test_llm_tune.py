@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -36,7 +37,7 @@ PAIRS = PairSet(
     Scale(0, 3),
     "made",
 )  # fmt: skip
-SETTINGS = ["epochs=6", "rate=1e-2", "rank=4", "batch=8", "save_every=3", "held_out=0.2"]
+SETTINGS = ["epochs=6", "rate=1e-2", "rank=4", "batch=8", "save_every=3", "held_out=0.2", "threads=1"]
 
 
 @pytest.fixture(scope="module")
@@ -49,11 +50,17 @@ def spec(base, **changes):
     return spec_of({"llm": llm, "prompt": "qwen3", "instruction": "same kind"} | changes)
 
 
+SAID: dict[Path, list[str]] = {}
+"""What a run of a folder was told in words."""
+
+
 def run(base, out, changes=SETTINGS, resume=False, report=lambda step, steps, losses: None):
     from aisle.training.llm.recipe import load_recipe
     from aisle.training.llm.tune import tune
 
-    return tune(spec(base), PAIRS, load_recipe(changes), out, resume=resume, report=report)
+    SAID[out] = []
+    note = SAID[out].append
+    return tune(spec(base), PAIRS, load_recipe(changes), out, resume=resume, report=report, note=note)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +68,51 @@ def tuned(base, tmp_path_factory):
     losses = []
     out = tmp_path_factory.mktemp("tuned") / "adapter"
     return run(base, out, report=lambda step, steps, found: losses.append(found["loss"])), out, losses
+
+
+def test_it_says_before_what_it_takes_and_keeps_it_beside_what_it_took(tuned):
+    from aisle.training.relevance.forecast import Estimate
+
+    found, out, _ = tuned
+    took = json.loads((out / "metrics.json").read_text())["took"]
+    estimate, measured = took["estimate"], took["measured"]
+    assert SAID[out] == [f"estimate: {Estimate(**estimate).told()}"]
+    assert estimate["steps"] == found.steps
+    assert estimate["seconds"] == pytest.approx(sum(estimate["parts"].values()), abs=0.02)
+    assert min(estimate["parts"][name] for name in ("steps", "checkpoints", "held out")) > 0
+    assert 0 < estimate["memory"] <= measured["memory"]  # of one process, which holds no less later
+    assert measured["seconds"] > 0
+    assert measured["first step"] == 0
+
+
+def test_the_adapter_is_the_same_without_an_estimate(base, tuned, tmp_path, monkeypatch):
+    from aisle.training.llm import tune
+    from aisle.training.relevance.forecast import Estimate
+
+    monkeypatch.setattr(tune, "forecast", lambda fit, seconds: Estimate(1.0, 1, fit.steps, {}, "cpu", {}))
+    run(base, tmp_path / "adapter")
+    weights = [(out / "adapter" / "adapter_model.safetensors").read_bytes() for out in (tuned[1], tmp_path / "adapter")]
+    assert weights[0] == weights[1]
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_operations_by_hand(base, checkpointing):
+    """Two layers of width 32, 4 heads of 8 and 2 of keys and values; a feed-forward part of 64, gated."""
+    from transformers import AutoModelForCausalLM
+
+    from aisle.training.llm.fit import Fit, Prompts, Words
+    from aisle.training.llm.forecast import layer_weights, operations
+    from aisle.training.llm.recipe import TuneSettings
+
+    model = AutoModelForCausalLM.from_pretrained(base)
+    prompts = Prompts([[1] * 5, [1] * 9, [1] * 3], [1.0, 0.0, 1.0])
+    fit = Fit(model, Words((1,), (2,), 0), prompts, TuneSettings(checkpointing=checkpointing), base)
+    norms = 2 * (2 * 32 + 2 * 8) + 32
+    layers = 2 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 64) + norms
+    attention = 2 * 2 * 32 * 9  # scores and their use, for each token
+    passes = 3 if checkpointing else 2
+    assert layer_weights(model) == layers
+    assert operations(fit, [0, 1, 2], layers) == passes * 2 * 27 * (layers + attention)
 
 
 def test_it_learns_what_it_is_taught(tuned):
@@ -112,11 +164,19 @@ def test_the_command_tunes_and_what_it_makes_ranks(base, tmp_path):
     (tmp_path / "pairs.csv").write_text("\n".join(["query,title,relevance", *rows]))
     (tmp_path / "llm.toml").write_text(f'prompt = "qwen3"\n[llm]\nendpoint = "local"\nmodel = "{base}"\n')
     names = [name for name in ("tensorboard", "wandb", "mlflow") if find_spec(name)]
-    given = ["--pairs", tmp_path / "pairs.csv", "--out", tmp_path / "tuned", "--set", "rank=2", "--json"]
+    small = ["--set", "rank=2", "--set", "threads=1"]
+    given = ["--pairs", tmp_path / "pairs.csv", "--out", tmp_path / "tuned", *small, "--json"]
+    estimated = ["--pairs", tmp_path / "pairs.csv", *small]
+    done = CliRunner().invoke(cli, list(map(str, ["llm", "tune", tmp_path / "llm.toml", *estimated, "--estimate"])))
+    assert (done.exit_code, done.stdout[:6]) == (0, "about "), done.output
+    done = CliRunner().invoke(cli, list(map(str, ["llm", "tune", tmp_path / "llm.toml", *estimated])))
+    assert "--out is missing" in str(done.exception)
+    assert not (tmp_path / "tuned").exists()
     given += ["--track", ",".join(names) or "none"]
     done = CliRunner().invoke(cli, list(map(str, ["llm", "tune", tmp_path / "llm.toml", *given])))
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
+    assert "estimate: about " in done.stderr
     assert (found["folder"], found["pairs"], found["held_out_pairs"]) == (str(tmp_path / "tuned"), 15, 3)
     assert tracked_in(tmp_path / "tuned" / "tracking") == {name: {"adapter/loss"} for name in names}
     given = ["--pairs", tmp_path / "pairs.csv", "--model", tmp_path / "tuned", "--out", tmp_path / "o.trec", "--json"]
@@ -144,6 +204,10 @@ def test_an_interrupted_run_goes_on_to_the_same_adapter(base, tuned, tmp_path):
     seen = []
     run(base, out, resume=True, report=lambda step, steps, losses: seen.append(step))
     assert seen[0] == 10  # the last checkpoint is of step 9
+    took = json.loads((out / "metrics.json").read_text())["took"]
+    assert SAID[out] == []  # the run that was interrupted told it
+    assert set(took) == {"measured"}
+    assert took["measured"]["first step"] == 9
     weights = [(folder / "adapter" / "adapter_model.safetensors").read_bytes() for folder in (whole, out)]
     assert weights[0] == weights[1]
 

@@ -56,8 +56,8 @@ class Fit:
 
     def __init__(self, model: Any, words: Words, train: Prompts, settings: TuneSettings, folder: Path) -> None:
         self.model, self.words, self.train, self.settings, self.folder = model, words, train, settings, folder
-        self._trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
-        self._optimiser = torch.optim.AdamW(self._trained.values(), lr=settings.rate, weight_decay=settings.decay)
+        self.trained = {name: value for name, value in model.named_parameters() if value.requires_grad}
+        self._optimiser = torch.optim.AdamW(self.trained.values(), lr=settings.rate, weight_decay=settings.decay)
         self._epoch_steps = math.ceil(len(train) / settings.batch)
         self.steps = self._epoch_steps * settings.epochs
         self.done = 0
@@ -65,7 +65,7 @@ class Fit:
     @property
     def parameters(self) -> int:
         """How many numbers are trained."""
-        return sum(value.numel() for value in self._trained.values())
+        return sum(value.numel() for value in self.trained.values())
 
     def resume(self, signature: str) -> bool:
         """Go on from the checkpoint, if it is of the same data and settings; returns whether it does."""
@@ -76,7 +76,7 @@ class Fit:
         if found["signature"] != signature:
             return False
         with torch.no_grad():
-            for name, value in self._trained.items():
+            for name, value in self.trained.items():
                 value.copy_(found["adapter"][name])
         self._optimiser.load_state_dict(found["optimiser"])
         self.done = found["done"]
@@ -86,7 +86,7 @@ class Fit:
         """Write the checkpoint, whole or not at all."""
         part = self.folder / f".{CHECKPOINT}.part"
         state = {
-            "adapter": {name: value.detach() for name, value in self._trained.items()},
+            "adapter": {name: value.detach() for name, value in self.trained.items()},
             "optimiser": self._optimiser.state_dict(),
             "done": self.done,
             "signature": signature,
@@ -96,33 +96,44 @@ class Fit:
 
     def run(self, signature: str, report: Report) -> None:
         """Train to the last step."""
+        drawn, batches = -1, list[list[int]]()
         while self.done < self.steps:
-            loss = self._step(self.done)
+            number, at = divmod(self.done, self._epoch_steps)
+            if number != drawn:
+                drawn, batches = number, self.batches(number)
+            loss = self.step(batches[at], self.done)
             self.done += 1
             if self.done % self.settings.save_every == 0 or self.done == self.steps:
                 self.save(signature)
             report(self.done, self.steps, {"loss": loss})
 
-    def _step(self, step: int) -> float:
-        settings = self.settings
-        number, at = divmod(step, self._epoch_steps)
+    def batches(self, number: int) -> list[list[int]]:
+        """The rows of each step of a pass, in random order."""
         order = list(range(len(self.train)))
-        random.Random(f"{settings.seed}:{number}").shuffle(order)
-        rows = order[at * settings.batch : (at + 1) * settings.batch]
+        random.Random(f"{self.settings.seed}:{number}").shuffle(order)
+        return [order[start : start + self.settings.batch] for start in range(0, len(order), self.settings.batch)]
+
+    def parts(self, rows: Sequence[int]) -> list[Sequence[int]]:
+        """The rows of a step that are in memory together."""
+        size = self.settings.micro_batch
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+    def step(self, rows: Sequence[int], step: int) -> float:
+        """Learn from the rows as the step of that number; returns the loss."""
+        settings = self.settings
         torch.manual_seed(settings.seed * 1_000_003 + step)
         self.model.train()
         for group in self._optimiser.param_groups:
             group["lr"] = settings.rate * self._share(step)
         self._optimiser.zero_grad(set_to_none=True)
         total = 0.0
-        for start in range(0, len(rows), settings.micro_batch):
-            part = rows[start : start + settings.micro_batch]
+        for part in self.parts(rows):
             wanted = torch.tensor([self.train.targets[row] for row in part], device=self.model.device)
             odds = log_odds(self.model, [self.train.ids[row] for row in part], self.words)
             loss = nn.functional.binary_cross_entropy_with_logits(odds, wanted, reduction="sum") / len(rows)
             loss.backward()
             total += float(loss.detach())
-        nn.utils.clip_grad_norm_(self._trained.values(), 1.0)
+        nn.utils.clip_grad_norm_(self.trained.values(), 1.0)
         self._optimiser.step()
         return total
 

@@ -9,9 +9,12 @@ import dataclasses
 import json
 import random
 import shutil
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -29,6 +32,7 @@ from aisle.rerankers.llm.reading import NO, YES
 from aisle.rerankers.llm.spec import LlmSpec
 from aisle.rerankers.slow import FILE
 from aisle.training.llm.fit import CHECKPOINT, Fit, Prompts, Report, Words, measured
+from aisle.training.llm.forecast import compute_of, forecast
 from aisle.training.llm.recipe import TuneSettings
 from aisle.training.tracking import FOLDER as TRACKING
 from aisle.training.tracking import tracked, tracking
@@ -40,7 +44,7 @@ ADAPTER = "adapter"
 
 @dataclass(frozen=True, slots=True)
 class Tuned:
-    """What a tuning made and what it brought on queries that it did not learn from."""
+    """What a tuning made, what it brought on queries that it did not learn from, and what that was thought to take."""
 
     folder: str
     pairs: int
@@ -52,6 +56,7 @@ class Tuned:
     loss_after: float
     ndcg_before: float | None
     ndcg_after: float | None
+    took: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
@@ -62,6 +67,18 @@ class Tuned:
         return {name: value for name, value in asdict(self).items() if isinstance(value, int | float)}
 
 
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    """A model with a new adapter, the pairs held out, what it said of them without one, and the seconds of that."""
+
+    local: LocalModel
+    fit: Fit
+    test_rows: list[int]
+    test: Prompts
+    before: list[float]
+    seconds: float
+
+
 def tune(
     spec: LlmSpec,
     pairs: PairSet,
@@ -70,6 +87,7 @@ def tune(
     *,
     resume: bool = False,
     report: Report = lambda step, steps, losses: None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> Tuned:
     """Train an adapter.
 
@@ -80,6 +98,7 @@ def tune(
         out: The folder to make; one that was made so before is replaced.
         resume: Go on from where an earlier run of the same data and settings stopped.
         report: Called after each step.
+        note: Told, before the first step, what training will take.
 
     Raises:
         RecipeError: The spec is of something else.
@@ -87,7 +106,69 @@ def tune(
         IndexLockedError: Another process is making this folder.
         OptionalDependencyError: PyTorch, transformers, peft or a tracker is not installed.
     """
-    _check(spec, out)
+    _check(spec)
+    _check_out(out)
+    part = out.with_name(f".{out.name}.tuning")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with one_writer(out):
+        if not resume:
+            shutil.rmtree(part, ignore_errors=True)
+        part.mkdir(parents=True, exist_ok=True)
+        begun = _begin(spec, pairs, settings, part)
+        fit, test = begun.fit, begun.test
+        signature = _signature(begun.local, spec, settings, fit.train)
+        if resume and not fit.resume(signature) and (part / CHECKPOINT).exists():
+            raise ArtifactError(
+                f"the checkpoint in {str(part)!r} is of other data or settings",
+                fix="tune without --resume, or with what it was begun with",
+            )
+        took: dict[str, Any] = {}
+        if not fit.done:
+            thought = forecast(fit, begun.seconds)
+            note(f"estimate: {thought.told()}")
+            took["estimate"] = thought.to_dict()
+        took["measured"] = {"first step": fit.done}
+        start = time.monotonic()
+        with tracking(settings.track, part / TRACKING, out.name, asdict(settings)) as trackers:
+            fit.run(signature, tracked(report, trackers, "adapter"))
+        after = measured(fit.model, test, fit.words, settings.micro_batch)
+        took["measured"] |= {"seconds": time.monotonic() - start, "memory": compute_of(fit.model).peak_bytes()}
+        fit.model.save_pretrained(part / ADAPTER)
+        tuned = Tuned(
+            str(out), len(fit.train), len(test), fit.steps, fit.parameters,
+            sum(value.numel() for value in begun.local.model.parameters()),
+            _loss(begun.before, test), _loss(after, test),
+            _ndcg(pairs, begun.test_rows, begun.before), _ndcg(pairs, begun.test_rows, after), took,
+        )  # fmt: skip
+        _finish(part, spec, settings, tuned)
+        swap_in(part, out)
+    return tuned
+
+
+def estimate_tuning(spec: LlmSpec, pairs: PairSet, settings: TuneSettings) -> Mapping[str, Any]:
+    """What a tuning would take, from a few of its steps; nothing is kept.
+
+    Args:
+        spec: As for `tune`.
+        pairs: As for `tune`.
+        settings: As for `tune`.
+
+    Returns:
+        "seconds", "memory" in bytes, "steps", "parts", "device", "utilisation", and "told", all in a line.
+
+    Raises:
+        RecipeError: The spec is of something else.
+        ArtifactError: The model cannot be loaded.
+        OptionalDependencyError: PyTorch, transformers or peft is not installed.
+    """
+    _check(spec)
+    with TemporaryDirectory() as work:
+        begun = _begin(spec, pairs, settings, Path(work))
+        found = forecast(begun.fit, begun.seconds)
+    return {**found.to_dict(), "told": found.told()}
+
+
+def _begin(spec: LlmSpec, pairs: PairSet, settings: TuneSettings, folder: Path) -> _Begun:
     try:
         import torch
         from peft import LoraConfig, get_peft_model
@@ -95,45 +176,22 @@ def tune(
         raise OptionalDependencyError("peft", "train", "tuning a language model") from None
     torch.manual_seed(settings.seed)
     torch.set_num_threads(settings.threads)
-    part = out.with_name(f".{out.name}.tuning")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with one_writer(out):
-        if not resume:
-            shutil.rmtree(part, ignore_errors=True)
-        part.mkdir(parents=True, exist_ok=True)
-        local = LocalModel(spec.llm, Store(None))
-        words = words_of(local, spec)
-        train_rows, test_rows = split(pairs, settings)
-        train, test = (_prompts(pairs, rows, spec, local, settings) for rows in (train_rows, test_rows))
-        before = measured(local.model, test, words, settings.micro_batch)
-        config = LoraConfig(
-            task_type="CAUSAL_LM", r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout,
-            target_modules=settings.modules, bias="none",
-        )  # fmt: skip
-        model = get_peft_model(local.model, config)
-        if settings.checkpointing:
-            model.enable_input_require_grads()
-            model.gradient_checkpointing_enable()
-        fit = Fit(model, words, train, settings, part)
-        signature = _signature(local, spec, settings, train)
-        if resume and not fit.resume(signature) and (part / CHECKPOINT).exists():
-            raise ArtifactError(
-                f"the checkpoint in {str(part)!r} is of other data or settings",
-                fix="tune without --resume, or with what it was begun with",
-            )
-        with tracking(settings.track, part / TRACKING, out.name, asdict(settings)) as trackers:
-            fit.run(signature, tracked(report, trackers, "adapter"))
-        after = measured(model, test, words, settings.micro_batch)
-        model.save_pretrained(part / ADAPTER)
-        tuned = Tuned(
-            str(out), len(train), len(test), fit.steps, fit.parameters,
-            sum(value.numel() for value in local.model.parameters()),
-            _loss(before, test), _loss(after, test),
-            _ndcg(pairs, test_rows, before), _ndcg(pairs, test_rows, after),
-        )  # fmt: skip
-        _finish(part, spec, settings, tuned)
-        swap_in(part, out)
-    return tuned
+    local = LocalModel(spec.llm, Store(None))
+    words = words_of(local, spec)
+    train_rows, test_rows = split(pairs, settings)
+    train, test = (_prompts(pairs, rows, spec, local, settings) for rows in (train_rows, test_rows))
+    start = time.perf_counter()
+    before = measured(local.model, test, words, settings.micro_batch)
+    seconds = time.perf_counter() - start
+    config = LoraConfig(
+        task_type="CAUSAL_LM", r=settings.rank, lora_alpha=settings.alpha, lora_dropout=settings.dropout,
+        target_modules=settings.modules, bias="none",
+    )  # fmt: skip
+    model = get_peft_model(local.model, config)
+    if settings.checkpointing:
+        model.enable_input_require_grads()
+        model.gradient_checkpointing_enable()
+    return _Begun(local, Fit(model, words, train, settings, folder), test_rows, test, before, seconds)
 
 
 def split(pairs: PairSet, settings: TuneSettings) -> tuple[list[int], list[int]]:
@@ -175,7 +233,7 @@ def words_of(local: LocalModel, spec: LlmSpec) -> Words:
     return Words(tuple(found["yes"]), tuple(found["no"]), local.pad)
 
 
-def _check(spec: LlmSpec, out: Path) -> None:
+def _check(spec: LlmSpec) -> None:
     wrong = ""
     if not spec.llm.local:
         wrong = f'llm.endpoint is {spec.llm.endpoint!r}; tuning needs a model here, endpoint = "local"'
@@ -185,6 +243,9 @@ def _check(spec: LlmSpec, out: Path) -> None:
         wrong = "shots or an adapter is set; tuning begins with neither"
     if wrong:
         raise RecipeError(wrong, fix="change the spec; see docs/llm.md")
+
+
+def _check_out(out: Path) -> None:
     if out.is_file():
         raise ArtifactError(f"{str(out)!r} is a file", allowed="a new folder, or an older adapter")
     if out.is_dir() and any(out.iterdir()):

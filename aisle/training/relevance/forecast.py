@@ -76,34 +76,48 @@ def pace(model: Model, task: Any, settings: Any, folder: Path) -> Pace:
     steps = fit.batches(0)
     work = [operations(model, fit, chunks) for chunks in steps]
     order = np.argsort(work, kind="stable")
-    tried = [int(order[min(len(order) - 1, round(len(order) * (part + 0.5) / _STEPS))]) for part in range(_STEPS)]
-    tried = [tried[number] for number in np.argsort([abs(number - _STEPS / 2) for number in range(_STEPS)])]
     memory = _Memory(model, fit)  # before the steps, so that it does not depend on what they leave behind
     step_memory = max(map(memory.of_step, [steps[int(place)] for place in order[-3:]]))
     model.train()
-    fit.step(steps[tried[0]], 0)  # the first one is slower: nothing is allocated yet
-    taken = done = 0.0
-    for place in tried:
-        start = time.perf_counter()
-        fit.step(steps[place], 0)
-        synchronise(fit.compute)
-        taken += time.perf_counter() - start
-        done += work[place]
-        if taken > _SECONDS:
-            break
+    seconds = timed(work, lambda place: fit.step(steps[place], 0), fit.compute)
     start = time.perf_counter()
     fit.save()
     saving = time.perf_counter() - start
     saves = settings.epochs * (1 + (len(steps) - 1) // settings.save_every)
     return Pace(
-        taken / done,
+        seconds,
         float(sum(work)) * settings.epochs,
         len(steps) * settings.epochs,
         int(step_memory),
         memory.weights(),
-        utilisation(fit.compute, done / taken),
+        utilisation(fit.compute, 1 / seconds),
         saving * saves,
     )
+
+
+def timed(work: Sequence[float], step: Callable[[int], object], compute: Compute) -> float:
+    """Seconds of an operation, from a few steps between the lightest and the heaviest.
+
+    Args:
+        work: Operations of each step.
+        step: Takes one of them.
+        compute: Where.
+    """
+    order = np.argsort(work, kind="stable")
+    tried = [int(order[min(len(order) - 1, round(len(order) * (part + 0.5) / _STEPS))]) for part in range(_STEPS)]
+    tried = [tried[number] for number in np.argsort([abs(number - _STEPS / 2) for number in range(_STEPS)])]
+    step(tried[0])  # the first one is slower: nothing is allocated yet
+    synchronise(compute)
+    taken = done = 0.0
+    for place in tried:
+        start = time.perf_counter()
+        step(place)
+        synchronise(compute)
+        taken += time.perf_counter() - start
+        done += work[place]
+        if taken > _SECONDS:
+            break
+    return taken / done
 
 
 def operations(model: Model, fit: Fit, chunks: Sequence[Chunk]) -> float:
