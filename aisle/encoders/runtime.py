@@ -11,6 +11,7 @@ from pathlib import Path
 from threading import local
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from aisle.errors import ArtifactError, OptionalDependencyError
@@ -81,6 +82,8 @@ def _openvino(path: Path, threads: int) -> Run:
             allowed="a graph of standard operators, as aisle export --runtime openvino writes it",
             fix="export the model for this runtime",
         ) from None
+    # OpenVINO looks NumPy up with the first array it is given; two threads that are first together wait for ever.
+    openvino.Tensor(np.zeros(1, np.float32))
     held = local()  # a request serves one thread at a time
 
     def run(inputs: Mapping[str, NDArray[Any]]) -> NDArray[Any]:

@@ -43,6 +43,19 @@ for query in json.loads(sys.argv[2]):
     products = [Product(str(n), title) for n, title in enumerate(json.loads(sys.argv[3]))]
     print(json.dumps([float(score) for score in model.score(query, products)]))
 """
+TOGETHER = """
+import sys, threading
+from pathlib import Path
+import numpy as np
+from aisle.encoders.runtime import open_graph
+run, barrier = open_graph(Path(sys.argv[1]), "openvino", 2), threading.Barrier(8)
+def first():
+    barrier.wait()
+    run({"a": np.ones((1, 4), np.float32)})
+threads = [threading.Thread(target=first) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+"""
 
 
 def make(model, work, **plan):
@@ -50,6 +63,18 @@ def make(model, work, **plan):
     out = work / json.dumps(plan).replace('"', "")
     steps.make(Plan(**plan), out)
     return out
+
+
+def test_threads_that_are_the_first_to_ask_openvino_together_do_not_wait_for_ever(tmp_path):
+    import onnx
+    from onnx import TensorProto, helper
+
+    shape = [TensorProto.FLOAT, [1, 4]]
+    ends = [helper.make_tensor_value_info(name, *shape) for name in ("a", "b")]
+    graph = helper.make_graph([helper.make_node("Add", ["a", "a"], ["b"])], "twice", ends[:1], ends[1:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)]), tmp_path / "model.onnx")
+    for _ in range(5):  # without care one time in two
+        subprocess.run([sys.executable, "-c", TOGETHER, str(tmp_path / "model.onnx")], check=True, timeout=120)
 
 
 @pytest.mark.parametrize("precision", ["float32", "static"])
