@@ -1,4 +1,5 @@
 import json
+import resource
 
 import pytest
 
@@ -45,3 +46,17 @@ def test_a_swap_replaces_the_whole_folder(tmp_path):
     swap_in(new, final)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["x"]
     assert [(path.name, path.read_text()) for path in final.iterdir()] == [("file", "new")]
+
+
+def test_a_disk_that_is_full_keeps_the_old_file_and_leaves_no_half_of_the_new_one(tmp_path):
+    path = tmp_path / "file"
+    write_text(path, "old")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # the kernel refuses what a full disk would
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_text(path, "new" * 100)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+    assert path.read_text() == "old"

@@ -189,7 +189,7 @@ def test_every_manifest_is_listed_and_labelled():
     listed = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())["resources"]
     assert sorted(listed) == [path.name for path in FILES]
     kinds = [one["kind"] for one in OBJECTS]
-    assert {"StatefulSet", "Service", "ConfigMap", "Secret", "PersistentVolumeClaim"} <= set(kinds)
+    assert {"StatefulSet", "Service", "ConfigMap", "PersistentVolumeClaim"} <= set(kinds)
     assert {"HorizontalPodAutoscaler", "PodDisruptionBudget", "NetworkPolicy"} <= set(kinds)
     for one in OBJECTS:
         assert one["apiVersion"]
@@ -247,8 +247,26 @@ def test_a_pod_may_do_nothing_but_write_its_data():
     assert spec["securityContext"]["runAsUser"] == uid == spec["securityContext"]["fsGroup"]
     assert spec["automountServiceAccountToken"] is False
     assert of("PersistentVolumeClaim", volumes["index"]["persistentVolumeClaim"]["claimName"])
-    assert of("Secret", volumes["keys"]["secret"]["secretName"])["stringData"].keys() == {"keys.json"}
-    assert of("ConfigMap", volumes["config"]["configMap"]["name"])
+
+
+def test_what_a_pod_mounts_is_made_by_a_manifest_or_by_a_step_of_the_docs_and_by_one_alone():
+    section = (ROOT / "docs" / "deployment.md").read_text().partition("## Kubernetes")[2]
+    steps = section.partition("```sh\n")[2].partition("kubectl apply -k")[0]
+    made = {
+        ({"secret": "Secret", "configmap": "ConfigMap"}[kind], name): set(re.findall(r"--from-file=([^=\s]+)=", rest))
+        for kind, name, rest in re.findall(r"^kubectl create (secret|configmap) (?:generic )?(\S+)(.*)$", steps, re.M)
+    }
+    listed = {(one["kind"], one["metadata"]["name"]): set(one.get("data", {})) for one in OBJECTS}
+    assert not made.keys() & listed.keys()  # `kubectl apply` would put the one over the other
+    mounted = {("Secret", one["secret"]["secretName"]) for one in POD["spec"]["volumes"] if "secret" in one}
+    mounted |= {("ConfigMap", one["configMap"]["name"]) for one in POD["spec"]["volumes"] if "configMap" in one}
+    assert mounted == {("Secret", "aisle-keys"), ("ConfigMap", "aisle")}
+    there = made | listed
+    assert there[("Secret", "aisle-keys")] == {"keys.json"}
+    assert there[("ConfigMap", "aisle")] == {"aisle.toml"}
+    (keys,) = re.findall(r"--from-file=keys.json=(\S+)", steps)  # where `aisle keys create shop` puts them
+    assert Path(keys) == Settings().state_folder(Path("shop")).relative_to(Path.cwd()) / "keys.json"
+    assert steps.index("aisle keys create shop") < steps.index("kubectl create secret")
 
 
 def test_a_pods_first_start_copies_the_index_and_keys_and_a_second_leaves_them(tmp_path):
@@ -260,7 +278,7 @@ def test_a_pods_first_start_copies_the_index_and_keys_and_a_second_leaves_them(t
         script = script.replace(f"/{name}/", f"{tmp_path}/{name}/")
     (tmp_path / "index" / "shop").mkdir()
     (tmp_path / "index" / "shop" / "manifest.json").write_text("{}")
-    (tmp_path / "keys" / "keys.json").write_text(of("Secret", "aisle-keys")["stringData"]["keys.json"])
+    key, _ = KeyStore(tmp_path / "keys" / "keys.json").create("website", ["search"])
     for _ in range(2):
         subprocess.run([*container["command"], script], check=True)
     data = tmp_path / "data"
@@ -268,7 +286,7 @@ def test_a_pods_first_start_copies_the_index_and_keys_and_a_second_leaves_them(t
     assert sorted(path.name for path in data.iterdir()) == ["shop", "shop-1", "shop.state"]
     assert (data / "shop" / "manifest.json").read_text() == "{}"
     assert Settings().state_folder(data / "shop") == data / "shop.state"
-    assert KeyStore(data / "shop.state" / "keys.json").all() == ()  # and so it refuses to listen to others
+    assert KeyStore(data / "shop.state" / "keys.json").all() == (key,)  # so it may listen to others
     (data / "shop.state" / "keys.json").write_text('{"mine": 1}')
     subprocess.run([*container["command"], script], check=True)
     assert (data / "shop.state" / "keys.json").read_text() == '{"mine": 1}'

@@ -115,9 +115,11 @@ def verify(index: Path, state: Path | None, as_json: bool) -> None:
     found = AuditLog(state_folder(index, state) / "audit").verify()
     if as_json:
         print_json({"entries": found.entries, "torn": found.torn, "head": found.head})
+    elif not found.entries:
+        click.echo("no entries: nothing has been changed over this service yet")
     else:
         torn = f", {found.torn:,} lines torn by a crash" if found.torn else ""
-        click.echo(f"{found.entries:,} entries in one chain{torn}; the last is {found.head or '-'}")
+        click.echo(f"{found.entries:,} entries in one chain{torn}; the last is {found.head}")
 
 
 def _folder(index: Path, state: Path | None) -> Path:

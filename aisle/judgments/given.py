@@ -59,7 +59,7 @@ class JudgmentFile:
     def _append(self, given: Sequence[Mapping[str, Any]]) -> None:
         lines = "".join(json.dumps(one, ensure_ascii=False) + "\n" for one in given)
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.open("ab") as file:
+        with open(self.path, "ab", opener=_private) as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             if file.tell() and not _ends_line(self.path):
                 file.write(b"\n")  # a process was killed within a line
@@ -103,6 +103,11 @@ def judged_by(judged: Iterable[Judged], judge: str) -> dict[str, dict[str, float
 
 def _stamped(one: Judged) -> Judged:
     return one if one.at else Judged(one.query, one.product_id, one.grade, one.judge, round(time.time(), 3))
+
+
+def _private(path: str, flags: int) -> int:
+    """Opened for the owner alone: who judged is in it."""
+    return os.open(path, flags, 0o600)
 
 
 def _ends_line(path: Path) -> bool:

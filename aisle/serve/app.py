@@ -195,6 +195,7 @@ def _parts(
         rules=rules_file,
         events=outside.security.events if outside.security is not None else None,
         audit=outside.security.audit if outside.security is not None else None,
+        security=outside.security,
         observers=observers,
         tables=outside.tables,
         reopen=outside.reopen,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,9 +27,12 @@ from aisle.errors import (
     InputError,
     LlmError,
     OptionalDependencyError,
+    first_line,
 )
 from aisle.serve.named import body_names, nearest, query_names
+from aisle.serve.redact import public
 
+LOG = logging.getLogger("aisle.serve")
 MEDIA_TYPE = "application/json"
 CLIENT_LEFT = 499
 """What no client sees and logs show: it hung up before there was an answer."""
@@ -42,7 +46,7 @@ _STATUSES: tuple[tuple[type[AisleError], int], ...] = (
     (OptionalDependencyError, 501),
 )
 """The first that fits counts."""
-_DAMAGED = ("lance error", "Invalid input,")
+_DAMAGED = re.compile(r"lance error|Invalid input,|task \d+ panicked")
 """So LanceDB's errors begin."""
 _SHOWN, _MOST = 300, 10
 """Characters of what was received that an error repeats, and how many faulty places."""
@@ -100,12 +104,23 @@ def fault_of(error: AisleError) -> Fault:
     status = next((status for kind, status in _STATUSES if isinstance(error, kind)), 500)
     code = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(error).__name__).lower()
     headers = {"Retry-After": "5"} if status == 503 else {}
-    return Fault(status, code, error.received, allowed=error.allowed, fix=error.fix, headers=headers)
+    received, allowed, fix = error.received, error.allowed, error.fix
+    if status >= 500:  # a client is not told where files are
+        received, allowed, fix = public(received), allowed and public(allowed), fix and public(fix)
+    return Fault(status, code, received, allowed=allowed, fix=fix, headers=headers)
+
+
+def noted_fault(error: AisleError, request: Request) -> Fault:
+    """As `fault_of`; where files are at fault the log says which, since no client is told where they are."""
+    if isinstance(error, ArtifactError):
+        known = {"request_id": getattr(request.state, "request_id", "")}
+        LOG.error("%s, request %s", first_line(error), known["request_id"], extra=known)
+    return fault_of(error)
 
 
 def unexpected(error: Exception) -> Fault:
     """An error that nobody meant to raise: damaged files of the index, as LanceDB tells of them, or a bug."""
-    if isinstance(error, RuntimeError | ValueError | OSError) and str(error).startswith(_DAMAGED):
+    if isinstance(error, RuntimeError | ValueError | OSError) and _DAMAGED.match(str(error)):
         return Fault(
             503,
             "index_unreadable",
@@ -147,7 +162,7 @@ def install_faults(app: FastAPI) -> None:
 
     def on_aisle(request: Request, error: Exception) -> Response:
         assert isinstance(error, AisleError)
-        return answer(fault_of(error), request)
+        return answer(noted_fault(error, request), request)
 
     def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)

@@ -65,6 +65,12 @@ class Metrics:
             registry=own,
         )
         self._products = Gauge("aisle_index_products", "In the index.", multiprocess_mode="livemax", registry=own)
+        self._failing = Gauge(
+            "aisle_writer_failing",
+            "1 where the latest changes could not be written, or there is no writer.",
+            multiprocess_mode="livemostrecent",
+            registry=own,
+        )
         self._down = Gauge(
             "aisle_processes_down",
             "Workers and other processes that ended and are not back.",
@@ -102,12 +108,17 @@ class Metrics:
         if facts.scores:
             self._scores.observe(facts.scores[0])
 
-    def text(self) -> bytes:
-        """All of it, in Prometheus' text format."""
+    def text(self, trouble: str) -> bytes:
+        """All of it, in Prometheus' text format.
+
+        Args:
+            trouble: Of the writer now; "" for none.
+        """
         from prometheus_client import CollectorRegistry, generate_latest
         from prometheus_client.multiprocess import MultiProcessCollector
 
         self._look()
+        self._failing.set(bool(trouble))
         folder = os.environ.get(FOLDER)
         if not folder:
             return generate_latest(self.registry)

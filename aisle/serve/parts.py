@@ -26,6 +26,7 @@ from aisle.serve.rules import RulesFile
 from aisle.serve.security.audit import AuditLog
 from aisle.serve.security.event import Event
 from aisle.serve.security.event_files import Deleted
+from aisle.serve.security.guard import Security
 from aisle.serve.settings import Settings
 from aisle.serve.suggest import Suggestions
 from aisle.serve.writing.change import Writer
@@ -72,6 +73,7 @@ class Parts:
         suggestions: For autocomplete; None until they are made.
         events: Where events go; None where nothing keeps them.
         audit: Who changed what; None where nobody notes it.
+        security: Who may come in; None where everybody may.
         observers: Told of each request.
         tables: Of the configuration file, for other parts.
         reopen: Opens the index that stands in the folder now.
@@ -94,6 +96,7 @@ class Parts:
     suggestions: Suggestions | None = None
     events: Events | None = None
     audit: AuditLog | None = None
+    security: Security | None = None
     observers: list[Observer] = field(default_factory=list)
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     reopen: Callable[[], SearchEngine] | None = None

@@ -5,7 +5,6 @@ Every worker looks at the file now and then, so that what one wrote acts in all 
 
 from __future__ import annotations
 
-import fcntl
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,10 +15,10 @@ from typing import Any
 
 import tomli_w
 
-from aisle.artifacts import write_text
 from aisle.engine import SearchEngine
 from aisle.errors import RecipeError
 from aisle.rules import Finding, RuleSet, check, parse_rules, rules_of
+from aisle.serve.security.files import locked, replace_private
 
 NAME = "rules.toml"
 MAX_BYTES = 2_000_000
@@ -97,12 +96,10 @@ class RulesFile:
         found = check(rules, rules.today(datetime.now(UTC)), engine.index)
         if not force and any(finding.severity == "error" for finding in found):
             raise Unfit(found)
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        with self.path.with_name(f".{self.path.name}.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self.path):
             if known is not None and self.read().version != known:
                 raise Changed
-            write_text(self.path, text)
+            replace_private(self.path, text.encode())
             stored = self.read()
             self._take(stored, rules, engine)
         return stored, found

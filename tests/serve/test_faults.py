@@ -23,9 +23,16 @@ from fastapi.testclient import TestClient
 from aisle.encoders import embedded
 from aisle.engine import SearchEngine
 from aisle.serve.app import Outside, create_app
+from aisle.serve.faults import unexpected
 from aisle.serve.settings import Settings
 from aisle.serve.writing.journal import Journal
 from tests.serve.test_processes import AISLE, Service, until
+
+
+def test_what_a_panic_in_lance_says_is_an_index_that_cannot_be_read():
+    said = 'task 1489 panicked with message "the offset + length of the sliced Buffer cannot exceed the length"'
+    assert (unexpected(RuntimeError(said)).status, unexpected(RuntimeError(said)).code) == (503, "index_unreadable")
+    assert unexpected(RuntimeError(f"about {said}")).status == 500
 
 
 def harm(folder, pattern, how):
@@ -53,6 +60,27 @@ def test_a_damaged_index_is_told_at_the_start_in_a_few_lines(folder, pattern, ho
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
     assert "index" in done.stderr
+
+
+def test_damaged_knowledge_is_told_at_the_start(folder):
+    path = folder / "compatibility.json"
+    path.write_bytes(path.read_bytes()[:100])
+    done = subprocess.run(
+        [*AISLE, "serve", str(folder), "--port", "0", "--workers", "1"], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"cannot read {str(path.resolve())!r}" in done.stderr
+    assert "index the catalogue again" in done.stderr
+
+
+def test_knowledge_that_is_damaged_later_is_told_to_the_log_and_its_path_to_no_client(client, folder, caplog):
+    (folder / "compatibility.json").write_bytes(b"{")
+    answer = client.get("/v1/search", params={"q": "cartridge for hl-2030"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "artifact_error")
+    assert answer.json()["error"]["message"].startswith("cannot read 'compatibility.json'")
+    assert str(folder) not in answer.text
+    assert str(folder / "compatibility.json") in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -138,14 +166,50 @@ def test_a_full_disk_loses_nothing_acknowledged_and_searches_go_on(folder, encod
     assert told[-1]["done"] is False
     assert told[-1]["error"]["code"] == "not_written"
     assert told[-1]["durable_to_line"] == 0
+    assert str(tmp_path) not in told[-1]["error"]["message"]
+    ready = service.client.get("/health/ready")
+    assert ready.status_code == 200  # searches are answered
+    assert ready.json()["parts"]["writer"].startswith("failing: changes could not be written (")
+    assert str(tmp_path) not in ready.text
+    assert "\naisle_writer_failing 1.0\n" in service.client.get("/metrics").text
     assert service.client.put("/v1/products/small2", json={"title": "Small two"}).status_code == 201
     assert service.client.get("/health/ready").json()["parts"]["writer"] == "ok"
+    assert "\naisle_writer_failing 0.0\n" in service.client.get("/metrics").text
     assert service.client.get("/v1/search", params={"q": "small two"}).json()["hits"][0]["product"]["id"] == "small2"
     code, _ = service.end()
     assert code == 0
     with SearchEngine.open(folder, encoder=encoder) as engine:
         assert all(engine.index.get(["small1", "small2"]))
         assert engine.index.get(["big0", "big19"]) == (None, None)
+
+
+def test_a_full_disk_refuses_rules_and_judgments_in_clear_words_and_leaves_nothing_behind(client, tmp_path):
+    rules = '[[rule]]\nname = "hub"\nwhen = { query = ["usb hub"] }\nredirect = "/hubs"\n'
+    judged = {"judgments": [{"query": "usb hub", "product_id": "1", "grade": 3}]}
+
+    def ask():
+        return [
+            client.put("/v1/rules", content=rules, headers={"content-type": "application/toml"}),
+            client.post("/v1/judgments", json=judged),
+        ]
+
+    state = client.app.state.parts.state
+    before = {path.name for path in state.iterdir()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))  # the kernel refuses what a full disk would
+    try:
+        answers = ask()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_written")
+        assert answer.json()["error"]["message"] == "not acknowledged: File too large"
+        assert "Retry-After" in answer.headers
+    assert {path.name for path in state.iterdir()} - before <= {".rules.toml.lock", "judgments.jsonl"}
+    assert client.get("/v1/judgments").json()["total"] == 0
+    assert [answer.status_code for answer in ask()] == [200, 201]
+    for name in ("rules.toml", ".rules.toml.lock", "judgments.jsonl"):  # whose judgments they are is in them
+        assert (state / name).stat().st_mode & 0o777 == 0o600, name
 
 
 def test_a_client_that_hangs_up_in_the_middle_of_an_import_keeps_what_was_acknowledged(folder, encoder, tmp_path):
@@ -220,6 +284,7 @@ def test_a_language_model_that_is_away_leaves_the_order_before_it(folder, encode
     assert any(said.startswith("rerank") for said in found["asked"].json()["degraded"]), found["asked"].json()[
         "degraded"
     ]
+    assert "127.0.0.1" not in found["asked"].text  # where the model is, is nobody's business
     assert (rerank.status_code, rerank.json()["error"]["code"]) == (503, "llm_error")
 
 

@@ -1,6 +1,7 @@
 """Products over HTTP: what was acknowledged is there for the next search, and for whoever opens the index next."""
 
 import json
+from urllib.parse import quote
 
 import pytest
 
@@ -109,6 +110,18 @@ def test_a_product_that_is_not_there_is_told_with_what_to_do(client):
 @pytest.mark.parametrize("bad", ["%00", "a%0Ab", "%20a", "x" * 257])
 def test_an_id_that_cannot_be_is_refused(client, bad):
     assert client.put(f"/v1/products/{bad}", json={"title": "x"}).status_code in (400, 404, 422)
+
+
+@pytest.mark.parametrize("name", ["a/similar", "/similar", "a /similar", "a/similar/similar"])
+def test_a_product_whose_id_ends_as_the_address_of_similar_ones_does(client, name):
+    path = f"/v1/products/{quote(name, safe='')}"
+    assert client.get(path).status_code in (400, 404)
+    assert client.put(path, json={"title": "Zorbulon stand"}).status_code == 201
+    assert client.get(path).json() == {"id": name, "title": "Zorbulon stand", "family": name}
+    similar = client.get(f"{path}/similar", params={"k": 2})
+    assert (similar.json()["id"], len(similar.json()["similar"])) == (name, 2)
+    assert client.delete(path).status_code == 200
+    assert client.get(path).status_code in (400, 404)
 
 
 def test_similar_products_are_the_nearest_by_the_encoders_own_vectors(client, encoder):

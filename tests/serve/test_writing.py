@@ -1,6 +1,7 @@
 """Changes through the queue and the socket: many callers, one commit, order kept, no answer before it is there."""
 
 import asyncio
+import resource
 import threading
 
 import pytest
@@ -9,7 +10,7 @@ from aisle.catalogue.render import Renderer
 from aisle.indexes.lance import LanceIndex
 from aisle.serve.pool import Busy
 from aisle.serve.writing.apply import Applier
-from aisle.serve.writing.change import Delete, Patch, Put, WriterGone
+from aisle.serve.writing.change import GONE, Delete, Patch, Put, WriterGone
 from aisle.serve.writing.client import WriteClient
 from aisle.serve.writing.queue import WriteQueue
 from aisle.serve.writing.server import WriteServer
@@ -102,6 +103,53 @@ def test_a_commit_that_fails_is_acknowledged_to_nobody_and_fails_no_neighbour(ap
     queue.end()
 
 
+def test_a_writer_whose_disk_is_full_says_so_until_the_disk_takes_files_again(applier):
+    queue = WriteQueue(applier, limit=100, optimize_after=10_000)
+
+    async def run():
+        assert await queue.trouble() == ""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))  # the kernel refuses what a full disk would
+        try:
+            with pytest.raises(WriterGone, match="No space left"):
+                await queue.apply([Put(product(1))])
+            said = await queue.trouble()
+            assert (await queue.apply([Delete("nobody")]))[0].status == "missing"  # nothing is written for that
+            assert said == await queue.trouble()
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        assert await queue.trouble() == ""
+        assert (await queue.apply([Put(product(1))]))[0].status == "created"
+        return said
+
+    said = asyncio.run(run())
+    assert said == "failing: changes could not be written ([Errno 28] No space left on device)"
+    assert not list(applier.index.folder.parent.glob(".probe"))
+    queue.end()
+
+
+def test_a_writer_that_fails_for_another_reason_says_so_until_a_change_is_made(applier):
+    queue = WriteQueue(applier, limit=100, optimize_after=10_000)
+    journal = applier.journal.path
+    journal.mkdir()
+
+    async def run():
+        with pytest.raises(WriterGone, match="Is a directory"):
+            await queue.apply([Put(product(1))])
+        said = await queue.trouble()
+        journal.rmdir()
+        assert await queue.trouble() == said
+        await queue.apply([Put(product(1))])
+        assert await queue.trouble() == ""
+        return said
+
+    said = asyncio.run(run())
+    assert said.startswith("failing: changes could not be written")
+    assert "changes.jsonl" in said
+    assert str(journal.parent) not in said
+    queue.end()
+
+
 def test_fresh_products_are_folded_in_when_nothing_waits(applier, monkeypatch):
     monkeypatch.setattr("aisle.serve.writing.queue.SETTLE_S", 0.01)
     folded = threading.Event()
@@ -152,9 +200,9 @@ def test_workers_write_through_a_socket_and_survive_a_new_writer(engine, folder,
         other = WriteServer(new_queue(), path)
         await other.start()
         assert (await asked)[0].status == "updated"
-        assert await clients[1].alive()
+        assert await clients[1].trouble() == ""
         await other.stop()
-        assert not await clients[1].alive()
+        assert await clients[1].trouble() == GONE
         for client in clients:
             await client.close()
         await other.queue.close()

@@ -110,7 +110,8 @@ async def dashboard(request: Request, shop: Shop) -> Response:
     """Numbers of the service."""
     pages: Pages = request.app.state.pages
     metrics: Metrics = request.app.state.metrics
-    samples = Samples((await run(request, shop, metrics.text)).decode())
+    trouble = await shop.writer.trouble()
+    samples = Samples((await run(request, shop, lambda: metrics.text(trouble))).decode())
     judged = await run(request, shop, shop.judgments.read)
     searches, minutes = samples.total("aisle_searches_total"), pages.recent.minutes()
     quality: Quality = request.app.state.quality
@@ -139,7 +140,7 @@ async def dashboard(request: Request, shop: Shop) -> Response:
         "raters": len({one.judge for one in judged}),
         "agreements": agreements(judged),
         "answers": await quality.of_answers(shop, grades, len(judged), pages.settings.judged_queries),
-        "clicks": await quality.of_clicks(shop),
+        "acts": await quality.of_acts(shop),
         "days": DAYS,
         "rules_named": bool(table.get("rules")),
         "firing": await run(request, shop, lambda: firing(shop.state)),

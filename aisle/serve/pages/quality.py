@@ -91,12 +91,20 @@ class Answers:
     judged: int
 
 
+@dataclass(frozen=True, slots=True)
+class Acts:
+    """What shoppers' events of the last days say: how many there are, and the clicks on the pages that they tell of."""
+
+    events: int
+    clicks: Clicks
+
+
 class Quality:
     """The quality of one service, as its dashboard shows it."""
 
     def __init__(self) -> None:
         self.answers: Slow[Answers] = Slow()
-        self.clicks: Slow[Clicks] = Slow()
+        self.acts: Slow[Acts] = Slow()
 
     async def of_answers(self, shop: Parts, grades: Grades, judged: int, most: int) -> Found[Answers] | None:
         """The judged queries, answered one by one so that shoppers' searches come between.
@@ -117,16 +125,19 @@ class Quality:
 
         return await self.answers.get((id(shop.engine), shop.index.version, shop.rules.seen, judged), find)
 
-    async def of_clicks(self, shop: Parts) -> Found[Clicks] | None:
-        """The events of the last days; None where none are kept."""
+    async def of_acts(self, shop: Parts) -> Found[Acts] | None:
+        """The events of the last days; None until they are read."""
         folder = shop.state / "events"
 
-        def find() -> Clicks:
+        def find() -> Acts:
             now = dt.datetime.now(dt.UTC)
-            return clicks_of(shoppers_in(shop.state, now - dt.timedelta(days=DAYS), now))
+            shoppers = shoppers_in(shop.state, now - dt.timedelta(days=DAYS), now)
+            return Acts(len(shoppers.events), clicks_of(shoppers))
 
         sizes = tuple((day, path.stat().st_size) for day, path in days(folder)[-DAYS:])
-        return await self.clicks.get(sizes, lambda: asyncio.to_thread(find)) if sizes else None
+        if not sizes:
+            return Found(Acts(0, Clicks()), time.time(), running=False)
+        return await self.acts.get(sizes, lambda: asyncio.to_thread(find))
 
 
 def _ndcg(grades: Grades, text: str, engine: SearchEngine) -> float:

@@ -16,7 +16,7 @@ from aisle.errors import AisleError
 from aisle.explain.values import Language
 from aisle.pages import page_environment
 from aisle.serve.access import GuardedRoute, Scope
-from aisle.serve.faults import Fault, fault_of, invalid
+from aisle.serve.faults import Fault, invalid, noted_fault
 from aisle.serve.pages.assets import Assets
 from aisle.serve.pages.language import CODES, COOKIE, choose_language, read_texts, told
 from aisle.serve.pages.settings import PageSettings
@@ -126,7 +126,7 @@ class PageRoute(GuardedRoute):
             except Fault as fault:
                 return _fault_page(request, fault)
             except AisleError as error:
-                return _fault_page(request, fault_of(error))
+                return _fault_page(request, noted_fault(error, request))
             except RequestValidationError as error:
                 return _fault_page(request, invalid(error.errors()))
             except HTTPException as error:

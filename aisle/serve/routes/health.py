@@ -30,7 +30,7 @@ async def live(shop: Shop) -> Response:
 
 @router.get("/health/ready", responses={503: {"description": "Send requests elsewhere."}})
 async def ready(shop: Shop) -> Response:
-    """Whether requests can be answered: the index is read, the writer is there, the queue is not full."""
+    """Whether requests can be answered: the index is read and the keys are; and what else is wrong."""
     said = await state_of(shop)
     return Response(to_json(said), 200 if said["ready"] else 503, media_type=MEDIA_TYPE)
 
@@ -47,13 +47,17 @@ async def state_of(shop: Parts) -> dict[str, Any]:
         parts["index"] = f"cannot be read: {type(error).__name__}; to fix: index again, or promote another index"
     if shop.trouble:
         parts["promoted"] = public(shop.trouble)
-    parts["writer"] = "ok" if await shop.writer.alive() else "gone: changes are not taken, searches are"
+    parts["writer"] = await shop.writer.trouble() or "ok"
+    lets_in = True
+    if shop.security is not None:
+        parts["keys"] = await asyncio.to_thread(shop.security.trouble) or "ok"
+        lets_in = parts["keys"] == "ok" or "search" in shop.security.settings.anonymous
     for name, trouble in (await asyncio.to_thread(troubles_in, shop.processes)).items():
         before = f"{parts[name]}; " if parts.get(name, "ok") != "ok" else ""
         parts[name] = before + public(trouble)
     parts["queue"] = "ok" if shop.pool.waiting < shop.pool.queue else "full"
     parts["suggestions"] = "ok" if shop.suggestions is not None else "being made"
-    ready = parts["index"] == "ok" and not shop.ending
+    ready = parts["index"] == "ok" and lets_in and not shop.ending
     return {
         "ready": ready,
         "ending": shop.ending,
@@ -74,7 +78,7 @@ def _probe(shop: Parts) -> tuple[int, int]:
 
 
 @router.get("/metrics", dependencies=[needs("admin")])
-async def metrics(request: Request) -> Response:
+async def metrics(request: Request, shop: Shop) -> Response:
     """Metrics of all workers in Prometheus' text format."""
     found: Metrics = request.app.state.metrics
-    return Response(found.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+    return Response(found.text(await shop.writer.trouble()), media_type="text/plain; version=0.0.4; charset=utf-8")

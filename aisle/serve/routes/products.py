@@ -96,11 +96,17 @@ async def similar(
     filter: Annotated[str, Query(max_length=10_000, description="In the filter language.")] = "",
     same_family: Annotated[bool, Query(description="Whether its own variants may be among them.")] = False,
 ) -> Response:
-    """The products whose meaning is nearest to this one's, without the product itself."""
+    """The products whose meaning is nearest to this one's, without the product itself.
+
+    Where there is a product of the id `PRODUCT_ID/similar`, it is given instead.
+    """
     check_page(shop, k, 0)
-    checked_id(product_id)
     wanted = read_filter(filter)
     index = shop.index
+    (named,) = await run(request, shop, lambda: index.get([f"{product_id}/similar"]))
+    if named is not None:  # its address is this one
+        return Response(to_json(product_to_dict(named)), media_type=MEDIA_TYPE)
+    checked_id(product_id)
     found = await run(request, shop, lambda: similar_to(index, product_id, k, wanted, same_family=same_family))
     if found is None:
         raise missing_product(product_id)

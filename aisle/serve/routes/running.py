@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
+import os
 from collections.abc import Callable, Coroutine, Hashable, Sequence
 from typing import Any, TypeVar
 
@@ -12,17 +15,22 @@ from aisle.serve.facts import facts_of
 from aisle.serve.faults import CLIENT_LEFT, Fault, busy
 from aisle.serve.parts import Parts
 from aisle.serve.pool import Busy, Closed, Done, Group
+from aisle.serve.redact import public
 from aisle.serve.writing.change import Change, Outcome, WriterGone
 
 R = TypeVar("R")
 A = TypeVar("A")
+LOG = logging.getLogger("aisle.serve")
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+"""What a disk says that takes no more."""
+_AGAIN = "make the change again: making it twice does no harm"
 
 
 async def run_group(request: Request, shop: Parts, group: Group[R, A], asked: R, key: Hashable | None = None) -> A:
     """Have the pool answer, see `aisle.serve.pool.Pool.run`; notes what waiting took.
 
     Raises:
-        Fault: Too much is waiting, the service is ending, or the client left.
+        Fault: Too much is waiting, the service is ending, the client left, or the disk has no room for what it sent.
     """
     try:
         done: Done[A] = await unless_gone(request, shop.pool.run(group, asked, key))
@@ -30,6 +38,11 @@ async def run_group(request: Request, shop: Parts, group: Group[R, A], asked: R,
         raise busy(error.retry_after) from None
     except Closed:
         raise ending() from None
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        LOG.error("not written, request %s: %s", facts_of(request).request_id, error)
+        raise _not_written(os.strerror(error.errno)) from None
     facts = facts_of(request)
     facts.queue_ms, facts.shared = done.waited_ms, done.shared
     return done.answer
@@ -82,8 +95,11 @@ async def write(shop: Parts, changes: Sequence[Change]) -> list[Outcome]:
     except Busy as error:
         raise busy(error.retry_after) from None
     except WriterGone as error:
-        fix = "make the change again: making it twice does no harm"
-        raise Fault(503, "not_written", f"not acknowledged: {error}", fix=fix, headers={"Retry-After": "2"}) from None
+        raise _not_written(public(str(error))) from None
+
+
+def _not_written(why: str) -> Fault:
+    return Fault(503, "not_written", f"not acknowledged: {why}", fix=_AGAIN, headers={"Retry-After": "2"})
 
 
 async def note(
@@ -110,8 +126,7 @@ async def note(
     try:
         await asyncio.to_thread(shop.audit.write, facts.principal, action, target, facts.request_id, before, after)
     except OSError as error:
-        fix = "make the change again: making it twice does no harm"
-        raise Fault(503, "not_noted", f"the audit log cannot be written: {error.strerror}", fix=fix) from None
+        raise Fault(503, "not_noted", f"the audit log cannot be written: {error.strerror}", fix=_AGAIN) from None
 
 
 def ending() -> Fault:

@@ -19,7 +19,7 @@ from aisle.monitor.records import kept_id
 from aisle.privacy import mask
 from aisle.serve.content import content_hash
 from aisle.serve.security.appending import append, last_line, whole_lines
-from aisle.serve.security.files import locked, private_folder
+from aisle.serve.security.files import lock_of, locked, private_folder
 
 _FILE_BYTES = 64 * 2**20
 _SHOWN = 300
@@ -92,10 +92,13 @@ class AuditLog:
         """See that no entry was changed or taken out.
 
         Raises:
-            ArtifactError: One was; says after which.
+            ArtifactError: One was, and says after which; or all were; or there is no log.
         """
         previous, count, torn = b"", 0, 0
-        for path in self._files():
+        files = self._files()
+        if not files:
+            self._check_empty()
+        for path in files:
             for number, line in enumerate(whole_lines(path), start=1):
                 entry = _parsed(line)
                 if entry is None:
@@ -108,6 +111,22 @@ class AuditLog:
                     )
                 previous, count = line, count + 1
         return Verified(count, torn, hashlib.sha256(previous).hexdigest() if count else "")
+
+    def _check_empty(self) -> None:
+        """See that nothing was ever written: a service makes the folder, the first entry makes the lock beside it.
+
+        Raises:
+            ArtifactError: There is no folder, or an entry was written.
+        """
+        if not self.folder.is_dir():
+            raise ArtifactError(
+                f"there is no audit log in {str(self.folder.parent)!r}",
+                fix="name the index that is served, or --state; where a service has run, see a backup: it makes one",
+            )
+        if lock_of(self.folder / "audit").exists():
+            raise ArtifactError(
+                f"every entry of the audit log was taken out of {str(self.folder)!r}", fix="compare it with a backup"
+            )
 
     def _files(self) -> list[Path]:
         found = []

@@ -63,11 +63,16 @@ def secret_of(path: Path) -> bytes:
     return secret
 
 
+def lock_of(path: Path) -> Path:
+    """The lock file of a path; it stays."""
+    return path.with_name(f".{path.name}.lock")
+
+
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Wait for the lock file of a path and hold it; the operating system lets go when the process ends."""
     private_folder(path.parent)
-    file = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = os.open(lock_of(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import ipaddress
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from typing import Any, Literal
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
 
-from aisle.errors import AccessError, ArtifactError
+from aisle.errors import AccessError, ArtifactError, first_line
 from aisle.serve.faults import Fault
 from aisle.serve.security.audit import AuditLog
 from aisle.serve.security.bind import is_loopback
@@ -26,6 +27,7 @@ from aisle.serve.security.oidc import TokenVerifier
 from aisle.serve.security.sessions import Session, Sessions
 from aisle.serve.security.settings import SecuritySettings
 
+LOG = logging.getLogger("aisle.serve")
 Scope = Literal["search", "write", "judge", "admin"]
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _FORWARDED = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
@@ -68,16 +70,30 @@ class Security:
         self.rates = RateTable(state / "limits.bin")
         self.sessions = Sessions(state, settings.session_hours, settings.secure_cookies)
         self.tokens = TokenVerifier(settings.oidc) if settings.oidc.issuer else None
-        self.audit = AuditLog(state / "audit")
+        self.audit = AuditLog(private_folder(state / "audit"))
         self.events = EventStore(state, settings.events.keep_days, settings.events.queue)
+        self._told = False
 
     @property
     def protected(self) -> bool:
         """Whether callers must show something. Once there was a key, also when the last is revoked."""
-        try:
-            return self.tokens is not None or bool(self.keys.all())
-        except ArtifactError:  # nobody knows who may come in: nobody
+        if self.trouble():  # nobody knows who may come in: nobody
             return True
+        return self.tokens is not None or bool(self.keys.all())
+
+    def trouble(self) -> str:
+        """Why the keys cannot be read, for strangers too; "" where they can. The log has it once, with the path."""
+        try:
+            self.keys.all()
+        except ArtifactError as error:
+            if not self._told:
+                LOG.error("nobody gets in by a key: %s", first_line(error))
+            self._told = True
+            return "cannot be read: nobody gets in by one; to fix: see the service's log"
+        if self._told:
+            LOG.info("the keys can be read again")
+        self._told = False
+        return ""
 
     def close(self) -> None:
         """Finish what waits for the disk, and let go of the files."""
@@ -96,8 +112,10 @@ class Security:
         except AccessError as error:
             self._count_failure(request)
             raise _unknown(error) from None
-        except ArtifactError as error:
-            raise Fault(503, "keys_unreadable", "the service cannot read its keys", fix="see its log") from error
+        except ArtifactError:
+            raise self._unreadable() from None
+        if self._told:
+            self.trouble()  # over, perhaps
         request.state.principal = principal  # also of who may not: the page says who is signed in
         self._count(request, principal)
         if not principal.may(scope):
@@ -161,14 +179,20 @@ class Security:
         """Begin a session of a key; ``sessions.cookie`` makes its header.
 
         Raises:
-            Fault: 401 where the key is not valid, 429 after too many wrong ones.
+            Fault: 401 where the key is not valid, 429 after too many wrong ones, 503 where keys cannot be read.
         """
         try:
             key = self.keys.verify(key_text.strip())
         except AccessError as error:
             self._count_failure(request)
             raise _unknown(error) from None
+        except ArtifactError:
+            raise self._unreadable() from None
         return self._of_key(key, "session"), self.sessions.begin(key.id)
+
+    def _unreadable(self) -> Fault:
+        self.trouble()  # into the log
+        return Fault(503, "keys_unreadable", "the service cannot read its keys", fix="see its log")
 
     def _of_key(self, key: ApiKey, kind: Literal["key", "session"]) -> Principal:
         limit = self._limit()

@@ -10,8 +10,13 @@ from aisle.serve.security.guard import Security
 from aisle.serve.security.shield import Shield
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
-_ASKED = ("Authorization", "Content-Type", "X-API-Key", "X-CSRF-Token", "X-Request-ID")
-_SHOWN = ("RateLimit", "RateLimit-Policy", "Retry-After", "X-Request-ID")
+_ASKED = (
+    "Authorization", "Content-Type", "If-Match", "traceparent", "tracestate", "X-API-Key", "X-CSRF-Token",
+    "X-Deadline-Ms", "X-Request-ID",
+)  # fmt: skip
+"""What the service reads of a request."""
+_SHOWN = ("ETag", "RateLimit", "RateLimit-Policy", "Retry-After", "WWW-Authenticate", "X-Request-ID")
+"""What a page's script may read of an answer."""
 
 
 def install(app: FastAPI, security: Security) -> None:

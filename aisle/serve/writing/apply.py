@@ -25,6 +25,9 @@ from aisle.types import Encoder, Product, Record
 APPENDED = (WORDS, CHINESE_WORDS)
 """Files of an index that grow; the others never change once written."""
 
+PROBE = 65_536
+"""Bytes of a file by which it is seen whether the disk is full."""
+
 
 class Applier:
     """Makes changes to one index; one thread at a time.
@@ -84,6 +87,19 @@ class Applier:
         with self._turn():
             self.index.optimize(wait=True)
             self._flush()
+
+    def try_disk(self) -> None:
+        """See that the disk of the index takes a file of the size of a small commit.
+
+        Raises:
+            OSError: It does not.
+        """
+        path = self.index.folder.parent / ".probe"
+        try:
+            path.write_bytes(bytes(PROBE))
+            _sync(path)
+        finally:
+            path.unlink(missing_ok=True)
 
     def _flush(self) -> None:
         """Wait until the disk has every file that is new in the index since the last time."""

@@ -17,6 +17,8 @@ from aisle.types import Product
 
 Status = Literal["created", "replaced", "updated", "unchanged", "deleted", "missing", "refused"]
 MAX_ID = 256
+GONE = "gone: changes are not taken, searches are"
+"""What is said of a writer that does not answer."""
 PATCHABLE = (
     "title", "description", "brand", "category", "attributes", "price", "currency", "rating", "rating_count",
     "available", "stock", "images", "identifiers", "family", "offers",
@@ -89,8 +91,8 @@ class Writer(Protocol):
         """
         ...
 
-    async def alive(self) -> bool:
-        """Whether changes are taken at the moment."""
+    async def trouble(self) -> str:
+        """Why changes cannot be made at the moment, for strangers too; "" where nothing is known of that."""
         ...
 
     async def close(self) -> None:

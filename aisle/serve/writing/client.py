@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from aisle.serve.pool import Busy
-from aisle.serve.writing.change import Change, Outcome, WriterGone, change_to_dict
+from aisle.serve.writing.change import GONE, Change, Outcome, WriterGone, change_to_dict
 from aisle.serve.writing.frames import read_frame, write_frame
 
 RECONNECT_S = 0.1
@@ -68,13 +68,13 @@ class WriteClient:
             raise WriterGone(str(answer["failed"]))
         return [Outcome(*one) for one in answer["outcomes"]]
 
-    async def alive(self) -> bool:
+    async def trouble(self) -> str:
         """As `aisle.serve.writing.change.Writer`."""
         try:
-            await asyncio.wait_for(self._ask({"changes": []}, time.monotonic()), ALIVE_S)
+            answer = await asyncio.wait_for(self._ask({"changes": []}, time.monotonic()), ALIVE_S)
         except (WriterGone, ConnectionError, TimeoutError):
-            return False
-        return True
+            return GONE
+        return str(answer["trouble"])
 
     async def close(self) -> None:
         """Wait for what was sent, and hang up."""

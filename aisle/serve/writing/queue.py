@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 
 from aisle.errors import first_line
 from aisle.serve.pool import Busy
+from aisle.serve.redact import public
 from aisle.serve.writing.apply import Applier
-from aisle.serve.writing.change import Change, Outcome, WriterGone
+from aisle.serve.writing.change import GONE, Change, Outcome, WriterGone
 from aisle.serve.writing.turn import Replaced
 
 LOG = logging.getLogger("aisle.serve")
@@ -38,6 +39,14 @@ class _Batch:
     done: Future[list[Outcome]] = field(default_factory=Future)
 
 
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    """Why the latest changes could not be written; where the disk was to blame, it is over once that takes a file."""
+
+    said: str
+    disk: bool
+
+
 class WriteQueue:
     """Makes changes to an index in a thread of its own.
 
@@ -55,6 +64,7 @@ class WriteQueue:
         self._closed = False
         self._fresh, self._unfolded = 0, 0
         self.commits = 0
+        self._failed: _Failed | None = None
         self._thread = threading.Thread(target=self._work, name="aisle-writer", daemon=True)
         self._thread.start()
 
@@ -91,9 +101,14 @@ class WriteQueue:
         except Exception as error:  # a full disk, a damaged index
             raise WriterGone(f"{type(error).__name__}: {first_line(error)}") from None
 
-    async def alive(self) -> bool:
+    async def trouble(self) -> str:
         """As `aisle.serve.writing.change.Writer`."""
-        return self._thread.is_alive() and not self._closed
+        if self._closed or not self._thread.is_alive():
+            return GONE
+        failed = self._failed
+        if failed is not None and failed.disk and await asyncio.to_thread(self._disk_takes):
+            self._failed = None if self._failed is failed else self._failed
+        return "" if self._failed is None else self._failed.said
 
     async def close(self) -> None:
         """Make what was taken, and end."""
@@ -123,7 +138,7 @@ class WriteQueue:
                 self._fail(batches, error)
                 continue
             self.commits += 1
-            changed = sum(outcome.status not in ("unchanged", "missing", "refused") for outcome in outcomes)
+            changed = self._wrote(outcomes)
             self._fresh += changed
             self._unfolded += changed > 0
             at = 0
@@ -131,17 +146,38 @@ class WriteQueue:
                 self._tell(batch, outcomes[at : at + len(batch.changes)])
                 at += len(batch.changes)
 
+    def _wrote(self, outcomes: Sequence[Outcome]) -> int:
+        """How many changes were written; what changes nothing says nothing of the disk."""
+        changed = sum(outcome.status not in ("unchanged", "missing", "refused") for outcome in outcomes)
+        if changed:
+            self._failed = None
+        return changed
+
+    def _disk_takes(self) -> bool:
+        try:
+            self.applier.try_disk()
+        except OSError:
+            return False
+        return True
+
     def _fail(self, batches: Sequence[_Batch], error: Exception) -> None:
         """Nothing of a commit that failed was acknowledged. What one batch cannot do must not fail its neighbours."""
         if len(batches) == 1:
             LOG.error("changes could not be written", exc_info=error)
+            self._failed = _Failed(
+                public(f"failing: changes could not be written ({first_line(error)})"),
+                not self._disk_takes(),
+            )
             self._tell(batches[0], error)
             return
         for batch in batches:
             try:
-                self._tell(batch, self.applier.apply(batch.changes))
+                outcomes = self.applier.apply(batch.changes)
             except Exception as own:
                 self._fail([batch], own)
+            else:
+                self._wrote(outcomes)
+                self._tell(batch, outcomes)
 
     def _tell(self, batch: _Batch, answer: list[Outcome] | Exception) -> None:
         with self._changed:

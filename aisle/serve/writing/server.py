@@ -6,11 +6,13 @@ import asyncio
 import dataclasses
 import logging
 import os
+from collections.abc import Awaitable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 from aisle.serve.pool import Busy
-from aisle.serve.writing.change import WriterGone, change_from_dict
+from aisle.serve.writing.change import Outcome, WriterGone, change_from_dict
 from aisle.serve.writing.frames import read_frame, write_frame
 from aisle.serve.writing.queue import WriteQueue
 from aisle.serve.writing.turn import Replaced
@@ -69,23 +71,30 @@ class WriteServer:
             del self._connections[task]
             writer.close()
 
-    def _take(self, message: dict[str, Any]) -> Any:
-        if not message["changes"]:  # only whether there is a writer
-            return {"outcomes": []}
+    def _take(self, message: dict[str, Any]) -> dict[str, Any] | Awaitable[dict[str, Any]]:
+        if not message["changes"]:  # only whether there is a writer, and whether it can write
+            return self._trouble()
         try:
-            return asyncio.wrap_future(self.queue.put([change_from_dict(change) for change in message["changes"]]))
+            return self._made(self.queue.put([change_from_dict(change) for change in message["changes"]]))
         except Busy as error:
             return {"busy": error.retry_after}
         except WriterGone as error:
             return {"failed": str(error)}
 
-    async def _answer(self, taken: Any, number: int, writer: asyncio.StreamWriter) -> None:
+    async def _trouble(self) -> dict[str, Any]:
+        return {"trouble": await self.queue.trouble()}
+
+    async def _made(self, taken: Future[list[Outcome]]) -> dict[str, Any]:
+        return {"outcomes": [list(dataclasses.astuple(one)) for one in await asyncio.wrap_future(taken)]}
+
+    async def _answer(
+        self, taken: dict[str, Any] | Awaitable[dict[str, Any]], number: int, writer: asyncio.StreamWriter
+    ) -> None:
         if isinstance(taken, dict):
             answer = taken
         else:
             try:
-                outcomes = await taken
-                answer = {"outcomes": [list(dataclasses.astuple(one)) for one in outcomes]}
+                answer = await taken
             except Replaced:  # the worker asks the next writer, as if this one had died
                 writer.close()
                 return

@@ -36,6 +36,15 @@ def test_a_page_without_a_key_leads_to_signing_in(browse, path):
     assert page.locator(".tile, .pair, table, textarea").count() == 0
 
 
+@pytest.mark.parametrize("language", ["en", "zh"])
+def test_the_form_of_the_key_is_no_wider_than_a_phone(browse, language):
+    page = browse(f"/sign-in?lang={language}", viewport={"width": 360, "height": 780}, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    field = page.locator("input[name=key]").bounding_box()
+    assert field["x"] + field["width"] <= 360
+    assert field["width"] > 250
+
+
 def test_a_wrong_key_is_refused_and_a_right_one_goes_on(browse, guarded):
     page = browse("/judge?queries=printer")
     sign_in(page, "aisle_wrong")

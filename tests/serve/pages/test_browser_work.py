@@ -14,7 +14,7 @@ def shop(built, encoder, tmp_path_factory):
     """A shop of these tests alone, so that its dashboard counts nothing else."""
     with serving(built, encoder, tmp_path_factory.mktemp("work"), TABLES) as (address, app, _):
         quality = app.state.quality
-        quality.answers.every_s = quality.clicks.every_s = 0.0
+        quality.answers.every_s = quality.acts.every_s = 0.0
         with httpx.Client(base_url=address, timeout=60) as api:
             yield api
 

@@ -289,7 +289,7 @@ def test_dashboard_tells_quality_and_what_fires(built, encoder, tmp_path):
             engine, Settings(state=str(state)), Outside(security=security, tables=tables, suggestions=False)
         )
         with local_client(app) as client:
-            app.state.quality.answers.every_s = app.state.quality.clicks.every_s = 0.0
+            app.state.quality.answers.every_s = app.state.quality.acts.every_s = 0.0
             empty = page(client, "/dashboard")
             assert cards_of(empty)["nDCG@10"] == cards_of(empty)["Pages with a click"] == "–"
             asked = ("usb cable", "printer", "notebook bag")
@@ -301,6 +301,13 @@ def test_dashboard_tells_quality_and_what_fires(built, encoder, tmp_path):
                 assert client.post("/v1/judgments", json={"judgments": body}).status_code == 201
                 ids = [hit.product_id for hit in hits]
                 expected.append(ndcg([grades.get(one) for one in ids], list(grades.values()), 10, Gain()))
+            assert "No events of shoppers were sent in the last 7 days." in texts(empty, "p")
+            clicked = [{"type": "click", "request_id": "r9", "items": [{"id": "p1"}]}]
+            assert client.post("/v1/events", json={"events": clicked}).status_code == 202
+            alone = page(client, "/dashboard")
+            assert cards_of(alone)["Pages with a click"] == "–"
+            said = "Events of the last 7 days: 1, but none says what a page showed"
+            assert any(text.startswith(said) for text in texts(alone, "p"))
             shown = [{"type": "impression", "query": "hub", "request_id": f"r{n}", "items": ITEMS} for n in range(4)]
             clicked = [{"type": "click", "request_id": "r1", "items": [{"id": "p1"}]}]
             assert client.post("/v1/events", json={"events": [*shown, *clicked]}).status_code == 202

@@ -3,12 +3,14 @@
 import hashlib
 import json
 import multiprocessing
+import shutil
 
 import pytest
 
 from aisle.errors import ArtifactError
 from aisle.serve.content import content_hash
-from aisle.serve.security.audit import _SHOWN, AuditLog
+from aisle.serve.security import Security, SecuritySettings
+from aisle.serve.security.audit import _SHOWN, AuditLog, Verified
 
 
 @pytest.fixture
@@ -52,6 +54,24 @@ def test_what_was_changed_shows(log, harm):
     files(log)[0].write_bytes(b"".join(lines))
     with pytest.raises(ArtifactError, match="was changed before line"):
         log.verify()
+
+
+def test_a_log_that_was_taken_away_is_no_empty_one(tmp_path):
+    security = Security(tmp_path / "shop.state", SecuritySettings())
+    security.close()
+    log = security.audit
+    assert log.verify() == Verified(entries=0, torn=0, head="")  # a service that nobody has written to
+    log.write("a", "b", "c")
+    assert log.verify().entries == 1
+    for path in files(log):
+        path.unlink()
+    with pytest.raises(ArtifactError, match="every entry of the audit log was taken out"):
+        log.verify()
+    shutil.rmtree(log.folder)
+    with pytest.raises(ArtifactError, match=r"there is no audit log in '.*shop\.state'"):
+        log.verify()
+    with pytest.raises(ArtifactError, match=r"there is no audit log in '.*shpo\.state'"):
+        AuditLog(tmp_path / "shpo.state" / "audit").verify()
 
 
 def test_nothing_of_what_is_masked_is_left_where_a_target_is_cut(log):

@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from aisle.cli.main import cli
 from aisle.errors import AccessError, ArtifactError
+from aisle.serve.security import Security, SecuritySettings
 from aisle.serve.security.audit import AuditLog
 from aisle.serve.security.event import Event, Item
 from aisle.serve.security.events import EventStore
@@ -75,6 +76,13 @@ def test_events_are_counted_and_a_users_deleted(shop):
     assert "anna" not in json.dumps(entry)
     assert json.loads(aisle("events", "expire", shop, "--keep-days", "1", "--json")) == {"days": 0}
     assert json.loads(aisle("audit", "verify", shop, "--json"))["entries"] == 1
+
+
+def test_an_audit_log_that_is_not_there_is_an_error(shop, tmp_path):
+    with pytest.raises(ArtifactError, match=r"there is no audit log in '.*typo\.state'"):
+        aisle("audit", "verify", tmp_path / "typo")
+    Security(shop.with_name("shop.state"), SecuritySettings()).close()
+    assert aisle("audit", "verify", shop).startswith("no entries: ")
 
 
 def test_no_events_are_no_mistake_of_ours(shop):

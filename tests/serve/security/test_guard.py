@@ -174,6 +174,29 @@ def test_keys_that_cannot_be_read_close_the_service(serve):
         assert client.get("/search").status_code == 401  # closed, not open
 
 
+@pytest.mark.parametrize("hosts", [[], ["127.0.0.1"]])
+def test_keys_that_cannot_be_read_are_in_the_log_once_and_in_no_answer(serve, caplog, hosts):
+    caplog.set_level("INFO", "aisle.serve")
+    with serve(hosts=hosts) as (client, security):
+        _, text = security.keys.create("web", ["search"])
+        path = security.state / "keys.json"
+        whole = path.read_bytes()
+        for _ in range(2):
+            caplog.clear()
+            path.write_bytes(whole[:40])
+            answers = [client.get("/search", headers=bearer(text)) for _ in range(3)]
+            answers.append(client.post("/sign-in", data={"key": text}))
+            assert {answer.status_code for answer in answers} == {503}
+            assert {answer.json()["error"]["code"] for answer in answers} == {"keys_unreadable"}
+            assert all(str(security.state) not in answer.text for answer in answers)
+            (told,) = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+            assert told.startswith("nobody gets in by a key: cannot read ")
+            assert str(path) in told
+            path.write_bytes(whole)
+            assert client.get("/search", headers=bearer(text)).status_code == 200
+            assert "the keys can be read again" in caplog.text
+
+
 def test_a_file_of_keys_that_others_can_read_is_refused(serve):
     with serve() as (client, security):
         _, text = security.keys.create("web", ["search"])

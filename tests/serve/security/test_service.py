@@ -1,6 +1,7 @@
 """The whole service behind keys: every route that its OpenAPI names, with no key and with a key of each scope."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -42,6 +43,23 @@ def test_no_route_is_open_by_being_forgotten(client, routes):
     assert set(routes) > OPEN
     got = {(method, path): ask(client, method, path).status_code for method, path in routes}
     assert {route for route, status in got.items() if status != 401} == OPEN
+
+
+def test_a_service_that_lets_nobody_in_is_not_ready(client):
+    security = client.app.state.security
+    security.keys.create("somebody", ["search"])
+    assert client.get("/health/ready").json()["parts"]["keys"] == "ok"
+    path = security.state / "keys.json"
+    whole = path.read_bytes()
+    path.write_bytes(b"{")
+    ready = client.get("/health/ready")
+    assert ready.status_code == 503
+    assert ready.json()["parts"]["keys"] == "cannot be read: nobody gets in by one; to fix: see the service's log"
+    security.settings = replace(security.settings, anonymous=("search",))  # then shoppers need none
+    assert client.get("/health/ready").status_code == 200
+    assert client.get("/v1/search", params={"q": "ink"}).status_code == 200
+    path.write_bytes(whole)
+    assert client.get("/health/ready").json()["parts"]["keys"] == "ok"
 
 
 def test_what_cannot_be_read_is_refused_for_want_of_a_key_first(client, routes):

@@ -3,8 +3,10 @@
 import socket
 
 import pytest
+from fastapi.routing import APIRoute
 
 from aisle.errors import RecipeError
+from aisle.serve.app import ROUTERS
 from aisle.serve.security import SecuritySettings, install
 from tests.serve.security.conftest import bearer
 
@@ -133,6 +135,17 @@ def test_no_other_origin_unless_it_is_named(serve):
         preflight = client.options("/search", headers=ask)
         assert preflight.headers["access-control-allow-origin"] == "https://shop.example"
         assert "access-control-allow-credentials" not in preflight.headers
+        routes = [route for _, router in ROUTERS for route in router.routes if isinstance(route, APIRoute)]
+        read = {one.alias for route in routes for one in route.dependant.header_params}
+        assert read == {"X-Deadline-Ms", "if-match"}
+        for name in read | {"authorization", "x-api-key", "content-type", "traceparent", "tracestate", "x-request-id"}:
+            allowed = client.options("/search", headers={**ask, "Access-Control-Request-Headers": name})
+            assert allowed.status_code == 200, name
+        unread = client.options("/search", headers={**ask, "Access-Control-Request-Headers": "x-forwarded-for"})
+        assert unread.status_code == 400
+        answer = client.get("/search", headers={"Origin": "https://shop.example"})
+        shown = {name.strip() for name in answer.headers["access-control-expose-headers"].split(",")}
+        assert shown >= {"ETag", "Retry-After", "X-Request-ID", "RateLimit"}
         assert client.post("/products", headers={"Origin": "https://shop.example"}).status_code == 200
         other = client.options("/search", headers={**ask, "Origin": "https://evil.example"})
         assert "access-control-allow-origin" not in other.headers
