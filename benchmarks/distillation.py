@@ -53,11 +53,17 @@ DISTILLED: Mapping[str, list[str]] = {
     "order": [*_TWO, *_SMALL],
     "margin": [*_TWO, *_SMALL, "fit.vectors=1", "fit.listwise=0", "fit.margin=1"],
     "more": [*_TWO, "pairs.made=2000", "fit.epochs=2", "fit.vectors=1"],
+    "more vectors": [*_TWO, "pairs.made=2000", "fit.epochs=2", "fit.vectors=1", "fit.listwise=0"],
     "six": ["fit.rate=1e-4", *_SMALL],
 }
 """Settings of each student. It begins as the encoder inside the teacher, which learnt from the labels; "vectors" hears
 nothing of the teacher's scores."""
-AGAIN: Mapping[str, str] = {"vectors, labels": "vectors", "distilled, labels": "distilled", "more, labels": "more"}
+AGAIN: Mapping[str, str] = {
+    "vectors, labels": "vectors",
+    "distilled, labels": "distilled",
+    "more, labels": "more",
+    "more vectors, labels": "more vectors",
+}
 """Students that then learn from the labels as `aisle train` does, and what they were before."""
 GIVEN = ("untouched", "labels", "tuned", "teacher")
 """The packaged encoder; two of its layers taught by labels alone; all of them; that with the words' signals."""
@@ -73,6 +79,8 @@ ROWS = (
     ("distilled", "more"),
     ("vectors, labels", "more"),
     ("vectors, labels", "more, labels"),
+    ("more vectors, labels", "more"),
+    ("more vectors, labels", "more, labels"),
     ("labels", "more"),
     ("untouched", "distilled"),
     ("untouched", "more"),
