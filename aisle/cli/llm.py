@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option, track_option
-from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.output import print_estimate, print_json, print_table, progress_bar
 from aisle.errors import RecipeError
 
 _SAMPLE = 50
@@ -132,10 +132,7 @@ def tune(
     pairs = read_pairs(pairs_file, named_columns(columns), need_grades=True)
     if estimate:
         thought = estimate_tuning(read_spec(spec), pairs, recipe)
-        if as_json:
-            print_json(thought)
-        else:
-            click.echo(thought["told"])
+        print_estimate(thought, as_json)
         return
     if out is None:
         raise RecipeError("--out is missing", allowed="the folder of the adapter, or --estimate alone")

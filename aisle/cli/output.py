@@ -28,6 +28,14 @@ def print_json(payload: Mapping[str, Any]) -> None:
     click.echo(json.dumps(payload, ensure_ascii=False, allow_nan=False).encode("utf-8", "replace"))
 
 
+def print_estimate(thought: Mapping[str, Any], as_json: bool) -> None:
+    """Say what a training is thought to take; ``told`` is that in words."""
+    if as_json:
+        print_json(thought)
+    else:
+        click.echo(thought["told"])
+
+
 def print_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()) -> None:
     """Print a table for people; the first column is text, the others align right."""
     console = Console(file=sys.stdout, highlight=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option, track_option
-from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.output import print_estimate, print_json, print_table, progress_bar
 from aisle.cli.processes import processes
 from aisle.cli.synthesise import opened
 from aisle.errors import RecipeError
@@ -94,10 +94,7 @@ def train(
             if group is not None:
                 raise RecipeError("--estimate in several processes", fix="start it without the launcher")
             thought = estimate_training(sets[0], sets[1:], loaded, before, negatives)
-            if as_json:
-                print_json(thought)
-            else:
-                click.echo(thought["told"])
+            print_estimate(thought, as_json)
             return
         if out is None:
             raise RecipeError("--out is missing", allowed="the folder of the model, or --estimate alone")

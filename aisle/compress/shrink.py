@@ -24,13 +24,15 @@ from aisle.compress.vocabulary import loss, prune
 from aisle.encoders.graph import Arithmetic, Real, Whole
 from aisle.encoders.onnx import MODEL_FILE, OnnxEncoder
 from aisle.encoders.runtime import ONNX, OPENVINO, open_graph
-from aisle.errors import OptionalDependencyError, RecipeError
+from aisle.errors import RecipeError
 from aisle.rerankers.combination import CROSS
+from aisle.training.relevance.refusals import refuse_without_torch
 
 CALIBRATED, CHECKED = 300, 100
 """Pairs that ranges are found on, and others that say which rule serves best."""
 UNSEEN = 0.2
 """Share of the texts that the vocabulary is not chosen by when what unseen text loses is measured."""
+TRAINED = "training the layers that stay"
 _LAYERS = "layers-"
 """What the folders of trainings begin with."""
 _FITTED = 20_000
@@ -135,7 +137,7 @@ class Shrinking:
         return choices(self.model.shape.layers, plan.layers)[plan.which]
 
     def _taught(self, model: Served, plan: Plan) -> Served:
-        refuse_without_torch()
+        refuse_without_torch(TRAINED)
         from aisle.compress.teach import fingerprint, taught
 
         kept, known = list(self._kept(plan)), fingerprint(self.model, self.material)
@@ -241,18 +243,6 @@ class Shrinking:
             from aisle.compress.model import rewrite_combination
 
             rewrite_combination(out, details)
-
-
-def refuse_without_torch() -> None:
-    """Before layers are trained.
-
-    Raises:
-        OptionalDependencyError: PyTorch is missing.
-    """
-    try:
-        import torch  # noqa: F401
-    except ImportError:
-        raise OptionalDependencyError("torch", "train", "training the layers that stay") from None
 
 
 def refuse_unfit(model: Served, plan: Plan) -> None:

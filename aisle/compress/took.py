@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from aisle.compress.plan import Plan
-from aisle.compress.shrink import Shrinking, refuse_without_torch
+from aisle.compress.shrink import TRAINED, Shrinking
+from aisle.training.relevance.refusals import refuse_without_torch
 
 if TYPE_CHECKING:
     from aisle.training.relevance.forecast import Estimate
@@ -41,7 +42,7 @@ class Took:
         """
         thought = None
         if not shrinking.begun and any(map(shrinking.trainings, plans)):
-            refuse_without_torch()
+            refuse_without_torch(TRAINED)
             from aisle.compress.forecast import forecast
 
             thought = forecast(shrinking, plans, measured, rounds)

@@ -7,8 +7,11 @@ from aisle.judgments.pairs import PairSet
 from aisle.training.relevance.data import MIN_QUERIES
 
 
-def refuse_without_torch() -> None:
+def refuse_without_torch(what: str = "training an encoder") -> None:
     """Before anything is read.
+
+    Args:
+        what: Needs it.
 
     Raises:
         OptionalDependencyError: PyTorch is missing.
@@ -16,7 +19,7 @@ def refuse_without_torch() -> None:
     try:
         import torch  # noqa: F401
     except ImportError:
-        raise OptionalDependencyError("torch", "train", "training an encoder") from None
+        raise OptionalDependencyError("torch", "train", what) from None
 
 
 def refuse_few(pairs: PairSet) -> None:
