@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aisle.artifacts import MANIFEST, one_writer, read_kind, swap_in, write_text
-from aisle.compress.front import FRONT_FILE, Point, pick, read_front
+from aisle.artifacts import MANIFEST, one_writer, refuse_other, swap_in, write_text
+from aisle.compress.front import Point, pick, read_front
 from aisle.compress.material import Material
 from aisle.compress.measure import beside, scores, times
 from aisle.compress.model import folder_bytes
@@ -19,7 +19,6 @@ from aisle.compress.shrink import Shrinking
 from aisle.compress.timing import ROUNDS, TEXTS
 from aisle.compress.took import Took
 from aisle.encoders import onnx as served_encoder
-from aisle.errors import ArtifactError
 from aisle.rerankers.combination import CROSS
 from aisle.rerankers.head import KIND
 
@@ -197,11 +196,4 @@ def refuse_foreign(out: Path) -> None:
     Raises:
         ArtifactError: It is something else.
     """
-    if (out / MANIFEST).is_file():
-        kind = read_kind(out)
-        if kind not in (served_encoder.KIND, KIND):
-            raise ArtifactError(f"{str(out)!r} is of kind {kind!r}", allowed="the folder of a model, or a new one")
-    elif (out / FRONT_FILE).exists() or (out.exists() and not (out.is_dir() and not any(out.iterdir()))):
-        raise ArtifactError(
-            f"{str(out)!r} exists and is no model", fix="name a folder that does not exist yet, or an older model"
-        )
+    refuse_other(out, [served_encoder.KIND, KIND], "model")

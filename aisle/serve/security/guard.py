@@ -77,9 +77,11 @@ class Security:
     @property
     def protected(self) -> bool:
         """Whether callers must show something. Once there was a key, also when the last is revoked."""
-        if self.trouble():  # nobody knows who may come in: nobody
+        try:
+            return self.tokens is not None or bool(self.keys.all())
+        except ArtifactError:  # nobody knows who may come in: nobody
+            self.trouble()  # into the log
             return True
-        return self.tokens is not None or bool(self.keys.all())
 
     def trouble(self) -> str:
         """Why the keys cannot be read, for strangers too; "" where they can. The log has it once, with the path."""
