@@ -21,7 +21,10 @@ from aisle.serve.security.event import _TEXT_CHARS, Event, Hasher, Item, line_of
 from aisle.serve.security.event_files import Deleted, day_file, days, delete_user, expire, read_events
 from aisle.serve.security.events import EventStore
 
-TODAY = dt.datetime.now(dt.UTC).date()
+
+def today() -> dt.date:
+    """Asked for when it is needed: a run may cross midnight."""
+    return dt.datetime.now(dt.UTC).date()
 
 
 @pytest.fixture
@@ -67,7 +70,7 @@ def test_nothing_personal_reaches_the_disk(store, tmp_path):
             )
         ]
     )
-    content = day_file(tmp_path / "events", TODAY.isoformat()).read_text()
+    content = day_file(tmp_path / "events", today().isoformat()).read_text()
     for personal in ("13800138000", "anna", "4111"):
         assert personal not in content
     assert "<phone>" in content
@@ -78,7 +81,7 @@ def test_nothing_personal_reaches_the_disk(store, tmp_path):
 def test_nothing_of_what_is_masked_is_left_where_a_text_is_cut(store, tmp_path, before):
     for end in range(_TEXT_CHARS - 20, _TEXT_CHARS):
         store.add_now([click(query=f"{'x' * before} 5500005555555559", extra={"note": f"{'x' * end} 13800138000"})])
-    content = day_file(tmp_path / "events", TODAY.isoformat()).read_text()
+    content = day_file(tmp_path / "events", today().isoformat()).read_text()
     assert "55000" not in content
     assert "1380" not in content
 
@@ -176,7 +179,7 @@ def test_a_kill_loses_nothing_that_was_acknowledged(tmp_path):
 
 def test_a_torn_line_is_passed_over_and_the_next_is_whole(store, tmp_path, caplog):
     store.add_now([click("p1")])
-    with day_file(tmp_path / "events", TODAY.isoformat()).open("ab") as file:
+    with day_file(tmp_path / "events", today().isoformat()).open("ab") as file:
         file.write(b'{"v":1,"time":"20')  # as a crash of the machine leaves it
     assert [read.event.items[0].id for read in read_events(tmp_path / "events")] == ["p1"]
     store.add_now([click("p2")])
@@ -187,7 +190,7 @@ def test_a_torn_line_is_passed_over_and_the_next_is_whole(store, tmp_path, caplo
 def test_a_full_disk_keeps_nothing_of_what_it_refuses(tmp_path):
     store = EventStore(tmp_path, 90, 1_000)
     store.add_now([click("p1")])
-    path = day_file(tmp_path / "events", TODAY.isoformat())
+    path = day_file(tmp_path / "events", today().isoformat())
     before = path.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -209,16 +212,16 @@ def test_days_are_kept_as_long_as_they_should_be(tmp_path):
     folder = tmp_path / "events"
     folder.mkdir()
     for age in (0, 1, 29, 30, 31, 400):
-        day_file(folder, (TODAY - dt.timedelta(days=age)).isoformat()).write_bytes(b"{}\n")
+        day_file(folder, (today() - dt.timedelta(days=age)).isoformat()).write_bytes(b"{}\n")
     (folder / "notes.jsonl").write_bytes(b"not a day\n")
-    assert expire(folder, 30, TODAY) == 3
-    assert [(TODAY - day).days for day, _ in days(folder)] == [29, 1, 0]
+    assert expire(folder, 30, today()) == 3
+    assert [(today() - day).days for day, _ in days(folder)] == [29, 1, 0]
     assert (folder / "notes.jsonl").exists()
 
 
 def test_a_service_deletes_old_days_by_itself(store, tmp_path):
     (tmp_path / "events").mkdir()
-    old = day_file(tmp_path / "events", (TODAY - dt.timedelta(days=91)).isoformat())
+    old = day_file(tmp_path / "events", (today() - dt.timedelta(days=91)).isoformat())
     old.write_bytes(b"{}\n")
     store.add_now([click()])
     store.close()
@@ -227,11 +230,11 @@ def test_a_service_deletes_old_days_by_itself(store, tmp_path):
 
 def test_a_clock_that_jumps_deletes_nothing(store, tmp_path, monkeypatch):
     (tmp_path / "events").mkdir()
-    recent = day_file(tmp_path / "events", TODAY.isoformat())
+    recent = day_file(tmp_path / "events", today().isoformat())
     recent.write_bytes(b"{}\n")
     store._clock._wall -= 400 * 86_400  # the wall clock went 400 days ahead, not time
     monkeypatch.setattr(store, "_keep_days", 1)
-    old = day_file(tmp_path / "events", (TODAY - dt.timedelta(days=5)).isoformat())
+    old = day_file(tmp_path / "events", (today() - dt.timedelta(days=5)).isoformat())
     old.write_bytes(b"{}\n")
     store.add_now([click()])
     store.close()
