@@ -51,13 +51,18 @@ class Known:
         Raises:
             ArtifactError: The index has none.
         """
-        found = self._read(FACTS, CatalogueFacts.load)
+        found = self.facts_if_any
         if found is None:
             raise ArtifactError(
                 f"this index has no {FACTS}, so demands cannot be read: an older Aisle made it, or it has no folder",
                 fix='index the catalogue again, or set demands = "off" in [ranking]',
             )
         return found
+
+    @property
+    def facts_if_any(self) -> CatalogueFacts | None:
+        """The same, None where the index has none."""
+        return self._read(FACTS, CatalogueFacts.load)
 
     @property
     def compatibility(self) -> Compatibility | None:

@@ -27,6 +27,7 @@ from aisle.known import Known
 from aisle.language.lexicon import Lexicon
 from aisle.provenance import made_with, ranked_with, same_making
 from aisle.query.boost import boost
+from aisle.query.constraint import Constraint
 from aisle.query.parse import Asked as Demands
 from aisle.query.parse import read_demands
 from aisle.query.relax import Step, relaxations
@@ -209,6 +210,13 @@ class Stages:
         named_too = expansions(acting, text) if weight > 0 else ()
         more = tuple(replace(found, weight=weight * found.weight) for found in named_too)
         return Reading(searched, acting, demands, wanted, named, more, steps)
+
+    def demanded(self, text: str, reading: Reading) -> tuple[Constraint, ...]:
+        """What a query demands of brand, colour, size and price, whether the recipe heeds it or not."""
+        if reading.demands is not None:
+            return reading.demands.constraints
+        facts = self.known.facts_if_any if text and reading.active.refused is None else None
+        return read_demands(text, facts).constraints if facts is not None else ()
 
     def set_rules(self, rules: RuleSet) -> None:
         """Rules that act from the next search on, instead of those that the recipe names."""

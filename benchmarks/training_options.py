@@ -1,4 +1,5 @@
-"""What options of `aisle train` bring on CrowdFlower: R-Drop, softened grades, hard negatives from an index.
+"""What options of `aisle train` bring on CrowdFlower: R-Drop, softened grades, hard negatives from an index, a moving
+average of the weights, adversarial weights, vectors held to what they were.
 
     python benchmarks/training_options.py --work DIR [--folds 2] [--only OPTION ...] [--whole] [--name NAME]
 
@@ -43,6 +44,9 @@ OPTIONS: Mapping[str, list[str]] = {
     "dropout .1, R-Drop 1": ["fit.dropout=0.1", "fit.r_drop=1"],
     "grades softened by the variance": ["fit.smooth=1"],
     "hard negatives": ["negatives.depth=100"],
+    "moving average": ["fit.average=0.95"],
+    "adversarial weights": ["fit.adversarial=0.001"],
+    "vectors kept": ["fit.keep=1"],
 }
 
 

@@ -15,10 +15,17 @@ _LOOKED_AT = 50
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The request as it is searched, and the demands that were read in it."""
+    """The request as it is searched, and what the query demands.
+
+    Attributes:
+        request: As it is searched.
+        constraints: The demands that the ranking heeds.
+        shown: Those that are read in the query, heeded or not.
+    """
 
     request: SearchRequest
     constraints: tuple[Constraint, ...]
+    shown: tuple[Constraint, ...]
 
 
 def asked_of(engine: SearchEngine, request: SearchRequest, hits: Sequence[Hit] = ()) -> Asked:
@@ -35,4 +42,5 @@ def asked_of(engine: SearchEngine, request: SearchRequest, hits: Sequence[Hit] =
     near = [hit.product for hit in hits[:_LOOKED_AT]]
     fitting = (one for one in filters if one is None or all(matches(one, product) for product in near))
     clean = replace(request, text=reading.text, expansions=names, filter=next(fitting, filters[-1]))
-    return Asked(clean, reading.demands.constraints if reading.demands is not None else ())
+    heeded = reading.demands.constraints if reading.demands is not None else ()
+    return Asked(clean, heeded, engine.stages.demanded(understood.text, reading))

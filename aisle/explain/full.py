@@ -31,6 +31,7 @@ from aisle.rerankers.slow import SlowReranker
 from aisle.types import Hit, Product, Ranking, SearchRequest
 
 DENSE, RERANK = "dense:text", "rerank"
+UNHEEDED = 'what the query demands is shown and not heeded: the recipe has ranking.demands = "off"'
 
 
 def explain(
@@ -49,7 +50,8 @@ def explain(
         engine: Where to search.
         request: As for `SearchEngine.search`.
         product_id: The product.
-        constraints: The query's demands; None takes those that the engine reads. The request's filter comes after them.
+        constraints: The query's demands; None takes those that the engine reads, for verdicts also where the recipe
+            does not heed them. The request's filter comes after them.
         details: What the raw scores of other stages than BM25 are made of, for this product.
 
     Raises:
@@ -63,9 +65,10 @@ def explain(
     wide = replace(request, offset=0, k=max(engine.recipe.search.depth, request.offset + request.k), deadline_ms=None)
     ranking = engine.search(wide)
     read = asked_of(engine, wide, ranking.hits)
-    asked, demands = read.request, read.constraints if constraints is None else constraints
+    asked, heeded = read.request, read.constraints if constraints is None else constraints
+    demands = read.shown if constraints is None else constraints
     hit = next((hit for hit in ranking.hits if hit.product_id == product_id), None)
-    notes = (*ranking.rewrites, *ranking.degraded)
+    notes = (*ranking.rewrites, *ranking.degraded, *([UNHEEDED] if demands and not heeded else []))
     meant = any(DENSE in one.parts or RERANK in one.parts for one in ranking.hits)
     reader = _reader(engine, product, hit) if asked.text and meant else None
     words = _words(engine, reader, asked, product) if asked.text else None
@@ -81,7 +84,7 @@ def explain(
     against = None
     if hit.rank > 1:
         above = ranking.hits[hit.rank - 2]
-        against = _against(engine, read, reader, (hit, above), ranking, demands)
+        against = _against(engine, read, reader, (hit, above), ranking, heeded)
     return replace(plain, words=words, counterfactual=against, notes=notes)
 
 
@@ -100,7 +103,7 @@ def explain_page(
         near: Adds estimates of the words that carry the cosine; keep it from page to page, as it remembers words.
     """
     read = asked_of(engine, ranking.request, ranking.hits)
-    asked, demands = read.request, read.constraints if constraints is None else constraints
+    asked, demands = read.request, read.shown if constraints is None else constraints
     by_field = _by_field(engine, asked, ranking.hits)
     conditions = (*demands, *filter_constraints(ranking.request.filter))
     pages = [explain_hit(ranking.request.text, hit, conditions, by_field.get(hit.product_id)) for hit in ranking.hits]
@@ -178,5 +181,6 @@ def _against(
         title: Mapping[str, float] = bm25_by_field(engine.index, asked, [own.product_id], weights)[own.product_id]
         title_bm25 = title.get("title", 0.0)
         trial = Trial(asked, ranking.hits, fusion, reader, stage, engine.index, weights, title_bm25, again)
-        found += word_changes(trial, own, above)
+        prices = {word for demand in read.shown if demand.kind == "price" for word in demand.text.split()}
+        found += [change for change in word_changes(trial, own, above) if change.name not in prices]  # no title says so
     return Counterfactual(above.product_id, above.product.title, gap, tuple(found))

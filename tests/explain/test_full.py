@@ -15,6 +15,7 @@ from aisle.errors import InputError
 from aisle.explain import NearWords, explain, explain_page
 from aisle.explain.asked import asked_of
 from aisle.explain.change import Fusion, changes
+from aisle.explain.full import UNHEEDED
 from aisle.explain.linear import Again
 from aisle.explain.title_word import lacking_words
 from aisle.filters import parse_filter, parse_sort
@@ -128,6 +129,22 @@ def test_a_demand_is_promised_and_an_index_with_a_product_that_meets_it_keeps_th
         assert demand.needed - demand.now == pytest.approx(times * 2 * worth, abs=1e-6)
     with changed_shop(tmp_path / "met", encoder, product_id, recipe, brand=brand) as other:
         assert place(other, text, product_id) < place(other, text, above)
+
+
+def test_demands_that_the_ranking_does_not_heed_are_judged_all_the_same(encoder, tmp_path):
+    with SearchEngine.build(PRODUCTS, tmp_path / "shop", Recipe(), encoder=encoder) as shop:
+        assert shop.recipe.ranking.demands == "off"
+        request = SearchRequest("hama mouse under 20")
+        found = explain(shop, request, "m2")
+        assert {(one.constraint.kind, one.status) for one in found.verdicts} == {
+            ("brand", "contradicted"),
+            ("price", "satisfied"),
+        }
+        assert UNHEEDED in found.notes
+        changes = found.counterfactual.changes if found.counterfactual else ()
+        assert not [one for one in changes if one.kind == "demand" or one.name in ("under", "20")]
+        page = explain_page(shop, shop.search(request))
+        assert all(len(one.verdicts) == 2 for one in page)
 
 
 def with_score(engine, text, product_id, change):
