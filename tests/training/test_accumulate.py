@@ -30,6 +30,8 @@ EVERY_LOSS = [
     {"loss": "listwise", "in_batch": 0.0},
     {"loss": "pairwise", "in_batch": 0.0, "late": 0.5},
     {"loss": "pointwise", "in_batch": 0.0},
+    {"loss": "lambdaloss", "in_batch": 0.0},
+    {"loss": "listmle", "in_batch": 0.0},
 ]
 
 

@@ -8,7 +8,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from aisle.training.relevance.losses import cosent, in_batch, late_interaction, listwise, pairwise, pointwise  # noqa: E402
+from aisle.training.relevance.losses import (  # noqa: E402
+    cosent,
+    in_batch,
+    lambdaloss,
+    late_interaction,
+    listmle,
+    listwise,
+    pairwise,
+    pointwise,
+)
 
 pytestmark = pytest.mark.train
 
@@ -52,6 +61,54 @@ def test_pairwise_weighs_each_pair_by_the_difference_of_gains():
     assert float(pairwise(SCORES, LEVELS, MASK)) == pytest.approx(total / weight)
 
 
+def test_lambdaloss_weighs_each_pair_by_the_ndcg_that_changing_places_costs():
+    values = []
+    for scores, levels in rows():
+        if max(levels) == min(levels):
+            continue
+        gains = [2**level - 1 for level in levels]
+        order = sorted(range(len(scores)), key=lambda i: -scores[i])
+        best = sum(gain / math.log2(rank + 2) for rank, gain in enumerate(sorted(gains, reverse=True)))
+
+        def ndcg(order):
+            return sum(gains[i] / math.log2(rank + 2) for rank, i in enumerate(order)) / best  # noqa: B023
+
+        total = 0.0
+        for i, a in enumerate(levels):
+            for j, b in enumerate(levels):
+                if a > b:
+                    changed = [j if k == i else i if k == j else k for k in order]
+                    total += abs(ndcg(order) - ndcg(changed)) * math.log1p(math.exp(scores[j] - scores[i]))
+        values.append(total)
+    assert len(values) == 2
+    assert float(lambdaloss(SCORES, LEVELS, MASK)) == pytest.approx(sum(values) / 2)
+    assert float(lambdaloss(SCORES[2:], LEVELS[2:], MASK[2:])) == 0
+
+
+def test_listmle_is_the_likelihood_of_the_order_and_ties_say_nothing_of_each_other():
+    s = [2.0, 0.5, -1.0]  # graded 3, 1, 0: drawn one after the other, as Plackett and Luce have it
+    drawn = [math.exp(s[i]) / sum(math.exp(rest) for rest in s[i:]) for i in range(2)]
+    assert float(listmle(SCORES[:1], LEVELS[:1], MASK[:1])) == pytest.approx(-sum(map(math.log, drawn)) / 2)
+    tied = torch.tensor([[2.0, 2.0, 0.0]], dtype=torch.float64)
+    by_hand = [-math.log(math.exp(x) / (math.exp(x) + math.exp(-1.0))) for x in s[:2]]
+    assert float(listmle(SCORES[:1], tied, MASK[:1])) == pytest.approx(sum(by_hand) / 2)
+    assert float(listmle(SCORES[2:], LEVELS[2:], MASK[2:])) == 0
+
+
+def test_what_sentence_transformers_has_too_is_the_same():
+    losses = pytest.importorskip("sentence_transformers.losses")
+    draw = torch.Generator().manual_seed(0)
+    one, other = (torch.nn.functional.normalize(torch.randn(6, 5, generator=draw), dim=1) for _ in range(2))
+    levels = torch.tensor([3.0, 0.0, 1.0, 1.0, 2.0, 0.0])
+    scores = ((one * other).sum(1) * 20.0)[:, None]
+    theirs = losses.CoSENTLoss(torch.nn.Identity(), scale=20.0).compute_loss_from_embeddings([one, other], levels)
+    assert float(cosent(scores, levels[:, None], torch.ones(6, 1, dtype=torch.bool))) == pytest.approx(float(theirs))
+    ranking = losses.MultipleNegativesRankingLoss(torch.nn.Identity(), scale=20.0)
+    theirs = ranking.compute_loss_from_embeddings([one, other], None)
+    every = one @ other.T * 20.0
+    assert float(in_batch(every, torch.arange(6), torch.zeros(6, 6, dtype=torch.bool))) == pytest.approx(float(theirs))
+
+
 def test_pointwise_is_binary_cross_entropy():
     total, count = 0.0, 0
     for scores, levels in rows():
@@ -80,7 +137,7 @@ def test_in_batch_ignores_what_is_judged_and_queries_without_a_positive():
     assert float(in_batch(scores, torch.tensor([-1, -1]), ignored)) == 0
 
 
-@pytest.mark.parametrize("loss", [listwise, pairwise, cosent, lambda s, lv, m: pointwise(s, lv, m, 3.0)])
+@pytest.mark.parametrize("loss", [listwise, pairwise, listmle, cosent, lambda s, lv, m: pointwise(s, lv, m, 3.0)])
 def test_gradients_are_right_and_padding_has_none(loss):
     scores = SCORES[:2].clone().clamp(max=3).requires_grad_()
     assert torch.autograd.gradcheck(lambda s: loss(s, LEVELS[:2], MASK[:2]), scores)

@@ -14,7 +14,15 @@ from aisle.training.relevance.cross_model import CrossModel, begin  # noqa: E402
 from aisle.training.relevance.data import Lesson  # noqa: E402
 from aisle.training.relevance.fit import Fit  # noqa: E402
 from aisle.training.relevance.lists import Lists, epoch  # noqa: E402
-from aisle.training.relevance.losses import cosent, in_batch, listwise, pairwise, pointwise  # noqa: E402
+from aisle.training.relevance.losses import (  # noqa: E402
+    cosent,
+    in_batch,
+    lambdaloss,
+    listmle,
+    listwise,
+    pairwise,
+    pointwise,
+)
 from aisle.training.relevance.model import TunedEncoder  # noqa: E402
 from aisle.training.relevance.objective import Objective, counts_of  # noqa: E402
 from aisle.training.relevance.recipe import FitSettings  # noqa: E402
@@ -55,6 +63,16 @@ def test_the_loss_of_a_text_or_of_two_is_multiplied_by_what_they_count():
     assert [float(value) for value in found] == pytest.approx(by_loops(SCORES, LEVELS, COUNTS))
 
 
+def test_what_a_pair_or_a_text_counts_multiplies_its_part_of_lambdaloss_and_listmle():
+    (scores, mask), (levels, _), (counts, _) = (row(part) for part in (SCORES, LEVELS, COUNTS))
+    ones = torch.ones_like(counts)
+    for loss, factor in ((lambdaloss, 4), (listmle, 2)):
+        twice = float(loss(scores, levels, mask, 2 * ones))
+        assert twice == pytest.approx(factor * float(loss(scores, levels, mask)))
+    by_text = [math.log(1 + math.exp(0.5 - 2.0) + math.exp(-1.0 - 2.0)), math.log(1 + math.exp(-1.0 - 0.5))]
+    assert float(listmle(scores, levels, mask, counts)) == pytest.approx((1.0 * by_text[0] + 3.0 * by_text[1]) / 2)
+
+
 def test_a_text_that_counts_two_is_two_texts_in_its_list():
     (scores, mask), (levels, _), (counts, _) = (row(part) for part in (SCORES, LEVELS, COUNTS))
     (many, there), (graded, _) = (row(torch.repeat_interleave(part, COUNTS.long())) for part in (SCORES, LEVELS))
@@ -65,7 +83,10 @@ def test_a_text_that_counts_two_is_two_texts_in_its_list():
     assert float(listwise(scores, levels, mask, counts)) != pytest.approx(share * float(listwise(scores, levels, mask)))
 
 
-@pytest.mark.parametrize("loss", [listwise, pairwise, cosent, lambda s, v, m, c=None: pointwise(s, v, m, 3.0, c)])
+@pytest.mark.parametrize(
+    "loss",
+    [listwise, pairwise, lambdaloss, listmle, cosent, lambda s, v, m, c=None: pointwise(s, v, m, 3.0, c)],
+)
 def test_what_counts_one_counts_as_before(loss):
     (scores, mask), (levels, _) = row(SCORES), row(LEVELS)
     ones = torch.ones_like(scores)

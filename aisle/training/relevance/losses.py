@@ -47,6 +47,45 @@ def pairwise(scores: Tensor, levels: Tensor, mask: Tensor, counts: Tensor | None
     return (weight * loss).sum() / weight.sum().clamp(min=1e-9)
 
 
+def lambdaloss(scores: Tensor, levels: Tensor, mask: Tensor, counts: Tensor | None = None) -> Tensor:
+    """Logistic loss over all pairs of a list with different levels, weighted by the nDCG that changing places costs.
+
+    LambdaRank's weights in the LambdaLoss framework (Wang, Li, Golbandi, Bendersky and Najork 2018): the difference of
+    gains times that of discounts at the places that the scores give now, over the list's best DCG. Mean over lists
+    with different levels.
+    """
+    gains = (torch.exp2(levels) - 1).masked_fill(~mask, 0.0)
+    places = torch.arange(2, scores.shape[1] + 2, device=scores.device, dtype=scores.dtype)
+    discounts = 1 / places.log2()
+    order = scores.detach().masked_fill(~mask, float("-inf")).argsort(dim=1, descending=True, stable=True)
+    own = torch.empty_like(scores).scatter_(1, order, discounts.expand_as(scores))
+    best = (gains.sort(dim=1, descending=True).values * discounts).sum(1).clamp(min=1e-9)
+    more = (gains[:, :, None] - gains[:, None, :]).clamp(min=0) * (mask[:, :, None] & mask[:, None, :])
+    weight = more * (own[:, :, None] - own[:, None, :]).abs() / best[:, None, None]
+    loss = nn.functional.softplus(-(scores[:, :, None] - scores[:, None, :]))
+    if counts is not None:
+        loss = loss * counts[:, :, None] * counts[:, None, :]
+    return (weight * loss).sum() / ((more > 0).any(2).any(1).sum().clamp(min=1))
+
+
+def listmle(scores: Tensor, levels: Tensor, mask: Tensor, counts: Tensor | None = None) -> Tensor:
+    """How unlikely each text is to be taken before all that are graded lower, as the scores have it.
+
+    The likelihood of ListMLE (Xia, Liu, Wang, Zhang and Li 2008) where no two texts are graded alike; texts of one
+    level say nothing of each other. Mean over the texts of a list that have a lower one, then over lists.
+    """
+    lower = (levels[:, :, None] > levels[:, None, :]) & mask[:, :, None] & mask[:, None, :]
+    tells = lower.any(2)
+    if not tells.any():
+        return scores.sum() * 0.0
+    against = scores[:, None, :].expand_as(lower).masked_fill(~lower, float("-inf"))
+    loss = torch.logsumexp(torch.cat([scores[:, :, None], against], dim=2), dim=2) - scores
+    if counts is not None:
+        loss = loss * counts
+    each = (loss * tells).sum(1) / tells.sum(1).clamp(min=1)
+    return each[tells.any(1)].mean()
+
+
 def pointwise(scores: Tensor, levels: Tensor, mask: Tensor, top: float, counts: Tensor | None = None) -> Tensor:
     """Binary cross-entropy of the sigmoid of the score against the level as a share of the highest."""
     loss = nn.functional.binary_cross_entropy_with_logits(scores, levels / top, reduction="none")

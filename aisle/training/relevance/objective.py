@@ -13,14 +13,24 @@ from aisle.training.relevance.losses import (
     cosent,
     first_numbers,
     in_batch,
+    lambdaloss,
     late_interaction,
+    listmle,
     listwise,
     pairwise,
     pointwise,
 )
 from aisle.training.relevance.recipe import FitSettings
 
-_LOSSES = {"listwise": listwise, "pairwise": pairwise, "cosent": cosent}
+_LOSSES = {
+    "listwise": listwise,
+    "pairwise": pairwise,
+    "lambdaloss": lambdaloss,
+    "listmle": listmle,
+    "cosent": cosent,
+}
+_OVER_LISTS = ("listwise", "lambdaloss", "listmle")
+"""Means over lists with different levels."""
 
 
 class Objective:
@@ -46,7 +56,7 @@ class Objective:
         return self._mass(chunks) / max(self._mass(all_chunks), 1e-9)
 
     def _mass(self, chunks: Sequence[Chunk]) -> float:
-        if self.settings.loss == "listwise":
+        if self.settings.loss in _OVER_LISTS:
             return sum(len(set(chunk.levels)) > 1 for chunk in chunks)
         if self.settings.loss == "pointwise":
             return sum(len(chunk.texts) for chunk in chunks)

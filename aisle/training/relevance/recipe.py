@@ -22,6 +22,7 @@ from aisle.training.tracking import SPEC
 _STRICT = ConfigDict(extra="forbid")
 _Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+RankingLoss = Literal["listwise", "pairwise", "lambdaloss", "listmle", "pointwise", "cosent"]
 FEW_QUERIES = 400
 """Below so many queries a share of them proves nothing: every query is held out once instead."""
 
@@ -39,8 +40,8 @@ class FitSettings:
         decay: Weight decay.
         warm_up: Share of the steps in which the rates rise.
         dropout: While training.
-        loss: Within a query listwise softmax, pairwise logistic or pointwise; over the whole batch cosent, which alone
-            learns from queries with a single text.
+        loss: Within a query listwise softmax, pairwise logistic, LambdaLoss, ListMLE or pointwise; over the whole batch
+            cosent, which alone learns from queries with a single text.
         in_batch: Weight of the loss against the other queries' texts.
         late: Weight of the same losses over late interaction, the nearest tokens of a text to the query's, beside those
             over the cosine. What is served is the cosine.
@@ -83,7 +84,7 @@ class FitSettings:
     decay: _Weight = 0.01
     warm_up: _Share = 0.1
     dropout: _Share = 0.0
-    loss: Literal["listwise", "pairwise", "pointwise", "cosent"] = "listwise"
+    loss: RankingLoss = "listwise"
     in_batch: _Weight = 1.0
     late: _Weight = 0.0
     matryoshka: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = ()
@@ -157,7 +158,7 @@ class CrossSettings:
     epochs: int = Field(default=1, ge=1, le=1000)
     more_epochs: int = Field(default=1, ge=1, le=1000)
     rate: float = Field(default=1e-4, gt=0, le=1)
-    loss: Literal["listwise", "pairwise", "pointwise", "cosent"] = "pairwise"
+    loss: RankingLoss = "pairwise"
     query_tokens: int = Field(default=16, ge=1, le=512)
     max_tokens: int = Field(default=48, ge=8, le=512)
     precision: Literal["float32", "int8"] = "int8"
