@@ -5,7 +5,8 @@
 Head terms and shop terms written for Aisle come first, then the categories and attribute values of the Shopify
 taxonomy, then the concrete nouns of the wordnets. Entries that share a Chinese and an English name become one; an entry
 of a later source that shares only one of them with an earlier one is left out, since it would make a clear name
-ambiguous. Same inputs, same bytes.
+ambiguous, but for its Japanese and Spanish names where a single earlier one has its English name. Function words are no
+names. Same inputs, same bytes.
 """
 
 from __future__ import annotations
@@ -27,13 +28,24 @@ CONCRETE = frozenset(f"noun.{field}" for field in ("artifact", "food", "plant", 
 HAN = regex.compile(r"\p{Han}")
 NOTE = regex.compile(r"\s*[(（][^)）]*[)）]")
 MAX_WORDS = 5
+FUNCTION_WORDS = frozenset({
+    "a", "al", "am", "an", "and", "any", "are", "as", "at", "aus", "be", "bei", "but", "by", "can", "con", "dans",
+    "das", "de", "del", "den", "der", "des", "die", "do", "du", "ein", "el", "en", "es", "est", "et", "for", "from",
+    "fue", "go", "has", "he", "her", "him", "his", "i", "if", "il", "im", "in", "is", "it", "its", "la", "las",
+    "le", "les", "lo", "los", "may", "me", "mit", "mon", "my", "ne", "no", "nos", "not", "o", "of", "off", "on",
+    "or", "os", "ou", "our", "out", "par", "para", "pas", "per", "por", "pour", "que", "se", "she", "si", "sin",
+    "so", "su", "sur", "te", "that", "the", "them", "they", "this", "to", "tu", "un", "und", "una", "une", "up",
+    "us", "van", "von", "was", "we", "what", "who", "will", "with", "y", "you", "your", "zu",
+})  # fmt: skip
+"""Of the languages whose names stand in the table: in a query they name nothing, whatever else they may mean."""
 Entry = dict[str, dict[str, None]]
 
 
 def names(text: str | None) -> dict[str, None]:
     """The names of a cell, notes in brackets removed, each once."""
     found = (NOTE.sub("", part).strip() for part in (text or "").split("|"))
-    return {name: None for name in found if name and len(name.split()) <= MAX_WORDS}
+    named = (name for name in found if name and name.casefold() not in FUNCTION_WORDS)
+    return {name: None for name in named if len(name.split()) <= MAX_WORDS}
 
 
 def entry(zh: str, en: str, ja: str = "", es: str = "") -> Entry:
@@ -86,6 +98,9 @@ def merge() -> list[Entry]:
                 if language not in {"zh", "en"} or rank < 2:
                     found[at][language] |= more
         elif rank and (zh or en):
+            if rank == 1 and len(en) == 1:  # the same thing by its English name: it has other languages' names too
+                for language in ("ja", "es"):
+                    found[min(en)][language] |= new[language]
             continue
         else:
             at = len(found)

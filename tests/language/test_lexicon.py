@@ -97,3 +97,14 @@ def _seconds(path):
     start = time.perf_counter()
     assert "name 24999" in Lexicon(path)
     return time.perf_counter() - start
+
+
+@pytest.mark.parametrize("word", ["el", "la", "no", "in", "as", "at", "on", "may", "de"])
+def test_a_function_word_names_nothing(word):
+    assert Lexicon().expansions(word) == ()
+    assert not [found for found in Lexicon().expansions(f"shirt {word} collar") if found.because == word]
+
+
+@pytest.mark.parametrize(("asked", "english"), [("zapatillas blancas", "sneaker"), ("3Dプリンター", "3D printer")])
+def test_names_of_a_later_source_come_to_the_thing_that_an_earlier_one_has(asked, english):
+    assert english in {found.name for found in Lexicon().expansions(asked)}
