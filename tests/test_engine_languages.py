@@ -219,3 +219,13 @@ def test_the_command_line_tells_what_it_understood(tmp_path):
     assert "understood: 首机 -> 手机 (same sound)" in plain.output
     as_json = runner.invoke(cli, ["search", str(tmp_path / "shop"), "小米首机", "--mode", "bm25", "--json"])
     assert json.loads(as_json.output)["rewrites"] == ["首机 -> 手机 (same sound)"]
+
+
+@pytest.mark.parametrize("asked", ["20000mAh", "20000 mah", "256GB", "25kg", "27 inch", "27寸"])
+def test_a_number_is_found_with_its_unit_in_products_that_no_catalogue_cleaned(tmp_path, asked):
+    titles = ("移动电源 20000mAh", "手机 256GB", "大米25kg装", "显示器 27英寸", "手套")
+    products = [Product(str(number), title) for number, title in enumerate(titles)]
+    with SearchEngine.build(products, tmp_path / "shop") as engine:
+        (hit,) = engine.search(SearchRequest(asked, mode="bm25")).hits
+    assert asked.casefold()[:2] in hit.product.title
+    assert hit.product.title in titles  # kept as it was given

@@ -35,7 +35,7 @@ from aisle.filters.fields import (
 )
 from aisle.indexes.segment import product_tokens
 from aisle.language.identifiers import model_codes
-from aisle.language.normalise import fold_identifier
+from aisle.language.normalise import fold_identifier, normalise
 from aisle.types import Array, Product, Record, Scalar
 
 SEPARATOR = "\x1f"
@@ -48,13 +48,14 @@ VECTOR = "vec_"
 Attributes = list[tuple[str, tuple[Scalar, ...]]]
 
 _TEXTS: dict[str, Callable[[Product], str]] = {
-    "title": lambda product: product.title,
-    "brand": lambda product: product.brand,
-    "category": lambda product: " ".join(product.category),
-    "description": lambda product: product.description,
+    "title": lambda product: normalise(product.title),
+    "brand": lambda product: normalise(product.brand),
+    "category": lambda product: normalise(" ".join(product.category)),
+    "description": lambda product: normalise(product.description),
     "identifiers": lambda product: " ".join(product.identifiers),
     "attributes": lambda product: _attribute_words(_attributes(product)),
 }
+"""What each field says, in the form of queries; a cleaned catalogue is in it already, other products need not be."""
 
 
 def text_column(field: str) -> str:

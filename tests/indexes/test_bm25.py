@@ -3,11 +3,13 @@
 import math
 import re
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
 from aisle.config import IndexSettings
 from aisle.indexes.lance import LanceIndex
+from aisle.language.normalise import normalise
 from aisle.types import Product, SearchRequest
 from tests.contracts.rows import DIM, real_products, records
 
@@ -44,7 +46,8 @@ def bm25_by_hand(query, texts):
 
 @pytest.fixture(scope="module")
 def products():
-    return [Product(p.id, plain(p.title), brand=plain(p.brand or "none")) for p in real_products()]
+    found = [Product(p.id, plain(p.title), brand=plain(p.brand or "none")) for p in real_products()]
+    return [replace(p, title=plain(normalise(p.title))) for p in found]  # "5mm" is cut as "5 mm"
 
 
 @pytest.fixture(scope="module")
