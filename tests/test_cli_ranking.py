@@ -110,8 +110,13 @@ def test_a_calibration_and_a_learnt_combination_from_the_command_line(shop, tmp_
         for product in PRODUCTS
     ]
     (tmp_path / "j.csv").write_text("\n".join(["query,docid,rating", *rows]) + "\n", encoding="utf-8")
-    made = ask("calibrate", shop, "--judgments", tmp_path / "j.csv", "--out", tmp_path / "calibration", "--cut", "0.1")
+    asked = ("calibrate", shop, "--judgments", tmp_path / "j.csv", "--out", tmp_path / "calibration", "--cut", "0.1")
+    made = ask(*asked, "--plot", tmp_path / "reliability.svg")
     assert made["queries"] == len(texts)
+    assert len(made["reliability"]) == 10
+    assert 0 <= made["calibration_error"] < 1
+    assert b"<svg" in (tmp_path / "reliability.svg").read_bytes()
+    assert aisle(*asked, "--plot", tmp_path / "nowhere" / "r.svg").returncode == 1
     assert made["threshold"] > 0
     learnt = ask("learn", shop, "--judgments", tmp_path / "j.csv", "--out", tmp_path / "learnt", "--set", "rounds=0")
     assert learnt["queries"]["all"] == len(texts)
@@ -122,6 +127,12 @@ def test_a_calibration_and_a_learnt_combination_from_the_command_line(shop, tmp_
     assert found["cut"] >= 1
     recipe.write_text("[ranking]\nlearnt = 'learnt'\n", encoding="utf-8")
     assert "learnt" in ask("search", shop, "linen shirt", "--recipe", recipe)["hits"][0]["parts"]
+    manifest = json.loads((tmp_path / "learnt" / "manifest.json").read_text(encoding="utf-8"))
+    for promoted in (True, False):
+        manifest["details"]["promoted"] = promoted
+        (tmp_path / "learnt" / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+        lines = aisle("search", shop, "linen shirt", "--recipe", recipe).stderr.decode().splitlines()
+        assert sum("learnt was not promoted" in line for line in lines) == (not promoted)
     for option in ("calibrate", "learn"):
         refused = aisle(option, shop, "--judgments", tmp_path / "j.csv", "--out", shop)
         assert refused.returncode == 1

@@ -23,6 +23,12 @@ from aisle.cli.output import print_json, print_table, progress_bar
     show_default=True,
     help="Share of the relevant products that may be cut.",
 )
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    metavar="FILE.svg",
+    help="Also draw how often the probabilities of held-out queries came true.",
+)
 @recipe_option
 @model_option
 @json_option
@@ -32,6 +38,7 @@ def calibrate(
     out: Path,
     relevant: float,
     cut: float,
+    plot: Path | None,
     recipe_file: Path | None,
     model: str | None,
     as_json: bool,
@@ -40,18 +47,24 @@ def calibrate(
 
     The folder is `calibration` in `[ranking]` of a recipe; the rest of the recipe must stay as it was here.
 
+    The calibration error is of queries that neither weights nor curves were fitted to, in ten bins of equally many
+    products.
+
     Example: aisle calibrate shop --judgments samples/icecat/ratings.csv --out calibration
     """
     from aisle.artifacts import read_manifest
     from aisle.calibrate import calibrate as run
     from aisle.config import DiversitySettings
     from aisle.engine import SearchEngine
-    from aisle.errors import ArtifactError
+    from aisle.errors import ArtifactError, InputError
     from aisle.judgments import read_judgments
+    from aisle.ranking.calib_reliability import ReliabilityBin, reliability_plot
     from aisle.ranking.calibration import FORMAT, KIND
     from aisle.training.calibrate import CalibrationSettings
 
     recipe = recipe_of(folder, recipe_file, model)
+    if plot is not None and not plot.parent.is_dir():
+        raise InputError(f"there is no folder {str(plot.parent)!r} for the plot", fix="make it first")
     if out.is_file():
         raise ArtifactError(f"{str(out)!r} is a file", allowed="a new folder, or an older calibration")
     if out.is_dir() and any(out.iterdir()):
@@ -62,11 +75,15 @@ def calibrate(
     with SearchEngine.open(folder, recipe) as engine, progress_bar() as progress:
         made = run(engine, known, CalibrationSettings(relevant_grade=relevant), progress)
     made.save(out)
+    if plot is not None:
+        bins = [ReliabilityBin(**one) for one in made.details.get("reliability", ())]
+        plot.write_bytes(reliability_plot({f"grade {made.relevant_grade:g} and more": bins}))
     guaranteed, plain = made.threshold(cut), made.threshold(cut, guaranteed=False)
     details = dict(made.details) | {"curve": made.kind, "threshold": guaranteed, "threshold_without_guarantee": plain}
     if as_json:
         print_json({"calibration": str(out), "cut": cut, **details})
         return
-    rows = [[name.replace("_", " "), f"{v:.3f}" if isinstance(v, float) else str(v)] for name, v in details.items()]
+    shown = {name: value for name, value in details.items() if name != "reliability"}
+    rows = [[name.replace("_", " "), f"{v:.3f}" if isinstance(v, float) else str(v)] for name, v in shown.items()]
     note = "too few queries to promise anything: nothing would be cut" if guaranteed == 0 else ""
     print_table(f"Calibrated {folder} into {out}", ["", ""], rows, [note] if note else [])

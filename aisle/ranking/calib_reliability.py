@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from aisle.errors import InputError
-from aisle.evaluate.plots import COLOURS, data_uri
+from aisle.evaluate.plots import COLOURS, svg
 from aisle.ranking.calibration import Doubles
 
 
@@ -54,8 +54,8 @@ def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
     return sum(one.count * abs(one.probability - one.share) for one in bins) / total
 
 
-def reliability_plot(curves: Mapping[str, Sequence[ReliabilityBin]]) -> str:
-    """What share is relevant against the probability, one line for each name, as SVG in a data URI."""
+def reliability_plot(curves: Mapping[str, Sequence[ReliabilityBin]]) -> bytes:
+    """What share is relevant against the probability, one line for each name, as SVG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2, 4.0), layout="constrained")  # belongs to no window and no global state
@@ -71,4 +71,4 @@ def reliability_plot(curves: Mapping[str, Sequence[ReliabilityBin]]) -> str:
     axes.set_xlabel("probability of being relevant")
     axes.set_ylabel("share that is relevant")
     figure.legend(loc="outside upper left", ncols=2, frameon=False)
-    return data_uri(figure)
+    return svg(figure)

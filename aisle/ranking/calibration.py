@@ -76,7 +76,7 @@ class Calibration:
         relevant_grade: From this grade on a product counts as relevant; one of ``grades``, not the lowest.
         held_out: The queries with a relevant product that was found, each scored by a model that did not see it.
         fingerprint: What the features were made with: an engine that differs in it must not use this calibration.
-        details: Anything else worth keeping: data, counts, settings.
+        details: Anything else worth keeping: data, counts, how often probabilities of held-out queries came true.
     """
 
     features: tuple[str, ...]
@@ -90,7 +90,7 @@ class Calibration:
     relevant_grade: float
     held_out: tuple[HeldOut, ...]
     fingerprint: Mapping[str, str] = field(default_factory=dict)
-    details: Mapping[str, str | int | float] = field(default_factory=dict)
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def scores(self, features: Doubles) -> Doubles:
         """``(n, features)`` to ``(n,)``.

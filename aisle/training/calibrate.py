@@ -12,9 +12,9 @@ Takes numbers: features of candidates and grades. Knows no engine, encoder or in
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import get_args
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from scipy.optimize import minimize
 
 from aisle.errors import InputError
 from aisle.judgments.split import query_key
+from aisle.ranking.calib_reliability import ReliabilityBin, calibration_error, reliability
 from aisle.ranking.calibration import Calibration, Curve, CurveKind, Doubles, HeldOut
 from aisle.ranking.cut_features import FEATURES
 from aisle.types import Judgment
@@ -137,13 +138,16 @@ def fit_calibration(
     else:
         held = _held_out_scores(used, settings, sign)
     kind = settings.curve or _choose(told, held, grades, settings)
-    found = {
+    found: dict[str, Any] = {
         "queries": len(used),
         "candidates": sum(len(table.grades) for table in used),
         "relevant": sum(int((table.grades >= settings.relevant_grade).sum()) for table in used),
         "relevant_beyond": sum(grade >= settings.relevant_grade for table in used for grade in table.beyond),
         "relevant_missing": sum(grade >= settings.relevant_grade for table in tables for grade in table.missing),
     }
+    bins = _comes_true(told, held, grades, kind, settings)
+    if bins:
+        found |= {"calibration_error": calibration_error(bins), "reliability": [asdict(one) for one in bins]}
     draft = Calibration(
         features=tuple(signs),
         weights=tuple(map(float, model.weights)),
@@ -293,17 +297,42 @@ def _choose(
 ) -> CurveKind:
     """The kind with the least log loss on queries that the curves were not fitted to, each candidate counting alike."""
     losses = dict.fromkeys(_KINDS, 0.0)
-    for inside, outside in _folds(tables, settings):
-        if not inside:
-            continue  # a single query decides nothing
-        known = np.concatenate([scores[i] for i in inside])
-        grades = np.concatenate([tables[i].grades for i in inside])
-        new, true = np.concatenate([scores[i] for i in outside]), np.concatenate([tables[i].grades for i in outside])
+    for (known, grades), (new, true) in _in_turns(tables, scores, settings):
         for kind in _KINDS:
             for curve, grade in zip(_curves(kind, known, grades, scale), scale[1:], strict=True):
                 chance = np.clip(curve(new), 1e-9, 1 - 1e-9)
                 losses[kind] -= float(np.where(true >= grade, np.log(chance), np.log(1 - chance)).sum())
     return min(losses, key=lambda kind: losses[kind])
+
+
+def _in_turns(
+    tables: Sequence[QueryTable], scores: Sequence[Doubles], settings: CalibrationSettings
+) -> Iterator[tuple[tuple[Doubles, Doubles], tuple[Doubles, Doubles]]]:
+    """Scores and grades of all queries but a few, and of those few; each query is left out once."""
+
+    def of(part: Sequence[int]) -> tuple[Doubles, Doubles]:
+        return np.concatenate([scores[i] for i in part]), np.concatenate([tables[i].grades for i in part])
+
+    for inside, outside in _folds(tables, settings):
+        if inside:  # a single query says nothing of others
+            yield of(inside), of(outside)
+
+
+def _comes_true(
+    tables: Sequence[QueryTable],
+    scores: Sequence[Doubles],
+    scale: Sequence[float],
+    kind: CurveKind,
+    settings: CalibrationSettings,
+) -> tuple[ReliabilityBin, ...]:
+    """How often candidates are relevant whose probability comes from curves of other queries."""
+    place = list(scale[1:]).index(settings.relevant_grade)
+    chances, relevant = [np.empty(0)], [np.empty(0)]
+    for (known, grades), (new, true) in _in_turns(tables, scores, settings):
+        chances.append(_curves(kind, known, grades, scale)[place](new))
+        relevant.append((true >= settings.relevant_grade).astype(np.float64))
+    found = np.concatenate(chances)
+    return reliability(found, np.concatenate(relevant).tolist()) if len(found) else ()
 
 
 def _with_held_out(draft: Calibration, tables: Sequence[QueryTable], scores: Sequence[Doubles]) -> Calibration:

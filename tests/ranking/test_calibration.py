@@ -253,6 +253,6 @@ def test_reliability_needs_an_outcome_for_each(chances, true):
 def test_the_plot_is_a_picture_and_the_same_each_time():
     bins = reliability(np.linspace(0, 1, 20), [False] * 10 + [True] * 10, 4)
     first = reliability_plot({"held out": bins, "other": bins})
-    assert first.startswith("data:image/svg+xml;base64,")
+    assert b"<svg" in first
     assert first == reliability_plot({"held out": bins, "other": bins})
     assert first != reliability_plot({"held out": bins})

@@ -56,6 +56,29 @@ def test_the_score_is_the_regression_that_scikit_learn_finds():
     assert ours.scores(features) == pytest.approx(want, abs=1e-3)
 
 
+def test_the_error_kept_is_that_of_curves_and_weights_of_other_queries():
+    """With as many folds as queries: each query by a model and a curve of all others, written out."""
+    made = tables(count=12)
+    settings = CalibrationSettings(curve="platt", folds=12)
+    kept = fit_calibration(made, settings, signs=SIGNS)
+    alone = [fit_calibration([t for t in made if t is not left], settings, signs=SIGNS) for left in made]
+    held = [model.scores(left.features) for model, left in zip(alone, made, strict=True)]
+    chances, relevant = [], []
+    for place, left in enumerate(made):
+        scores = np.concatenate([score for i, score in enumerate(held) if i != place])
+        hit = np.concatenate([t.grades >= 1 for i, t in enumerate(made) if i != place])
+        good, bad = (hit.sum() + 1) / (hit.sum() + 2), 1 / ((~hit).sum() + 2)
+        both = np.concatenate([scores, scores])  # a target between 0 and 1 is both outcomes, weighed
+        weight = np.concatenate([np.where(hit, good, bad), 1 - np.where(hit, good, bad)])
+        outcome = np.repeat([1, 0], len(scores))
+        curve = LogisticRegression(C=np.inf, tol=1e-10, max_iter=10_000).fit(both[:, None], outcome, weight)
+        chances.append(curve.predict_proba(held[place][:, None])[:, 1])
+        relevant.append(left.grades >= 1)
+    bins = reliability(np.concatenate(chances), np.concatenate(relevant).tolist())
+    assert kept.details["calibration_error"] == pytest.approx(calibration_error(bins), abs=2e-3)
+    assert [one["share"] for one in kept.details["reliability"]] == pytest.approx([one.share for one in bins], abs=0.05)
+
+
 def test_no_weight_has_the_wrong_sign():
     wrong = {"good": -1, "bad": 1, "query": 0}
     good, bad, _ = fit_calibration(tables(), signs=wrong).weights
