@@ -5,7 +5,10 @@ READY := .venv/.ready
 TRAIN_READY := .venv/.train-ready
 TORCH := 2.13.0
 
-.PHONY: demo test test-all test-train lint bench audit train-env lock clean
+# Losses, both training loops with their interruptions, the student: a minute or two.
+SHORT := relevance_losses relevance_fit train_loop student
+
+.PHONY: demo test test-all test-train test-train-short lint bench audit train-env lock clean
 
 demo: $(READY)
 	$(BIN)/python scripts/demo.py $(ARGS)
@@ -23,6 +26,9 @@ audit:
 
 test-train: $(TRAIN_READY)
 	$(BIN)/python -m pytest -m train
+
+test-train-short: $(TRAIN_READY)
+	$(BIN)/python -m pytest -m train $(SHORT:%=tests/training/test_%.py)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .
