@@ -10,6 +10,7 @@ import click
 
 from aisle.cli.options import column_option, json_option, price_unit_option, recipe_option, with_catalogue_options
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.verdicts import say_if_not_promoted
 from aisle.config import Recipe
 from aisle.errors import RecipeError
 
@@ -49,6 +50,7 @@ def index(
         recipe = replace(recipe, encoder=str(Path(encoder).absolute()) if Path(encoder).exists() else encoder)
     start = time.perf_counter()
     loaded = load_encoder(recipe.encoder)
+    say_if_not_promoted(recipe.encoder)
     with progress_bar() as progress, clean(catalogue, recipe.catalogue, progress=progress) as cleaned:
         warnings = build_index(cleaned, out, recipe, loaded, progress, cleaned.write_report)
         report = cleaned.report

@@ -101,7 +101,7 @@ def run() -> None:
     except AisleError as error:
         _stop(str(error), 1)
     except (click.exceptions.Abort, KeyboardInterrupt):
-        _stop("interrupted; the same command goes on where it can", 130)
+        _stop("interrupted; the same command goes on where it can, with --resume where it has that option", 130)
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         sys.exit(error.exit_code)

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from aisle.config import Recipe
 from aisle.errors import JudgmentError, RecipeError
 from aisle.types import MODES, And, Filter
+
+if TYPE_CHECKING:
+    from aisle.judgments.scale import Scale
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 recipe_option = click.option(
@@ -33,6 +36,14 @@ column_option = click.option(
 )
 pair_column_option = click.option(
     "--column", "columns", multiple=True, metavar="MEANING=NAME", help="Which column of a pairs file holds what."
+)
+scale_option = click.option(
+    "--scale",
+    "scales",
+    multiple=True,
+    metavar="LOW:HIGH",
+    help="Least and highest grade there is, such as 1:4: one for all files, or one for each (--judgments, --pairs, "
+    "--replay, in this order).",
 )
 price_unit_option = click.option(
     "--price-unit", type=click.Choice(["major", "minor"]), help="minor: prices are cents, 4995 is 49.95."
@@ -92,6 +103,23 @@ def with_catalogue_options(recipe: Recipe, columns: tuple[str, ...], price_unit:
     if price_unit is not None:
         changes["catalogue"]["price_unit"] = price_unit
     return Recipe.from_dict(changes)
+
+
+def scales_of(scales: Sequence[str], files: int) -> list[Scale | None]:
+    """A scale for each of so many files; None where it is to be found in the file.
+
+    Raises:
+        JudgmentError: One is not LOW:HIGH, or there are neither one nor as many as files.
+    """
+    from aisle.judgments.scale import Scale
+
+    found: list[Scale | None] = [Scale.parse(text) for text in scales]
+    if len(found) not in (0, 1, files):
+        raise JudgmentError(
+            f"{len(found)} times --scale for {files} file{'s' if files != 1 else ''}",
+            allowed="one for all, or one for each in order: --judgments, --pairs, --replay",
+        )
+    return found if len(found) == files else (found or [None]) * files
 
 
 def named_columns(columns: tuple[str, ...]) -> dict[str, str]:

@@ -10,6 +10,8 @@ import click
 
 from aisle.cli.options import json_option
 from aisle.cli.output import print_json
+from aisle.cli.verdicts import not_promoted
+from aisle.errors import ArtifactError
 
 if TYPE_CHECKING:
     from aisle.serve.settings import Config
@@ -41,6 +43,7 @@ of_option = click.option(
     "By default since INDEX was begun.",
 )
 @of_option
+@click.option("--force", is_flag=True, help="Serve a model although its gate did not promote it.")
 @json_option
 def promote(
     candidate: Path,
@@ -48,6 +51,7 @@ def promote(
     config_file: Path | None,
     since: dt.datetime | None,
     index: Path | None,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Serve INDEX as DIR from now on, without a pause: a service of DIR answers every request, from one of the two.
@@ -55,17 +59,26 @@ def promote(
     DIR is a link to the index that is served; a folder becomes one at the first promotion, for which the service must
     be stopped. What the service changed since INDEX was begun is carried over. `aisle rollback DIR` goes back.
 
-    With --of SHOP it is a model that becomes DIR, which the recipe of SHOP names; it must fit the index.
+    With --of SHOP it is a model that becomes DIR, which the recipe of SHOP names; it must fit the index, and its gate
+    must have promoted it.
 
     Example: aisle index products.csv --out shop-2 && aisle promote shop-2 shop
 
     Example: aisle promote model-2 model --of shop --config aisle.toml
     """
+    if force and index is None:
+        raise click.UsageError("--force is of a model: with --of")
     if index is not None:
         from aisle.serve.models import promote_model
 
         if since is not None:
             raise click.UsageError("--since is of an index: a model carries nothing over")
+        if not force and not_promoted(candidate):
+            raise ArtifactError(
+                f"{str(candidate)!r} was not promoted when it was trained",
+                allowed="a model that its gate promoted, or --force",
+                fix="see its README.md for the reason",
+            )
         _print(promote_model(candidate, name, index, _config(config_file)), name, as_json)
         return
     from aisle.serve.versions import promote as run

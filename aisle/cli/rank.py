@@ -1,6 +1,6 @@
 """`aisle rank`: the texts that stand beside each query in a file, ordered by a model, as a TREC run.
 
-Parses, scores, writes. Grades are never read for scoring.
+Parses, scores, writes. Labels are read only once the run is written, for how to evaluate it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import numpy as np
 from aisle.artifacts import MANIFEST, read_kind
 from aisle.cli.options import json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
+from aisle.cli.verdicts import say_if_not_promoted
 from aisle.encoders.load import EMBEDDED
 from aisle.errors import ArtifactError, JudgmentError
 from aisle.rerankers.slow import SlowReranker, is_spec
@@ -61,26 +63,31 @@ def rank(files: tuple[Path, ...], model: str, out: Path, columns: tuple[str, ...
     from aisle.judgments import write_run
     from aisle.judgments.pairs import PairSet, read_pairs
 
+    refuse_overwriting({"--out": out}, [*files, Path(model)])
+    refuse_other_kind({"--out": out}, "run")
     named = named_columns(columns)
-    sets = [read_pairs(file, named) for file in files]
+    sets = [read_pairs(file, named, labels=False) for file in files]
     _check_together(sets)
     pairs = PairSet(tuple(pair for found in sets for pair in found), None, ", ".join(map(str, files)))
     reranker = _reranker(model)
     scorer = _scorer(model) if reranker is None else _by_reranker(reranker)
+    say_if_not_promoted(model)
     with progress_bar() as progress:
         scores = scorer(pairs, progress)
     cost = reranker.client.cost() if isinstance(reranker, SlowReranker) else None
     run = _run(pairs, scores)
     write_run(out, run, tag=Path(model).name)
-    graded = sum(pair.grade is not None for pair in pairs)
-    alike = zip(files, sets, strict=True) if graded == len(pairs) else ()
+    labelled = _labelled(files, named)
+    graded = sum(pair.grade is not None for found in labelled for pair in found) if labelled else None
+    alike = zip(files, labelled, strict=True) if graded == len(pairs) else ()
     notes = [_how_to_evaluate(file, named, found, out) for file, found in alike]
     if as_json:
         head = {"run": str(out), "model": model, "pairs_files": [str(file) for file in files]}
         counts = {"queries": len(run), "pairs": len(pairs), "graded": graded, "to_evaluate": notes}
         print_json(head | counts | ({"cost": cost.to_dict()} if cost else {}))
         return
-    rows = [["queries", f"{len(run):,}"], ["pairs", f"{len(pairs):,}"], ["graded", f"{graded:,}"]]
+    rows = [["queries", f"{len(run):,}"], ["pairs", f"{len(pairs):,}"]]
+    rows += [["graded", "cannot be read" if graded is None else f"{graded:,}"]]
     rows += cost.rows() if cost else []
     print_table(f"Wrote {out}", ["", "count"], rows, [f"to evaluate: {note}" for note in notes])
 
@@ -215,6 +222,16 @@ def _by_reranker(reranker: Reranker) -> Scorer:
 # --- what to do next ---------------------------------------------------------------------------------------
 
 
+def _labelled(files: Sequence[Path], named: Mapping[str, str]) -> list[PairSet]:
+    """The files with their labels; none where those of one cannot be read, which a run does not need."""
+    from aisle.judgments.pairs import read_pairs
+
+    try:
+        return [read_pairs(file, named) for file in files]
+    except JudgmentError:
+        return []
+
+
 def _how_to_evaluate(file: Path, named: Mapping[str, str], pairs: PairSet, out: Path) -> str:
     """How to measure the run against the grades of this file, with gains that count from its least grade.
 
@@ -237,7 +254,6 @@ def _how_to_evaluate(file: Path, named: Mapping[str, str], pairs: PairSet, out: 
             gain = ",".join(f"{int(grade)}:{2 ** int(grade - low) - 1}" for grade in grades)
             return f"{evaluate} {shlex.quote(str(file))} --metrics 'nDCG(gain={gain})@10'"
     given = f", {dict(named)!r}" if named else ""
-    return (
-        f"in Python, write_judgments(Path('levels.csv'), read_pairs(Path({str(file)!r}){given}).judgments()); then "
-        f"{evaluate} levels.csv"
-    )
+    worth = ".by_gain()" if pairs.scale and pairs.scale.gains else ""
+    read = f"read_pairs(Path({str(file)!r}){given}){worth}.judgments()"
+    return f"in Python, write_judgments(Path('levels.csv'), {read}); then {evaluate} levels.csv"

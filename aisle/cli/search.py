@@ -11,6 +11,8 @@ import click
 
 from aisle.cli.options import filter_of, json_option, mode_option, model_option, recipe_of, recipe_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
+from aisle.cli.verdicts import say_if_not_promoted
 from aisle.types import Hit, Mode, Ranking, SearchRequest
 
 if TYPE_CHECKING:
@@ -22,7 +24,9 @@ def open_engine(folder: Path, recipe_file: Path | None = None, model: str | None
     """Open an index; a recipe file overrides the settings it names, the rest stay as they were indexed."""
     from aisle.engine import SearchEngine
 
-    with SearchEngine.open(folder, recipe_of(folder, recipe_file, model)) as engine:
+    recipe = recipe_of(folder, recipe_file, model)
+    say_if_not_promoted(recipe.ranking.model, recipe.ranking.learnt)
+    with SearchEngine.open(folder, recipe) as engine:
         yield engine
 
 
@@ -149,6 +153,8 @@ def run(
     """
     from aisle.judgments import scan_queries, write_run
 
+    refuse_overwriting({"--out": out}, [folder, queries, recipe_file, Path(model) if model else None])
+    refuse_other_kind({"--out": out}, "run")
     asked = scan_queries(queries)
     with open_engine(folder, recipe_file, model) as engine:
         found = answer(engine, asked.queries, mode, k)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aisle.cli.options import json_option, named_columns, pair_column_option, track_option
+from aisle.cli.options import json_option, named_columns, pair_column_option, scale_option, scales_of, track_option
 from aisle.cli.output import print_estimate, print_json, print_table, progress_bar
 from aisle.cli.processes import processes
 from aisle.cli.synthesise import opened
@@ -17,6 +17,7 @@ from aisle.errors import RecipeError
 
 if TYPE_CHECKING:
     from aisle.judgments.pairs import PairSet
+    from aisle.judgments.scale import Scale
     from aisle.training.relevance.build import Trained
     from aisle.training.relevance.recipe import TrainingRecipe
 
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 )
 @click.option("--force", is_flag=True, help="Promote whatever the gate says; the model records it.")
 @pair_column_option
+@scale_option
 @json_option
 def train(
     pair_files: tuple[Path, ...],
@@ -58,13 +60,15 @@ def train(
     must_pass: Path | None,
     force: bool,
     columns: tuple[str, ...],
+    scales: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Train a model on judgments and say whether it ranks better than the encoder it began as.
 
     Fewer than 1,000 judged pairs give a task head, more a tuned encoder with the words' signals beside it. The first
     --pairs file (or the catalogue) is the shop: its queries decide whether the model is promoted. Further files are
-    only learnt from. Exit code 0 whether promoted or not.
+    only learnt from. Grades are numbers on any scale, or Exact, Substitute, Complement, Irrelevant (E, S, C, I). Exit
+    code 0 whether promoted or not.
 
     Several processes share the steps of an encoder or a cross-encoder: torchrun --nproc-per-node 2 -m aisle train ...,
     or accelerate launch (docs/tuning.md).
@@ -85,9 +89,11 @@ def train(
         loaded = load_recipe(recipe, [*changes, *track])
         if loaded.fit.parallel == "auto":
             loaded = replace(loaded, fit=replace(loaded.fit, parallel=way))
-        sets = pair_sets(pair_files, catalogue, judgments, named_columns(columns), loaded.description)
-        before = read_pairs(replay, named_columns(columns), need_grades=True) if replay else None
-        negatives = hard_negatives(index, sets[0], loaded) if index else None
+        named = named_columns(columns)
+        declared = scales_of(scales, sum(file is not None for file in (judgments, *pair_files, replay)))
+        sets = pair_sets(pair_files, catalogue, judgments, named, loaded.description, declared)
+        before = read_pairs(replay, named, declared[-1], need_grades=True) if replay else None
+        negatives = hard_negatives(index, sets[0].by_gain(), loaded) if index else None
         made = synthetic_pairs(synthesise, sets[0], loaded) if synthesise else None
         sets += [made[0]] if made else []
         if estimate:
@@ -173,8 +179,9 @@ def pair_sets(
     judgments: Path | None,
     columns: Mapping[str, str],
     description: bool,
+    scales: Sequence[Scale | None] = (),
 ) -> list[PairSet]:
-    """The pairs of a catalogue's judgments and of files, in this order.
+    """The pairs of a catalogue's judgments and of files, in this order; their scales, where declared, too.
 
     Raises:
         RecipeError: None is named, or one of a catalogue and its judgments is missing.
@@ -184,11 +191,12 @@ def pair_sets(
     if (catalogue is None) != (judgments is None):
         raise RecipeError("one of --catalogue and --judgments is missing", allowed="both, or --pairs alone")
     found = []
+    declared = [*scales] or [None] * (len(files) + 1)
     if catalogue is not None and judgments is not None:
         from aisle.training.relevance.catalogue import judged_products
 
-        found.append(judged_products(catalogue, judgments, description))
-    found += [read_pairs(path, columns, need_grades=True) for path in files]
+        found.append(judged_products(catalogue, judgments, description, declared.pop(0)))
+    found += [read_pairs(path, columns, scale, need_grades=True) for path, scale in zip(files, declared, strict=False)]
     if not found:
         raise RecipeError("nothing to learn from", allowed="--pairs FILE, or --catalogue FILE with --judgments FILE")
     return found

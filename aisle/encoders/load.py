@@ -5,6 +5,7 @@ Knows which kinds there are, and nothing of how they work.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from aisle.artifacts import MANIFEST
@@ -14,6 +15,8 @@ from aisle.types import Encoder
 EMBEDDED = "embedded"
 INSIDE = "encoder"
 """Where a model that combines signals has its encoder."""
+HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*")
+"""OWNER/NAME: whatever else is no folder would only be looked for in vain."""
 
 
 def load_encoder(spec: str) -> Encoder:
@@ -24,7 +27,7 @@ def load_encoder(spec: str) -> Encoder:
     a folder with a ``manifest.json``         an Aisle encoder: ONNX, no PyTorch
     the folder of a combination               the encoder inside it
     another folder                            a sentence-transformers or Hugging Face model
-    any other name                            a model of the Hugging Face hub, downloaded
+    OWNER/NAME                                a model of the Hugging Face hub, downloaded
     ========================================  =============================================
 
     Raises:
@@ -42,11 +45,11 @@ def load_encoder(spec: str) -> Encoder:
         from aisle.encoders.onnx import OnnxEncoder
 
         return OnnxEncoder(folder)
-    if not spec.strip() or (not folder.is_dir() and (folder.is_absolute() or spec.startswith((".", "~")))):
+    if not spec.strip() or not (folder.is_dir() or HUB_NAME.fullmatch(spec)):
         raise ArtifactError(
-            f"no such encoder: {spec!r} is not a folder",
-            allowed=f"{EMBEDDED!r}, the folder of an encoder, or the name of a Hugging Face model",
-            fix="check the path",
+            f"no such encoder: {spec!r} is not a folder, and no OWNER/NAME",
+            allowed=f"{EMBEDDED!r}, the folder of an encoder, or the OWNER/NAME of a Hugging Face model",
+            fix="check the path or the name",
         )
     from aisle.encoders.hub import SentenceTransformerEncoder
 

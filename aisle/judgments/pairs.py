@@ -9,8 +9,8 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, overload
 
@@ -21,6 +21,8 @@ from aisle.errors import JudgmentError
 from aisle.judgments.files import lines_of, read_text
 from aisle.judgments.matching import run_name
 from aisle.judgments.read import Judgments, parse_grade
+from aisle.judgments.scale import ESCI, NAMES, Row, named_grades
+from aisle.judgments.scale import Scale as Scale
 from aisle.judgments.tables import SYNONYMS, Header, rows
 from aisle.types import Judgment
 
@@ -31,19 +33,18 @@ MEANINGS: Mapping[str, tuple[str, ...]] = {
     "title": ("title", "product_title", "text", "product_text", "name", "product_name", "item_title", "document",
               "doc_text", "passage"),
     "description": ("description", "product_description", "item_description", "desc"),
-    "relevance": SYNONYMS["grade"],
+    "relevance": ("esci_label", *SYNONYMS["grade"]),
     "variance": ("relevance_variance", "variance", "rating_variance", "grade_variance", "label_variance"),
     "weight": ("sample_weight", "label_weight"),  # "weight" itself is more often what a product weighs
 }  # fmt: skip
 """Column names by meaning, the surest first; compared without case, blanks, hyphens and underscores."""
+LABELS = ("relevance", "variance", "weight")
+"""Meanings that say how well a text fits, and not what it is."""
 
 DESCRIPTION_CHARACTERS = 300
 """How much of a description is worth an encoder's input, which ends soon after."""
 
 FORMATS = "a table with a header such as id,query,title,relevance (comma, semicolon or tab), or JSON Lines"
-
-Rows = Iterator[tuple[int, dict[str, str]]]
-"""Line number and cells by meaning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,30 +65,13 @@ class TextPair:
 
 
 @dataclass(frozen=True, slots=True)
-class Scale:
-    """The least and the highest grade there is. A grade's level is ``grade - low``.
-
-    Raises:
-        JudgmentError: An end is no number, or ``low`` is above ``high``.
-    """
-
-    low: float
-    high: float
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
-            raise JudgmentError(
-                f"a scale of grades from {self.low:g} to {self.high:g}", allowed="numbers, the lower one first"
-            )
-
-
-@dataclass(frozen=True, slots=True)
 class PairSet(Sequence[TextPair]):
     """The pairs of a file in its order, each query and id once.
 
     Attributes:
         items: The pairs.
-        scale: As declared, else from the least to the highest grade in the file; None where there is neither.
+        scale: As declared, else that of the four classes where the file names them, else from the least to the highest
+            grade in the file; None where there is none.
         source: Where they come from.
         numbered: Whether the ids are row numbers, because the file has no column ``id``.
     """
@@ -130,6 +114,18 @@ class PairSet(Sequence[TextPair]):
             raise JudgmentError(f"every pair of {self.source!r} has weight 0", allowed="some pairs above 0")
         return self if len(kept) == len(self.items) else self.subset(kept)
 
+    def by_gain(self) -> PairSet:
+        """The same where 2^level - 1 is what the scale says a grade is worth; itself where it says nothing."""
+        if self.scale is None or not self.scale.gains:
+            return self
+        levels = [math.log2(1 + gain) for gain in self.scale.gains]
+        low = self.scale.low
+        items = tuple(
+            pair if pair.grade is None else replace(pair, grade=levels[int(pair.grade - low)], variance=None)
+            for pair in self.items
+        )
+        return replace(self, items=items, scale=Scale(levels[0], levels[-1]))
+
     def by_query(self) -> dict[str, list[int]]:
         """Query id to its rows, both in file order."""
         found: dict[str, list[int]] = {}
@@ -165,12 +161,17 @@ def pair_text(pair: TextPair, description: bool = False) -> str:
 
 
 def read_pairs(
-    path: Path, columns: Mapping[str, str] | None = None, scale: Scale | None = None, need_grades: bool = False
+    path: Path,
+    columns: Mapping[str, str] | None = None,
+    scale: Scale | None = None,
+    need_grades: bool = False,
+    labels: bool = True,
 ) -> PairSet:
     """Read a file of pairs, plain or gzipped: comma, semicolon or tab with a header, or JSON Lines with such keys.
 
     A query is named as in a run: by its query_id where the file has one, else by its text with white space as ``_``.
-    A text is named by the column ``id`` and by no other; without it by its row, from 0.
+    A text is named by the column ``id`` and by no other; without it by its row, from 0. Grades are numbers, or names
+    of the four classes throughout, which become 0 (Irrelevant) to 3 (Exact) on the scale ``ESCI``.
 
     Args:
         path: The file; its format is known by content, not by name.
@@ -178,6 +179,7 @@ def read_pairs(
         scale: The scale of the grades. Without it the least grade that occurs is taken for the least there is: declare
             it for a file that may lack one.
         need_grades: Whether every row must have a grade, and the grades must differ.
+        labels: Whether grades, their variance and their weights are read; else whatever stands there is passed over.
 
     Raises:
         JudgmentError: The file is unreadable or empty, lacks a column, has a malformed line, a grade outside the
@@ -189,12 +191,19 @@ def read_pairs(
         raise JudgmentError(f"a pair has no {unknown!r}", allowed=", ".join(MEANINGS))
     text = read_text(path, "pairs")
     read = _json_rows if text.lstrip().startswith("{") else _table_rows
-    meanings, found = read(text, wanted, path)
+    meanings, lines = read(text, wanted, path, MEANINGS if labels else MEANINGS.keys() - set(LABELS))
     if need_grades and "relevance" not in meanings:
         raise JudgmentError(
             f"{str(path)!r} has no grades: none of its columns is known as the relevance",
             fix="say which it is, such as relevance=COLUMN",
         )
+    found, named = named_grades(lines, path)
+    if named and scale is not None and (scale.low, scale.high) != (ESCI.low, ESCI.high):
+        raise JudgmentError(
+            f"a scale from {scale.low:g} to {scale.high:g} for {str(path)!r}, whose grades are names",
+            allowed="none, or 0 to 3: Irrelevant, Complement, Substitute, Exact",
+        )
+    scale = ESCI if named else scale
     pairs = _unique(found, scale, need_grades, path)
     grades = {pair.grade for pair in pairs if pair.grade is not None}
     if need_grades and len(grades) < 2:
@@ -206,7 +215,7 @@ def read_pairs(
     return PairSet(pairs, scale, str(path), numbered="id" not in meanings)
 
 
-def _unique(found: Rows, scale: Scale | None, need_grades: bool, path: Path) -> tuple[TextPair, ...]:
+def _unique(found: Iterable[Row], scale: Scale | None, need_grades: bool, path: Path) -> tuple[TextPair, ...]:
     pairs: list[TextPair] = []
     lines: dict[tuple[str, str], int] = {}
     texts: dict[str, tuple[int, str]] = {}
@@ -260,7 +269,8 @@ def _number(cells: Mapping[str, str], meaning: str, place: str) -> float | None:
         return parse_grade(cell, place)
     except JudgmentError:
         raise JudgmentError(
-            f"{place}: the {meaning} {cell[:40]!r} is not a number", allowed="such as 0, 3 or 2.5, or nothing"
+            f"{place}: the {meaning} {cell[:40]!r} is not a number",
+            allowed="such as 0, 3 or 2.5, or nothing" + (f"; or {NAMES} throughout" if meaning == "relevance" else ""),
         ) from None
 
 
@@ -283,15 +293,17 @@ def _check_grade(grade: float | None, scale: Scale | None, needed: bool, place: 
     if grade is None:
         if needed:
             raise JudgmentError(f"{place}: there is no grade", fix="grade the line or remove it")
-    elif scale is not None and not scale.low <= grade <= scale.high:
-        raise JudgmentError(f"{place}: the grade {grade:g}", allowed=f"{scale.low:g} to {scale.high:g}, as declared")
+    elif scale is not None:
+        scale.check(grade, place)
 
 
 # --- formats -----------------------------------------------------------------------------------------------
 
 
-def _table_rows(text: str, wanted: Mapping[str, str], path: Path) -> tuple[dict[str, int], Rows]:
-    """Where the columns are, and the rows below the header."""
+def _table_rows(
+    text: str, wanted: Mapping[str, str], path: Path, read: Collection[str]
+) -> tuple[dict[str, int], Iterator[Row]]:
+    """Where the columns that are read are, and the rows below the header."""
     first = next(line for line in lines_of(text) if line.strip())
     try:
         headers = {mark: [name.strip() for name in next(csv.reader([first], delimiter=mark))] for mark in "\t,;"}
@@ -299,18 +311,20 @@ def _table_rows(text: str, wanted: Mapping[str, str], path: Path) -> tuple[dict[
         raise JudgmentError(f"{path}: the first line {first[:80]!r} is no header: {error}", allowed=FORMATS) from None
     fitting = (mark for mark, names in headers.items() if {"query", "title"} <= _places(names, wanted).keys())
     mark = next(fitting, max(headers, key=lambda mark: len(headers[mark])))
-    places = _columns(headers[mark], wanted, path)
+    places = _columns(headers[mark], wanted, path, read)
     return places, rows(text, Header(mark, places), path)
 
 
-def _json_rows(text: str, wanted: Mapping[str, str], path: Path) -> tuple[dict[str, int], Rows]:
-    """Where the keys are among all that occur, and the objects; what an object lacks or has as null is empty."""
+def _json_rows(
+    text: str, wanted: Mapping[str, str], path: Path, read: Collection[str]
+) -> tuple[dict[str, int], Iterator[Row]]:
+    """Where the keys that are read are among all, and the objects; what an object lacks or has as null is empty."""
     entries: list[tuple[int, dict[str, Any]]] = []
     for number, line in enumerate(lines_of(text), start=1):
         if line.strip():
             entries.append((number, _entry(line, f"{path}, line {number}")))
     names = list(dict.fromkeys(name for _, entry in entries for name in entry))
-    places = _columns(names, wanted, path)
+    places = _columns(names, wanted, path, read)
     keys = {meaning: names[place] for meaning, place in places.items()}
     found = (
         (number, {meaning: _cell(entry.get(key), key, f"{path}, line {number}") for meaning, key in keys.items()})
@@ -343,8 +357,8 @@ def _cell(value: object, key: str, place: str) -> str:
 # --- columns -----------------------------------------------------------------------------------------------
 
 
-def _columns(names: Sequence[str], wanted: Mapping[str, str], path: Path) -> dict[str, int]:
-    """Where each meaning stands; what was said of the columns must hold, and queries and titles must be there."""
+def _columns(names: Sequence[str], wanted: Mapping[str, str], path: Path, read: Collection[str]) -> dict[str, int]:
+    """Where each meaning to be read stands; what was said of columns must hold, queries and titles must be there."""
     places = _places(names, wanted)
     there = ", ".join(repr(name[:40]) for name in names)
     missing = next((meaning for meaning in wanted if meaning not in places), None)
@@ -356,7 +370,7 @@ def _columns(names: Sequence[str], wanted: Mapping[str, str], path: Path) -> dic
                 f"{path}: no column is known as the {meaning}; there are {there[:300]}",
                 fix=f"say which it is, such as {meaning}=COLUMN, or name it {meaning!r} in the first line",
             )
-    return places
+    return {meaning: place for meaning, place in places.items() if meaning in read}
 
 
 def _places(names: Sequence[str], wanted: Mapping[str, str]) -> dict[str, int]:

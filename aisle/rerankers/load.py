@@ -7,7 +7,7 @@ from pathlib import Path
 
 from aisle.artifacts import MANIFEST, read_kind, read_manifest
 from aisle.encoders import embedded, onnx
-from aisle.encoders.load import EMBEDDED
+from aisle.encoders.load import EMBEDDED, HUB_NAME
 from aisle.errors import ArtifactError
 from aisle.rerankers import combination, cross_encoder, head
 from aisle.rerankers.cosine import CosineReranker
@@ -31,7 +31,7 @@ def load_reranker(spec: str | Path) -> Reranker:
     a TOML file, a folder with ``llm.toml``   a language model (docs/llm.md)
     a folder with a ``manifest.json``         what `aisle train` made; of an encoder, its cosines
     another folder                            a Hugging Face cross-encoder
-    any other name                            a cross-encoder of the Hugging Face hub, downloaded
+    OWNER/NAME                                a cross-encoder of the Hugging Face hub, downloaded
     ========================================  =============================================
 
     Raises:
@@ -50,11 +50,12 @@ def load_reranker(spec: str | Path) -> Reranker:
         return _of_ours(folder)
     if folder.is_dir() and not (folder / "config.json").is_file():
         read_manifest(folder, KIND, FORMAT)  # says what is missing
-    if not folder.is_dir() and (not name.strip() or folder.is_absolute() or name.startswith((".", "~"))):
+    if not folder.is_dir() and (name.endswith(".toml") or not HUB_NAME.fullmatch(name)):
         raise ArtifactError(
-            f"no such re-ranker: {name!r} is not a folder",
-            allowed=f"{EMBEDDED!r}, a folder that aisle train wrote, or a cross-encoder by folder or hub name",
-            fix="check the path",
+            f"no such re-ranker: {name!r} is not a folder, and no OWNER/NAME",
+            allowed=f"{EMBEDDED!r}, a folder that aisle train wrote, the TOML file of a language model, or a "
+            "cross-encoder by its folder or its OWNER/NAME on the Hugging Face hub",
+            fix="check the path or the name",
         )
     from aisle.rerankers.hub import CrossEncoderReranker
 

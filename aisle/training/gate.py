@@ -19,6 +19,7 @@ __all__ = ["judge", "format_verdict", "Evidence", "Terms", "Verdict", "Check", "
 
 MAX_LATENCY_RATIO = 1.5
 """A model of the same size measures 1 give or take the noise; a larger one has to be asked for."""
+_SHOWN = {True: "passed", False: "FAILED", None: "-     "}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Verdict:
     Attributes:
         promoted: Whether the candidate may replace the current ranking.
         forced: Whether it is promoted although a check failed; never without a failed check.
-        checks: All of them, passed and failed.
+        checks: All of them: passed, failed, and those of which nothing was measured.
         difference: Candidate minus current: the mean over queries with its 95% paired bootstrap interval.
         p: Of the paired sign-flip test, two-sided.
         exact: Whether all sign patterns were counted for ``p``.
@@ -56,7 +57,7 @@ class Verdict:
     @property
     def failed(self) -> tuple[str, ...]:
         """Names of the checks that failed."""
-        return tuple(check.name for check in self.checks if not check.passed)
+        return tuple(check.name for check in self.checks if check.passed is False)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the manifest and for ``--json``, with the names of the failed checks."""
@@ -103,7 +104,7 @@ class Terms:
 
 
 def judge(found: Evidence, terms: Terms, further: Sequence[Check] = ()) -> Verdict:
-    """Decide whether the candidate is promoted: it is where every check passes.
+    """Decide whether the candidate is promoted: it is where no check fails.
 
     Better on average is not enough: the interval of the mean difference has to lie above 0, and the sign-flip test
     has to agree. Too few queries to tell is an ordinary "not promoted", never an error.
@@ -132,7 +133,7 @@ def judge(found: Evidence, terms: Terms, further: Sequence[Check] = ()) -> Verdi
         latency(terms.latency_ratio, terms.max_latency_ratio),
         *further,
     )
-    passed = all(check.passed for check in checks)
+    passed = all(check.passed is not False for check in checks)
     return replace(verdict, promoted=passed or terms.force, forced=terms.force and not passed, checks=checks)
 
 
@@ -150,10 +151,7 @@ def format_verdict(verdict: Verdict, metric: str = "nDCG@10") -> list[str]:
     width = max((len(check.name) for check in verdict.checks), default=0)
     return [
         head,
-        *(
-            f"  {'passed' if check.passed else 'FAILED'}  {check.name:<{width}}  {check.reason}"
-            for check in verdict.checks
-        ),
+        *(f"  {_SHOWN[check.passed]}  {check.name:<{width}}  {check.reason}" for check in verdict.checks),
     ]
 
 

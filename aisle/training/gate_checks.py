@@ -25,10 +25,13 @@ _ROUNDING = 1e-9  # a mean of correlations may miss the limit by its last bits
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One condition for promotion. ``reason`` is one line for people, with the numbers, also where it passed."""
+    """One condition for promotion. ``reason`` is one line for people, with the numbers, also where it passed.
+
+    ``passed`` is None where nothing was measured, which stops no promotion.
+    """
 
     name: str
-    passed: bool
+    passed: bool | None
     reason: str
 
 
@@ -101,7 +104,7 @@ def keeps_must_pass(pairs: Sequence[MustPass]) -> Check:
         if not pair.passed:
             failing.setdefault(pair.query, pair)
     if not queries:
-        return Check(name, True, "no must-pass queries given")
+        return Check(name, None, "no must-pass queries given")
     if not failing:
         return Check(name, True, f"{len(queries)} of {len(queries)} must-pass queries hold")
     named = [_failure(pair) for pair in list(failing.values())[:_NAMED]]
@@ -110,9 +113,9 @@ def keeps_must_pass(pairs: Sequence[MustPass]) -> Check:
 
 
 def latency(ratio: float | None, most: float) -> Check:
-    """Whether a query takes at most ``most`` times as long as now; a ratio of None was not measured and passes."""
+    """Whether a query takes at most ``most`` times as long as now; a ratio of None was not measured."""
     if ratio is None:
-        return Check("latency", True, "not measured")
+        return Check("latency", None, "not measured")
     if not (math.isfinite(ratio) and ratio > 0):
         return Check("latency", False, f"a query takes {ratio:g} times as long as now, which is no measurement")
     passed = bool(ratio <= most)

@@ -148,6 +148,26 @@ def test_grades_are_not_looked_at(reranker, model):
         assert ranked("--pairs", name, "--model", model)[0] == found
 
 
+@pytest.mark.parametrize("label", ["Exact", "n/a", "perfect"])
+def test_labels_that_are_none_are_not_even_read(work, label):
+    found, _ = ranked("--pairs", "pairs.csv", "--model", "bm25")
+    write("odd.csv", PAIRS.replace(",3\n", f",{label}\n"))
+    rows = [json.dumps(row | {"median_relevance": [label]}) for row in csv.DictReader(PAIRS.splitlines())]
+    write("odd.jsonl", "\n".join(rows))
+    for name in ("odd.csv", "odd.jsonl"):
+        again, printed = ranked("--pairs", name, "--model", "bm25")
+        assert again == found
+        assert (printed["graded"], printed["to_evaluate"]) == (None, [])
+    shown = call(rank, "--pairs", "odd.csv", "--model", "bm25", "--out", "out.trec").stdout
+    assert "cannot be read" in shown
+
+
+def test_a_cut_off_label_cell_is_not_missed(work):
+    found, _ = ranked("--pairs", "pairs.csv", "--model", "bm25")
+    write("short.csv", PAIRS.replace(",3\n", "\n"))
+    assert ranked("--pairs", "short.csv", "--model", "bm25")[0] == found
+
+
 @pytest.mark.parametrize("model", ["bm25", "embedded"])
 def test_json_lines_without_ids_number_the_rows(work, model):
     rows = csv.DictReader(NO_IDS.splitlines())
@@ -237,6 +257,18 @@ def test_other_files_become_judgments_first(work):
     eval(code, {"Path": Path, "read_pairs": read_pairs, "write_judgments": write_judgments})
     assert read_judgments(Path("levels.csv"))[-1].grade == 3.0
     assert read_judgments(Path("levels.csv"))[3].grade == 1.0
+
+
+def test_classes_are_evaluated_by_what_they_are_worth(work):
+    lines = ["id,query,title,esci_label", "1,usb hub,HP Stand,E", "2,usb hub,Xerox USB HUB Kit,S", "3,usb hub,USB,C"]
+    write("esci.csv", "\n".join(lines))
+    found, printed = ranked("--pairs", "esci.csv", "--model", "bm25")
+    assert [name for name, _ in found["usb_hub"]] == ["2", "3", "1"]
+    code = printed["to_evaluate"][0].removeprefix("in Python, ").partition("; then")[0]
+    eval(code, {"Path": Path, "read_pairs": read_pairs, "write_judgments": write_judgments})
+    measured = call(evaluate, "out.trec", "--judgments", "levels.csv", "--metrics", "nDCG@10", "--json").stdout
+    best = 1 + 0.1 / np.log2(3) + 0.01 / 2
+    assert measure(json.loads(measured), "nDCG@10") == pytest.approx((0.1 + 0.01 / np.log2(3) + 1 / 2) / best)
 
 
 def test_levels_from_zero_need_no_gain_table(work):

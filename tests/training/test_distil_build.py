@@ -130,7 +130,7 @@ def said(small, tmp_path_factory):
     with pytest.raises(StoppedError, match="training"):
         distil(given, ["embedded", "bm25"], recipe, out, resume=True, told=Told(report=stop_training))
     assert not out.exists()
-    with pytest.raises(ArtifactError, match="was of other data, teachers or settings"):
+    with pytest.raises(ArtifactError, match="was of other data or another recipe"):
         distil(given, ["bm25"], recipe, out, resume=True)
     return distil(given, ["embedded", "bm25"], recipe, out, resume=True, told=Told(note=told.append)), told
 

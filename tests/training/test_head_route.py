@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from dataclasses import replace
 
@@ -10,9 +11,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from aisle.cli.main import cli
+from aisle.cli.main import cli, run
 from aisle.encoders.embedded import EmbeddedEncoder
 from aisle.errors import ArtifactError, JudgmentError
+from aisle.evaluate.pools import pool_ndcg
 from aisle.judgments.pairs import PairSet, pair_text, read_pairs
 from aisle.rerankers.head import HEAD_FILE, HeadReranker, TaskHead, wording
 from aisle.rerankers.load import load_reranker
@@ -268,6 +270,49 @@ def test_an_interrupted_one_goes_on_with_the_same_data_only(tmp_path):
     assert train(pairs, [], DEFAULT, tmp_path / "model", resume=True).candidate.architecture == "head"
 
 
+def test_a_finished_one_is_not_made_again_by_resuming(tmp_path):
+    pairs = pairs_of(tmp_path, EIGHT)
+    train(pairs, [], DEFAULT, tmp_path / "model")
+    before = (tmp_path / "model" / "manifest.json").read_bytes()
+    with pytest.raises(ArtifactError, match="is finished: there is no interrupted run of it") as caught:
+        train(pairs, [], DEFAULT, tmp_path / "model", resume=True)
+    assert caught.value.fix == "leave --resume out to make it again and replace it"
+    assert (tmp_path / "model" / "manifest.json").read_bytes() == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "pairs.csv"]
+
+
+@pytest.mark.parametrize("kept", ["on_all/checkpoint.pt", "folder/manifest.json", "scores/teacher.jsonl"])
+def test_what_took_long_is_not_lost_without_a_word(tmp_path, kept):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    pairs, work = pairs_of(tmp_path, EIGHT), tmp_path / ".model.training"
+    for _ in range(2):  # nothing to lose in the first: it begins anew
+        with pytest.raises(KeyboardInterrupt):
+            train(pairs, [], DEFAULT, tmp_path / "model", note=stop)
+    (work / kept).parent.mkdir()
+    (work / kept).write_text("precious", encoding="utf-8")
+    for recipe in (DEFAULT, load_recipe(None, ["seed=1"])):
+        with pytest.raises(ArtifactError, match=r"an interrupted run of '.*model' lies in '.*training'") as caught:
+            train(pairs, [], recipe, tmp_path / "model")
+        assert caught.value.fix.startswith("add --resume to go on with it")
+    assert (work / kept).read_text(encoding="utf-8") == "precious"
+    train(pairs, [], DEFAULT, tmp_path / "model", resume=True)
+    assert not work.exists()
+
+
+def test_ctrl_c_names_the_option_that_goes_on(tmp_path, monkeypatch, capsys):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    path = write(tmp_path / "pairs.csv", EIGHT)
+    monkeypatch.setattr("aisle.training.relevance.build.fingerprint", stop)
+    monkeypatch.setattr(sys, "argv", ["aisle", "train", "--pairs", str(path), "--out", str(tmp_path / "model")])
+    with pytest.raises(SystemExit, match=r"^130$"):
+        run()
+    assert capsys.readouterr().err.strip().endswith("goes on where it can, with --resume where it has that option")
+
+
 def test_orders_that_must_hold_are_checked(tmp_path):
     pairs = pairs_of(tmp_path, EIGHT)
     orders = [("usb hub", "Wall clock", "USB hub with 4 ports"), ("usb hub", "USB hub with 4 ports", "Wall clock")]
@@ -302,3 +347,44 @@ def test_an_empty_folder_is_taken_and_a_foreign_one_left_alone(tmp_path):
     with pytest.raises(ArtifactError, match="is of kind 'index'"):
         train(pairs, [], DEFAULT, tmp_path / "index")
     assert read(tmp_path / "index", "manifest.json") == {"kind": "index"}
+
+
+# --- classes, scales, time ---------------------------------------------------------------------------------
+
+
+def test_four_classes_are_learnt_as_such_and_judged_by_their_gains(tmp_path):
+    names = {2: "Exact", 1: "Substitute", 0: "Irrelevant"}
+    pairs = pairs_of(tmp_path, [(query, title, names[grade]) for query, title, grade in many(24)])
+    found = train(pairs, [], DEFAULT, tmp_path / "model").candidate.evidence
+    head = TaskHead.load(tmp_path / "model" / HEAD_FILE)
+    assert (head.grades.tolist(), head.gains.tolist()) == ([0, 1, 2, 3], [0, 0.01, 0.1, 1])
+    worth = {3: math.log2(2), 2: math.log2(1.1), 0: 0.0}
+    levels = np.array([worth[int(pair.grade)] for pair in pairs])
+    judged = [rows for rows in pairs.by_query().values() if len(set(levels[rows])) > 1]
+    scores = np.zeros(len(levels), np.float32)
+    for one, rows in zip(found.scores, judged, strict=True):
+        scores[rows] = one
+    assert found.candidate == pool_ndcg(pairs.by_query(), levels, scores)
+
+
+def test_an_encoder_learns_classes_by_what_they_are_worth(tmp_path):
+    rows = [(query, title, "ISE"[grade]) for query, title, grade in many(24)]
+    pairs = pairs_of(tmp_path, rows)
+    model, given = build._given(pairs, [pairs], load_recipe(None, ["model=encoder"]))
+    assert model == "encoder"
+    for one in given:
+        np.testing.assert_allclose(np.unique(np.exp2(one.levels()) - 1), [0, 0.1, 1], atol=1e-12)
+    assert build._given(pairs, [], DEFAULT) == ("head", [pairs])
+
+
+def test_the_time_of_re_ranking_is_measured_and_that_of_encoding_is_not_called_passed(tmp_path):
+    for most, passed in ((1e6, True), (1e-6, False)):
+        recipe = load_recipe(None, [f"max_rerank_ms={most}"])
+        checks = {
+            check.name: check
+            for check in train(pairs_of(tmp_path, EIGHT), [], recipe, tmp_path / "model").verdict.checks
+        }
+        assert checks["re-ranking"].passed is passed
+        assert checks["re-ranking"].reason.startswith("8 texts take ")
+        assert (checks["latency"].passed, checks["latency"].reason) == (None, "not measured")
+    assert "passed  latency" not in (tmp_path / "model" / "README.md").read_text(encoding="utf-8")

@@ -289,15 +289,22 @@ def test_a_base_that_is_none_is_refused(tmp_path):
         base_folder(str(tmp_path))
 
 
-def test_resuming_with_other_settings_is_refused(small, tmp_path):
-    def stop(*_):
-        raise KeyboardInterrupt
+def test_an_interrupted_training_is_gone_on_with_and_not_lost(small, tmp_path):
+    def stop(step, *_):
+        if step == 2:
+            raise KeyboardInterrupt
 
+    recipe, said = load_recipe(None, [*SHORT, "fit.save_every=1", "judged_by=share"]), []
     with pytest.raises(KeyboardInterrupt):
-        train(small, [], load_recipe(None, SHORT), tmp_path / "model", report=stop)
+        train(small, [], recipe, tmp_path / "model", report=stop)
     assert not (tmp_path / "model").exists()
     with pytest.raises(ArtifactError, match="was of other data or another recipe"):
         train(small, [], load_recipe(None, [*SHORT, "seed=1"]), tmp_path / "model", resume=True)
+    with pytest.raises(ArtifactError, match=r"an interrupted run of '.*model' lies in .*\nto fix: add --resume"):
+        train(small, [], recipe, tmp_path / "model")
+    with pytest.raises(KeyboardInterrupt):
+        train(small, [], recipe, tmp_path / "model", resume=True, note=said.append, report=lambda step, *_: stop(2))
+    assert "going on after step 2" in said
 
 
 def test_the_command(tmp_path):

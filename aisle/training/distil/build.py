@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from aisle.artifacts import MANIFEST, one_writer, refuse_other, swap_in, write_text
 from aisle.encoders import onnx
-from aisle.errors import ArtifactError, OptionalDependencyError, RecipeError
+from aisle.errors import OptionalDependencyError, RecipeError
 from aisle.training.distil.candidates import write_provenance
 from aisle.training.distil.card import card
 from aisle.training.distil.material import Material, fingerprint_of
@@ -95,7 +95,8 @@ def distil(
         told: Who hears of it.
 
     Raises:
-        ArtifactError: ``out`` is something else than an encoder, or what is to be resumed was of other data.
+        ArtifactError: ``out`` is something else than an encoder, what is to be resumed was of other data or is
+            finished, or an interrupted run that is not to be resumed would be lost.
         JudgmentError: There are no queries.
         RecipeError: Settings and teachers do not fit.
         OptionalDependencyError: PyTorch, or what a teacher or a tracker needs, is missing.
@@ -168,12 +169,8 @@ def honest(teachers: Sequence[str], material: Material) -> tuple[Check, ...]:
 
 def _workplace(out: Path, about: Mapping[str, Any], recipe: DistilRecipe, resume: bool) -> Path:
     """The folder beside ``out`` with checkpoints; a resumed run must be of the same material, teachers and recipe."""
-    refusal = ArtifactError(
-        f"the interrupted distillation of {str(out)!r} was of other data, teachers or settings",
-        fix="give it the same ones, or leave --resume out to begin anew",
-    )
     work = out.with_name(f".{out.name}.distilling")
-    return workplace(work, {**about, "recipe": recipe.to_dict()}, resume, refusal)
+    return workplace(out, work, {**about, "recipe": recipe.to_dict()}, resume)
 
 
 def _finish(distilled: Distilled, recipe: DistilRecipe, student: str, data: str, taught: Taught) -> None:

@@ -102,7 +102,8 @@ def train(
         note: Told, in words, of what is happening.
 
     Raises:
-        ArtifactError: ``out`` is something else than a model, or what is to be resumed was of other data.
+        ArtifactError: ``out`` is something else than a model, what is to be resumed was of other data or is finished,
+            or an interrupted training that is not to be resumed would be lost.
         JudgmentError: Too few queries.
         OptionalDependencyError: PyTorch is missing.
         RecipeError: A head is made, which takes neither an earlier shop, nor negatives, nor other processes; or a step
@@ -114,8 +115,8 @@ def train(
     for one in given:
         for told in weights_told(one).values():
             note(f"weights of {one.source}: {told['not 1']:,} pairs not 1, {told['left out']:,} of them left out")
-    pairs, more = pairs.counting(), [one.counting() for one in more]
-    model = _model(pairs, recipe)
+    model, given = _given(pairs, more, recipe)
+    pairs, *more = (one.counting() for one in given)
     if model != "head":
         refuse_without_torch()
         refuse_few(pairs)
@@ -179,14 +180,14 @@ def train_along(
     Raises:
         ArtifactError: Data or recipe are others than in the first process.
     """
-    sets = [pairs, *more, *(found for found in (replay, negatives) if found is not None)]
+    model, given = _given(pairs, more, recipe)
+    sets = [*given, *(found for found in (replay, negatives) if found is not None)]
     if began != _learnt(fingerprint(sets), recipe):
         raise ArtifactError(
             "this process read other data or another recipe than the first one",
             fix="give every machine the same files and the same command",
         )
-    pairs, more = pairs.counting(), [one.counting() for one in more]
-    model = _model(pairs, recipe)
+    pairs, *more = (one.counting() for one in given)
     job = _Job(model, pairs, more, recipe, _work(out), _extras(pairs, recipe, model, replay, negatives))
     encoder, cross = _routes(job, lambda *_: None, lambda _: None, ())
     for route in (cross, encoder):
@@ -201,6 +202,12 @@ BEGAN = 32
 def _learnt(data: str, recipe: TrainingRecipe) -> bytes:
     """What all processes have to learn."""
     return sha256(json.dumps([data, recipe.to_dict()], sort_keys=True).encode()).digest()
+
+
+def _given(pairs: PairSet, more: Sequence[PairSet], recipe: TrainingRecipe) -> tuple[str, list[PairSet]]:
+    """What is made; and the pairs by what their grades are worth, but for a head, which learns classes as such."""
+    model = _model(pairs.counting(), recipe)
+    return model, [one if model == "head" else one.by_gain() for one in (pairs, *more)]
 
 
 def _model(pairs: PairSet, recipe: TrainingRecipe) -> str:
@@ -240,7 +247,8 @@ def _extras(
             f"fit.smooth={recipe.fit.smooth:g}, but {pairs.source} has no pair on which raters disagreed",
             allowed="a column relevance_variance, or --column variance=NAME",
         )
-    return Extras(None if replay is None else divide(replay, pairs, recipe), negatives)
+    earlier = None if replay is None else divide(replay.by_gain(), pairs, recipe)
+    return Extras(earlier, None if negatives is None else negatives.by_gain())
 
 
 def _make(
@@ -309,8 +317,8 @@ def estimate_training(
         JudgmentError: Too few queries.
         OptionalDependencyError: PyTorch is missing.
     """
-    pairs, more = pairs.counting(), [found.counting() for found in more]
-    model = _model(pairs, recipe)
+    model, given = _given(pairs, more, recipe)
+    pairs, *more = (one.counting() for one in given)
     extras = _extras(pairs, recipe, model, replay, negatives)
     if model == "head":
         return {"model": model, "told": "a task head takes seconds and less than 1 GiB"}
@@ -335,17 +343,13 @@ def check_orders(model: Reranker, wanted: Sequence[tuple[str, str, str]]) -> lis
 
 
 def _workplace(out: Path, data: str, recipe: TrainingRecipe, resume: bool) -> Path:
-    """The folder beside ``out`` with checkpoints; a resumed run must be of the same data and recipe.
+    """The folder beside ``out`` with checkpoints, of this data and recipe.
 
     In how many processes, and how they share the work, decides nothing that is learnt: it may be another.
     """
-    refusal = ArtifactError(
-        f"the interrupted training of {str(out)!r} was of other data or another recipe",
-        fix="give it the same files and settings, or leave --resume out to begin anew",
-    )
     settings = recipe.to_dict()
     settings["fit"].pop("parallel")
-    return workplace(_work(out), {"data": data, "recipe": settings}, resume, refusal)
+    return workplace(out, _work(out), {"data": data, "recipe": settings}, resume)
 
 
 def _work(out: Path) -> Path:

@@ -11,16 +11,18 @@ from aisle.judgments import read_judgments
 from aisle.judgments.pairs import PairSet, Scale, TextPair
 
 
-def judged_products(catalogue: Path, judgments: Path, description: bool) -> PairSet:
+def judged_products(catalogue: Path, judgments: Path, description: bool, scale: Scale | None = None) -> PairSet:
     """The judged products with their texts; judgments of products that the catalogue lacks are left out.
 
     Args:
         catalogue: Read and cleaned as `aisle index` does.
-        judgments: Graded from 0.
+        judgments: Graded from 0, unless a scale says otherwise.
         description: Whether descriptions are wanted; titles always are.
+        scale: Of the grades; else from 0 to the highest.
 
     Raises:
-        CatalogueError, JudgmentError: A file cannot be read, or they have no product in common.
+        CatalogueError, JudgmentError: A file cannot be read, a grade is outside the scale, or they have no product in
+            common.
     """
     known = read_judgments(judgments)
     wanted = {judgment.product_id for judgment in known}
@@ -31,6 +33,8 @@ def judged_products(catalogue: Path, judgments: Path, description: bool) -> Pair
         product = products.get(judgment.product_id)
         if product is None:
             continue
+        if scale is not None:
+            scale.check(judgment.grade, f"{judgments}, product {product.id[:80]!r}")
         if not judgment.query:
             raise JudgmentError(
                 f"{str(judgments)!r} names query {judgment.query_id[:80]!r} by its id only",
@@ -44,4 +48,4 @@ def judged_products(catalogue: Path, judgments: Path, description: bool) -> Pair
             fix="see that the ids of both are the same",
         )
     grades = [item.grade for item in items if item.grade is not None]
-    return PairSet(tuple(items), Scale(min(0.0, *grades), max(grades)), str(judgments))
+    return PairSet(tuple(items), scale or Scale(min(0.0, *grades), max(grades)), str(judgments))

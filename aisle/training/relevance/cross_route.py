@@ -25,11 +25,12 @@ from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.cross_model import CrossModel, begin
 from aisle.training.relevance.data import Lesson, cosines, without_queries_of
 from aisle.training.relevance.earlier import forgetting, not_forgotten
-from aisle.training.relevance.encoder_route import base_folder, rerank_time
+from aisle.training.relevance.encoder_route import base_folder
 from aisle.training.relevance.evidence import evidence
 from aisle.training.relevance.extras import Extras
 from aisle.training.relevance.fit import Fit, Outcome
 from aisle.training.relevance.recipe import FitSettings, TrainingRecipe
+from aisle.training.relevance.reranking import rerank_time
 from aisle.training.relevance.rounds import Along, Scored, rounds
 from aisle.training.tracking import Tracker, tracked
 from aisle.types import Array

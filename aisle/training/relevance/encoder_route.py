@@ -44,14 +44,13 @@ from aisle.training.relevance.extras import Extras
 from aisle.training.relevance.fit import Fit, Outcome
 from aisle.training.relevance.model import TunedEncoder
 from aisle.training.relevance.recipe import FitSettings, TrainingRecipe
+from aisle.training.relevance.reranking import rerank_time
 from aisle.training.relevance.rounds import Along, rounds, weigh
 from aisle.training.tracking import Tracker, tracked
-from aisle.types import Array, Product, Reranker
+from aisle.types import Array
 
 TIMED = 200
 """Queries whose encoding is timed."""
-RERANKED = 50
-"""Texts whose re-ranking is timed: as many as a search re-ranks."""
 Doubles = NDArray[np.float64]
 
 
@@ -255,22 +254,6 @@ class EncoderRoute:
                 encoder.encode([query], "query")
                 times[name].append(time.perf_counter() - start)
         return float(np.median(times["after"]) / np.median(times["before"]))
-
-
-def rerank_time(reranker: Reranker, pairs: PairSet, most_ms: float) -> Check:
-    """Whether re-ranking as many texts as a search does stays within its budget: the median of five queries."""
-    texts = [Product(str(row), pair.title, pair.description) for row, pair in enumerate(pairs[:RERANKED])]
-    found = []
-    for query in list(dict.fromkeys(pair.query for pair in pairs))[:6]:  # the first one loads the model
-        start = time.perf_counter()
-        reranker.score(query, texts)
-        found.append(1000 * (time.perf_counter() - start))
-    median = float(np.median(found[1:] or found))
-    passed = bool(median <= most_ms)
-    limit = "at most" if passed else "more than the"
-    return Check(
-        "re-ranking", passed, f"{len(texts)} texts take {median:.0f} milliseconds, {limit} {most_ms:g} allowed"
-    )
 
 
 def base_folder(spec: str) -> Path:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 from aisle.config import RenderSettings
 from aisle.encoders.load import load_encoder
 from aisle.judgments.pairs import PairSet, pair_text
-from aisle.rerankers.head import ARCHITECTURE, TaskHead, wording, write_head
+from aisle.rerankers.head import ARCHITECTURE, HeadReranker, TaskHead, wording, write_head
 from aisle.training.combine import fit_weights
 from aisle.training.head import HeadPairs, HeadSettings, fit_pairs
 from aisle.training.relevance.candidate import Candidate, Note
 from aisle.training.relevance.data import MIN_QUERIES, shares, turns, without_queries_of
 from aisle.training.relevance.evidence import NONE, evidence
 from aisle.training.relevance.recipe import TrainingRecipe
+from aisle.training.relevance.reranking import rerank_time
 from aisle.types import Array
 
 _TOKENS = 256
@@ -66,7 +67,7 @@ class HeadRoute:
                 scores[held] = head.score(queries[held], texts[held], words[held])
                 rows |= held
             kept = pairs.subset(np.flatnonzero(rows).tolist())
-            found = evidence(kept, cosine[rows], scores[rows], self.recipe.description)
+            found = evidence(kept.by_gain(), cosine[rows], scores[rows], self.recipe.description)
             judged = len(kept.by_query())
         else:
             self.note(f"{count} queries are too few to hold any out: nothing can show whether the model is better")
@@ -77,7 +78,8 @@ class HeadRoute:
         write_head(folder, head, self.recipe.base, self.encoder, render, {"description": self.recipe.description})
         training: dict[str, Any] = {"weights": {"cosine": 1.0, "wording": head.wording, "centred": head.centred}}
         counts = {"all": count, "held out": judged}
-        return Candidate(folder, ARCHITECTURE, found, queries=counts, training=training)
+        checks = (rerank_time(HeadReranker(folder, self.encoder), pairs, self.recipe.max_rerank_ms),)
+        return Candidate(folder, ARCHITECTURE, found, checks=checks, queries=counts, training=training)
 
     def _held_out(self, pairs: PairSet) -> list[NDArray[np.bool_]]:
         """Rows that are held out together: of every query in its turn, unless the recipe keeps a share for the gate."""
@@ -91,7 +93,7 @@ class HeadRoute:
         """A head of some rows; the others are those of all pairs."""
         levels = pairs.levels()[rows].astype(np.float32)
         groups = [pairs[row].query_id for row in rows]
-        settings = told(self.recipe.head.settings(), self.wording)
+        settings = told(on_scale(self.recipe.head.settings(), pairs), self.wording)
         counts = pairs.weights()[rows]
         judged = HeadPairs(queries[rows], texts[rows], levels, groups, words[rows], counts)
         return fit_pairs(judged, settings, self.recipe.seed)
@@ -104,7 +106,7 @@ class HeadRoute:
             kept = kept.subset([row for row, level in enumerate(kept.levels()) if not np.isnan(level)])
             if len(kept):
                 self.note(f"weighing the wording by {len(kept):,} pairs of {Path(more.source).name} first")
-                found.append(wording_weight(*self.features(kept), kept))
+                found.append(wording_weight(*self.features(kept), kept.by_gain()))
         return float(np.mean(found)) if found else 0.0
 
     def features(self, pairs: PairSet) -> tuple[Array, Array, Array]:
@@ -120,6 +122,16 @@ class HeadRoute:
         for rows in pairs.by_query().values():
             words[rows] = wording(pairs[rows[0]].query, [read[row] for row in rows])
         return queries, texts, words
+
+
+def on_scale(settings: HeadSettings, pairs: PairSet) -> HeadSettings:
+    """With the levels and gains that the scale of the pairs declares, where the pairs do not have all of them."""
+    scale, levels = pairs.scale, pairs.levels().astype(np.float32)
+    assert scale is not None, "pairs were read with their grades"
+    if scale.gains:
+        return replace(settings, scale=tuple(map(float, range(len(scale.gains)))), gains=scale.gains)
+    found, ends = set(levels[~np.isnan(levels)].tolist()), {0.0, float(np.float32(scale.high - scale.low))}
+    return settings if ends <= found else replace(settings, scale=tuple(sorted(found | ends)))
 
 
 def told(settings: HeadSettings, weight: float) -> HeadSettings:

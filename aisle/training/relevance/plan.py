@@ -17,9 +17,10 @@ from aisle.training.combine import fit_weights
 from aisle.training.relevance.compute import Compute, give_back, memory_now, peak_rss
 from aisle.training.relevance.cross_route import CrossRoute
 from aisle.training.relevance.data import FOLDS, without_queries_of
-from aisle.training.relevance.encoder_route import RERANKED, TIMED, EncoderRoute
+from aisle.training.relevance.encoder_route import TIMED, EncoderRoute
 from aisle.training.relevance.fit import Fit
 from aisle.training.relevance.forecast import Estimate, forward_operations, operations, pace, validated
+from aisle.training.relevance.reranking import RERANKED
 
 _RERANKS = 6
 _SAMPLE, _SINGLE = 96, 8

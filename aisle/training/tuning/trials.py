@@ -100,7 +100,7 @@ class EncoderTrial:
             import torch  # noqa: F401  told now, before anything is read
         except ImportError:
             raise OptionalDependencyError("torch", "train", "training an encoder") from None
-        self.pairs, self.folds, self.work = pairs, divided(pairs, count, seed), work
+        self.pairs, self.folds, self.work = pairs.by_gain(), divided(pairs, count, seed), work
 
     def run(self, recipe: TrainingRecipe) -> Iterator[Values]:
         """Train and score each fold in turn.
@@ -127,5 +127,5 @@ class EncoderTrial:
 
 
 def _worth(held: PairSet, scores: Array) -> Values:
-    found: Values = pool_ndcg(held.by_query(), held.levels(), scores)
+    found: Values = pool_ndcg(held.by_query(), held.by_gain().levels(), scores)
     return found
