@@ -12,6 +12,7 @@ import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.cli.synthesise import STORE
 from aisle.errors import LlmError, RecipeError
 
@@ -79,6 +80,8 @@ def text(
     from aisle.augment.augment import augmented, refuse_held_out
     from aisle.judgments.pairs import read_pairs
 
+    refuse_overwriting({"--out": out}, [pairs, llm_file, held_out, brand_file])
+    refuse_other_kind({"--out": out}, "table")
     brands = _brands(brand_file)
     if listed:
         _list(brands, as_json)

@@ -11,6 +11,7 @@ import click
 
 from aisle.cli.options import json_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_overwriting
 from aisle.errors import InputError
 
 if TYPE_CHECKING:
@@ -49,13 +50,15 @@ def images(
     """  # fmt: skip
     from aisle.augment.image.changes import CHANGES
     from aisle.augment.image.run import ImagePlan, augment_images
+    from aisle.augment.image.sheet import check_place, contact_sheet, write_sheet
 
+    if sheet is not None:
+        check_place(sheet, folder)
+        refuse_overwriting({"--sheet": sheet}, [texts])
     plan = ImagePlan(changes or tuple(CHANGES), copies, seed, _texts(texts) if texts else {})
     with progress_bar() as progress:
         report = augment_images(folder, out, plan, progress)
     if sheet is not None:
-        from aisle.augment.image.sheet import contact_sheet, write_sheet
-
         write_sheet(contact_sheet(folder, out, report), sheet)
     _print(report, out, sheet, as_json)
 

@@ -9,6 +9,7 @@ import click
 
 from aisle.cli.options import json_option, judgments_option, model_option, recipe_of, recipe_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_overwriting
 
 
 @click.command()
@@ -62,6 +63,7 @@ def calibrate(
     from aisle.ranking.calibration import FORMAT, KIND
     from aisle.training.calibrate import CalibrationSettings
 
+    refuse_overwriting({"--plot": plot}, [folder, judgments, recipe_file])
     recipe = recipe_of(folder, recipe_file, model)
     if plot is not None and not plot.parent.is_dir():
         raise InputError(f"there is no folder {str(plot.parent)!r} for the plot", fix="make it first")

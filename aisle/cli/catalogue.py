@@ -15,10 +15,13 @@ from aisle.cli.options import (
     with_catalogue_options,
 )
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_overwriting
 from aisle.config import CatalogueSettings, Recipe
 
 file_argument = click.argument("file", type=click.Path(path_type=Path, allow_dash=True))
 _COLUMNS_SHOWN = 40
+_RESULTS = ("products.jsonl.gz", "rejected.jsonl", "report.json", "report.html")
+"""Files that `clean` writes."""
 
 
 @click.group()
@@ -89,6 +92,8 @@ def clean(
     """
     from aisle.catalogue.clean import clean as clean_file
 
+    for name in _RESULTS:
+        refuse_overwriting({"--out": out / name}, [file, recipe_file])
     settings = _settings(recipe_file, columns, price_unit)
     with progress_bar() as progress, clean_file(file, settings, progress=progress) as cleaned:
         files = cleaned.write(out)

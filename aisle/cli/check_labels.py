@@ -11,6 +11,7 @@ import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 
 if TYPE_CHECKING:
     from aisle.improve.hygiene.check import Findings
@@ -81,6 +82,9 @@ def check_labels(
     from aisle.improve.review import write_graded, write_reviews
     from aisle.judgments.pairs import read_pairs
 
+    files = {"--out": out, "--cleaned": cleaned, "--weights": weights}
+    refuse_overwriting(files, [file, against, ratings])
+    refuse_other_kind(files, "table")
     named = named_columns(columns)
     pairs = read_pairs(file, named, need_grades=True)
     other = read_pairs(against, named) if against is not None else None
@@ -97,8 +101,7 @@ def check_labels(
         write_graded(cleaned, [pair for row, pair in enumerate(pairs) if row not in wrong])
     if weights is not None:
         write_graded(weights, found.weighed(pairs, down_to), weights=True)
-    files = (("out", out), ("cleaned", cleaned), ("weights", weights))
-    written = {name: str(path) for name, path in files if path is not None}
+    written = {option.removeprefix("--"): str(path) for option, path in files.items() if path is not None}
     disagreements = raters or found.disagreements
     if as_json:
         print_json(_plain(pairs, found, disagreements) | written)

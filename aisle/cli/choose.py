@@ -10,6 +10,7 @@ import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.errors import InputError
 
 if TYPE_CHECKING:
@@ -65,9 +66,14 @@ def choose(
     Example: aisle choose --pairs pairs.csv --count 50 --out next.csv
     """
     if (file is None) == (not runs):
+        received = "both --pairs and --run are given" if runs else "one of --pairs and --run is needed"
         raise InputError(
-            "one of --pairs and --run is needed", allowed="--pairs FILE, or --run A --run B --judgments FILE"
+            received,
+            allowed="--pairs FILE, or --run A --run B --judgments FILE",
+            fix="leave one of them out" if runs else None,
         )
+    refuse_overwriting({"--out": out}, [file, *runs, judgments, catalogue, drawn])
+    refuse_other_kind({"--out": out}, "table")
     if file is not None:
         _for_model(_read_pool(file, columns), strategy, count, out, seed, as_json)
         return
@@ -121,8 +127,9 @@ def _for_model(
     from aisle.improve.review import write_reviews
 
     pairs, pool = read
-    rows = choose(pool, STRATEGIES[_STRATEGIES.index(strategy)], count, seed)
-    found = reviews(pool, pairs, rows)
+    named = STRATEGIES[_STRATEGIES.index(strategy)]
+    rows = choose(pool, named, count, seed)
+    found = reviews(pool, pairs, rows, named, seed)
     if out is not None:
         write_reviews(out, found)
     if as_json:

@@ -16,6 +16,7 @@ from aisle.cli.evaluation_tables import print_comparison, print_modes, print_run
 from aisle.cli.metric_options import MetricsCommand
 from aisle.cli.options import json_option, judgments_option, model_option, pair_column_option, recipe_option
 from aisle.cli.output import print_json
+from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.errors import ArtifactError, InputError
 from aisle.types import MODES
 
@@ -92,6 +93,8 @@ def _measure(run: Path, given: Mapping[str, Any]) -> None:
 
     judgments, metrics, recipe_file, model = (given[name] for name in ("judgments", "metrics", "recipe_file", "model"))
     report, as_json = given["report"], given["as_json"]
+    refuse_overwriting({"--report": report}, [run, judgments, recipe_file])
+    refuse_other_kind({"--report": report}, "page")
     names = [name for text in metrics for name in split_names(text)] or DEFAULT_METRICS
     chosen = list(dict.fromkeys(Metric.parse(name) for name in names))
     known = read_judgments(judgments)
@@ -167,6 +170,8 @@ def compare(run_a: Path, run_b: Path, judgments: Path, metric: str, report: Path
     from aisle.judgments.files import write_lines
     from aisle.metrics import Metric
 
+    refuse_overwriting({"--report": report}, [run_a, run_b, judgments])
+    refuse_other_kind({"--report": report}, "page")
     chosen = Metric.parse(metric)
     known = read_judgments(judgments)
     comparison = compare_runs(align(read_run(run_a), known), align(read_run(run_b), known), known, chosen)

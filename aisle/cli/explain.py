@@ -9,6 +9,7 @@ import click
 
 from aisle.cli.options import filter_of, json_option, mode_option, model_option, recipe_option
 from aisle.cli.output import print_json
+from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.cli.search import open_engine
 from aisle.types import SearchRequest
 
@@ -38,6 +39,8 @@ def explain(context: click.Context, /, folder: Path, query: str, product_id: str
     from aisle.filters import parse_sort
 
     given = context.params
+    refuse_overwriting({"--html": given["page"]}, [folder, given["recipe_file"]])
+    refuse_other_kind({"--html": given["page"]}, "page")
     request = SearchRequest(
         text=query,
         filter=filter_of(given["filters"]),

@@ -8,6 +8,7 @@ import click
 
 from aisle.cli.options import json_option, judgments_option, mode_option, model_option, recipe_option
 from aisle.cli.output import print_json, print_table
+from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.types import Mode
 
 SHOWN = 15
@@ -48,6 +49,8 @@ def exposure(
     from aisle.evaluate.groups import groups_of
     from aisle.judgments import align, read_judgments, read_queries
 
+    refuse_overwriting({"--html": html}, [folder, judgments, recipe_file])
+    refuse_other_kind({"--html": html}, "page")
     read = read_judgments(judgments)
     with open_engine(folder, recipe_file, model) as engine:
         run = answer(engine, read_queries(judgments), mode, DEPTH)

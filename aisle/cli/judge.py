@@ -6,6 +6,7 @@ The terminal writes the same file as the page `/judge` of the service.
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -17,10 +18,12 @@ from aisle.cli.judge_clicks import clicks
 from aisle.cli.judge_tables import print_agreement, print_examination
 from aisle.cli.options import json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
-from aisle.errors import BudgetError, InputError
+from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
+from aisle.errors import BudgetError, InputError, JudgmentError
 
 if TYPE_CHECKING:
     from aisle.improve.judging.queue import Session
+    from aisle.improve.judging.ratings import AgreementReport
     from aisle.judgments.pairs import TextPair
 
 _file = click.Path(path_type=Path)
@@ -80,6 +83,8 @@ def queue(
 
     if not 1 <= highest <= 9:
         raise InputError(f"--highest {highest}", allowed="1 to 9: a grade is one key")
+    refuse_overwriting({"--store": store}, [pairs, index, queries, anchors])
+    refuse_other_kind({"--store": store}, "store")
     plan = Plan(rater, seed, anchor_share, each)
     everything = read_pairs(pairs, named_columns(columns)).items if pairs else _of_index(index, queries, depth)
     known = read_pairs(anchors).items if anchors else ()
@@ -117,6 +122,13 @@ def _work(session: Session, language: str, highest: int) -> None:
                 key = click.getchar().lower() or "q"  # nothing at the end of a pipe
             except EOFError:
                 key = "q"
+            except OSError as error:
+                click.echo()
+                raise InputError(
+                    f"no key can be read, since there is no terminal: {error.strerror or error}",
+                    allowed="a terminal to type in",
+                    fix="start it in a terminal, or judge on the page /judge of aisle serve, or by aisle judge llm",
+                ) from None
             if key in ("u", "s", "q") or (pair is not None and key.isascii() and key.isdigit() and int(key) <= highest):
                 break
         click.echo(key)
@@ -157,19 +169,33 @@ def agreement(
 ) -> None:
     """How far raters agree: weighted kappa of every two, Fleiss' kappa, Krippendorff's alpha, with 95% intervals.
 
-    FILES: stores of the page and the terminal, or judgments files of one rater each.
+    FILES: stores of the page and the terminal, judgments files of one rater each, or with --rater tables. Exit code 1
+    where nothing can be compared.
 
     Example: aisle judge agreement shop.state/judgments.jsonl --anchors anchors.csv
     """
-    from aisle.improve.judging.ratings import Ratings, read_anchors, read_given
+    from aisle.improve.judging.ratings import Ratings, rater_columns, read_anchors, read_given
     from aisle.improve.judging.ratings import agreement as measure
 
-    known = read_anchors(anchors) if anchors else ()
-    found = measure(Ratings.of(read_given(files, raters)), tuple(range(highest + 1)), known)
+    known, scale = read_anchors(anchors) if anchors else (), tuple(range(highest + 1))
+    found = measure(Ratings.of(read_given(files, raters)), scale, known)
+    if not found.compares:
+        raise _incomparable(found, [] if raters else rater_columns(files, scale))
     if as_json:
         print_json(found.to_dict())
     else:
         print_agreement(found)
+
+
+def _incomparable(found: AgreementReport, columns: list[str]) -> JudgmentError:
+    """Why nothing was compared, and which columns look like raters."""
+    told = ", ".join(f"{name} {count:,}" for name, count in found.raters.items())
+    typed = " ".join(f"--rater {shlex.quote(name)}" for name in columns)
+    return JudgmentError(
+        f"nothing can be compared: no two raters judged the same pairs; read: {told or 'no rater'}",
+        allowed="pairs that two raters judged, or --anchors that a rater judged, too",
+        fix=f"these columns look like raters: {typed}" if columns else "give another rater's file, too, or --anchors",
+    )
 
 
 @judge.command()
@@ -217,6 +243,8 @@ def adjudicate(
 
     if open_file is not None and pairs_file is None:
         raise InputError("--open without --pairs", allowed="both: people have to see titles")
+    refuse_overwriting({"--out": out, "--open": open_file}, [*files, pairs_file])
+    refuse_other_kind({"--out": out}, "table")
     pairs = read_pairs(pairs_file).items if pairs_file else ()
     decided = decide(read_given(files, raters), cast(Rule, rule), adjudicator, inf if open_from is None else open_from)
     left = {(key_of(one.query), one.product_id) for one in decided if one.grade is None}
@@ -262,6 +290,7 @@ def examine(spec: Path, anchors: Path, people: Path | None, columns: tuple[str, 
     from aisle.judgments.pairs import read_pairs
     from aisle.llm.client import open_llm
 
+    refuse_overwriting({"--people": people}, [spec, anchors])
     settings = read_judge(spec)
     known = read_pairs(anchors, named_columns(columns), need_grades=True)
     judge_ = LlmJudge(settings, open_llm(settings.llm))
@@ -304,6 +333,8 @@ def by_llm(
     from aisle.judgments.pairs import read_pairs
     from aisle.llm.client import open_llm
 
+    refuse_overwriting({"--out": out, "--people": people}, [spec, pairs])
+    refuse_other_kind({"--out": out}, "store")
     settings = read_judge(spec)
     judge_ = LlmJudge(settings, open_llm(settings.llm))
     name = admitted(record_of(spec), judge_, force)

@@ -11,6 +11,7 @@ import click
 from aisle.cli.keys import index_argument, state_option
 from aisle.cli.options import json_option
 from aisle.cli.output import print_json, print_table
+from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.cli.quality import day, events_folder, looks_of
 
 
@@ -66,6 +67,8 @@ def clicks(
     from aisle.serve.security.event_files import read_events
 
     folder = events_folder(index, state)
+    refuse_overwriting({"--out": out}, [index, folder, anchors])
+    refuse_other_kind({"--out": out}, "table")
     found = weak_labels(
         pages_of(read_events(folder, day(since, "--since"), day(until, "--until"))).pages,
         signal=cast(Signal, signal),

@@ -13,6 +13,7 @@ import click
 
 from aisle.cli.options import json_option
 from aisle.cli.output import print_json, print_table
+from aisle.cli.overwriting import refuse_overwriting
 from aisle.cli.quality import looks_of
 from aisle.errors import ArtifactError, InputError
 
@@ -89,6 +90,9 @@ def monitor(
             allowed="LOG, or without it --trained-on FILE --save-reference REF",
             fix="name INDEX.state/requests as LOG",
         )
+    refuse_overwriting(
+        {"--save-reference": save_to}, [log, trained_on, events, rules_file]
+    )  # --reference may be replaced
     if log is None:
         _save_trained(trained_on, save_to, as_json)
         return

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aisle.judgments.pairs import PairSet
 
 METRIC = "nDCG@10"
+_NO_TITLES = "an index has no perturbations of titles; use --pairs"
 _LABELS = {"wrong": "unjudged = wrong", "removed": "judged only"}
 
 
@@ -32,15 +33,18 @@ def measure(given: Mapping[str, Any]) -> None:
     """
     _check(given)
     reports = _on_pairs(given) if given["pairs"] else _on_index(given)
+    named_titles = given["only"] and not given["pairs"]
+    left_out = [one.name for one in _chosen(given) if one.side == "title"] if named_titles else []
     if given["as_json"]:
-        print_json(_head(given) | {"robustness": {name: report.to_dict() for name, report in reports.items()}})
+        head = _head(given) | ({"left_out": dict.fromkeys(left_out, _NO_TITLES)} if left_out else {})
+        print_json(head | {"robustness": {name: report.to_dict() for name, report in reports.items()}})
         return
     for name, report in reports.items():
-        print_report(_title(given, name), report)
+        print_report(_title(given, name), report, [f"left out: {one}: {_NO_TITLES}" for one in left_out])
 
 
-def print_report(title: str, report: Report) -> None:
-    """One table: a row for each perturbation, the score below."""
+def print_report(title: str, report: Report, more: Sequence[str] = ()) -> None:
+    """One table: a row for each perturbation, the score below, and more notes."""
     rows = []
     for drop in report.drops:
         interval, least = drop.difference.interval, drop.difference.detectable
@@ -56,7 +60,7 @@ def print_report(title: str, report: Report) -> None:
             ]
         )
     columns = ["perturbation", "touched", report.metric, "change, 95%", "p (Holm)", "detectable", "among touched"]
-    print_table(title, columns, rows, notes_on(report))
+    print_table(title, columns, rows, [*notes_on(report), *more])
 
 
 def notes_on(report: Report) -> list[str]:
@@ -71,8 +75,9 @@ def notes_on(report: Report) -> list[str]:
         kept = "nothing to keep" if report.lead_kept is None else f"{report.lead_kept:.1%} of it is kept"
         notes.append(f"a random order of the same texts has {report.chance:.3f}; of the lead over it: {kept}")
     before, after = worst.example
+    place = "worst" if report.got_worse else "nothing got worse; the least gain"
     notes += [
-        f"worst: {worst.name} {worst.difference.interval.mean:+.3f}, such as {before[:60]!r} -> {after[:60]!r}",
+        f"{place}: {worst.name} {worst.difference.interval.mean:+.3f}, such as {before[:60]!r} -> {after[:60]!r}",
         "touched: queries that are changed, or have a title that is; the others count with no change",
         "detectable: the smallest true change that these queries show with 80% power (alpha .05)",
     ]

@@ -12,6 +12,7 @@ import click
 
 from aisle.cli.options import json_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 
 if TYPE_CHECKING:
     from aisle.engine import SearchEngine
@@ -54,6 +55,8 @@ def synthesise(
     from aisle.improve.synthesis.files import write_synthetic
     from aisle.improve.synthesis.synthesise import Synthesiser, SynthesisSettings
 
+    refuse_overwriting({"--out": out}, [source, like, held_out, llm_file])
+    refuse_other_kind({"--out": out}, "table")
     settings = SynthesisSettings(queries=queries, seed=seed)
     with progress_bar() as progress, opened(source, progress) as engine:
         maker = Synthesiser(engine, _shape(like, engine))

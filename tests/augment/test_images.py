@@ -278,6 +278,25 @@ def test_the_command_takes_texts_and_draws_a_sheet(folder, tmp_path):
         assert drawn.height == 8 + len(FILES) * 184
 
 
+def test_a_sheet_in_no_folder_or_among_the_images_is_refused_before_anything_is_made(folder, tmp_path):
+    before = sorted(folder.iterdir())
+    for sheet, said in (
+        (tmp_path / "nope" / "s.png", "there is no folder"),
+        (folder / "s.png", "is in the folder of the images"),
+    ):
+        told = CliRunner().invoke(images, [str(folder), "--out", str(tmp_path / "out"), "--sheet", str(sheet)])
+        assert isinstance(told.exception, InputError)
+        assert said in str(told.exception)
+    assert not (tmp_path / "nope").exists()
+    assert not (tmp_path / "out").exists()
+    assert sorted(folder.iterdir()) == before
+    texts = tmp_path / "texts.csv"
+    texts.write_text("file,text\n", encoding="utf-8")
+    given = [str(folder), "--out", str(tmp_path / "out"), "--texts", str(texts), "--sheet", str(texts)]
+    assert "which is read" in str(CliRunner().invoke(images, given).exception)
+    assert texts.read_text(encoding="utf-8") == "file,text\n"
+
+
 def test_a_sheet_shows_each_image_beside_what_was_made_of_it(folder, tmp_path):
     report = augment_images(folder, tmp_path / "out", ImagePlan(("flipped",)))
     sheet = pixels(contact_sheet(folder, tmp_path / "out", report))

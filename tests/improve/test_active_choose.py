@@ -140,6 +140,22 @@ def test_what_cannot_be_chosen_is_said(pool):
         choose(replace(pool, judged=np.ones(len(pool.judged), bool)), "random", 5)
 
 
+def test_each_reason_is_that_of_its_strategy(pool, pairs):
+    values = expected_change(pool.chance(pool.ranker), pool.found.group)
+    rows = choose(pool, "expected-change", 3)
+    judged = [int(pool.judged[pool.found.group == pool.found.group[row]].sum()) for row in rows]
+    assert [one.reason for one in reviews(pool, pairs, rows, "expected-change")] == [
+        f"choice {number}: its grade is expected to change the query's best order by {values[row]:.4f} nDCG, "
+        f"{count} judged of this query"
+        for number, (row, count) in enumerate(zip(rows, judged, strict=True), start=1)
+    ]
+    assert values[rows[0]] == values[~pool.judged].max()
+    said = {name: reviews(pool, pairs, choose(pool, name, 2, 5), name, 5)[0].reason for name in STRATEGIES}
+    assert len({reason.split(":")[1][:20] for reason in said.values()}) == len(STRATEGIES)
+    assert "rankers disagree about its grade (0." in said["committee"]
+    assert "drawn by chance" in said["random"]
+
+
 # --- the ranker ------------------------------------------------------------------------------------------------
 
 
@@ -190,6 +206,11 @@ def test_the_command_writes_what_to_judge_next(pairs, tmp_path):
     assert [pair.doc_id for pair in read_pairs(queue)] == [one["id"] for one in told["chosen"]]
     refused = CliRunner().invoke(command, ["--count", "7"])
     assert "one of --pairs and --run is needed" in str(refused.exception)
+    refused = CliRunner().invoke(command, ["--pairs", str(path), "--run", "x.trec"])
+    assert "both --pairs and --run are given" in str(refused.exception)
+    given += ["--strategy", "expected-change"]
+    told = json.loads(CliRunner().invoke(command, given, catch_exceptions=False).stdout)
+    assert all("expected to change the query's best order by 0." in one["why"] for one in told["chosen"])
 
 
 def test_the_command_lists_what_decides_between_two_runs(tmp_path):

@@ -169,6 +169,23 @@ def test_a_real_terminal(tmp_path):
     assert [one.grade for one in JudgmentFile(store).read()] == [2, 1]
 
 
+def test_without_a_terminal_it_says_what_to_do(tmp_path):
+    file, store = write(tmp_path / "pairs.csv", CHINESE), tmp_path / "judgments.jsonl"
+    program = [sys.executable, "-c", "from aisle.cli.main import run; run()", "judge", "queue", str(file)]
+    done = subprocess.run(
+        [*program, "--store", str(store), "--rater", "ann"],
+        input="1\n", capture_output=True, text=True, encoding="utf-8", start_new_session=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    first, *more = done.stderr.splitlines()
+    assert first.startswith("error: no key can be read, since there is no terminal: ")
+    assert more == [
+        "allowed: a terminal to type in",
+        "to fix: start it in a terminal, or judge on the page /judge of aisle serve, or by aisle judge llm",
+    ]
+    assert not store.exists()
+
+
 def test_products_of_an_index_are_pooled_for_judging(tmp_path):
     few = CATALOGUE.read_text(encoding="utf-8").splitlines(keepends=True)[:15]
     (tmp_path / "few.jsonl").write_text("".join(few), encoding="utf-8")
@@ -309,3 +326,14 @@ def test_agreement_by_the_command(tmp_path):
     shown = call("judge", "agreement", FILE, *options, "--anchors", FILE).output
     assert "Krippendorff's alpha, ordinal" in shown
     assert "agent_3_rating against the anchors" in shown
+    typed = " ".join(options)
+    for given in ([FILE], [FILE, "--json"]):
+        with pytest.raises(JudgmentError, match=rf"nothing can be compared(.|\n)*look like raters: {typed}$"):
+            call("judge", "agreement", *given)
+    assert "icecat_raters against the anchors" in call("judge", "agreement", FILE, "--anchors", FILE).output
+    alone = tmp_path / "ann.csv"
+    alone.write_text("query,docid,rating,price,stock\nusb hub,1,3,19.9,2\nusb hub,2,0,5,80\n", encoding="utf-8")
+    with pytest.raises(JudgmentError, match=r"read: ann 2(.|\n)*to fix: give another rater's file"):
+        call("judge", "agreement", alone)
+    with pytest.raises(JudgmentError, match=r"read: agent_1_rating 523(.|\n)*to fix: give another rater's file"):
+        call("judge", "agreement", FILE, "--rater", RATERS[0])

@@ -98,6 +98,9 @@ def test_each_perturbation_counts_the_same_and_idle_ones_not_at_all():
     assert report.robust == pytest.approx(sum(means) / 2)
     assert report.score.mean == pytest.approx(report.robust / report.clean.mean)
     assert report.to_dict()["worst"] == "case"
+    gain = robustness(lambda pairs: -shared_words(pairs), PAIRS, [LOUD])  # wrong order, and then none
+    assert gain.worst.difference.interval.mean > 0
+    assert gain.to_dict()["worst"] is None
 
 
 def test_only_what_changed_is_scored_again_unless_texts_depend_on_each_other():

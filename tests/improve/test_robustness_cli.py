@@ -50,6 +50,17 @@ def test_an_index_is_asked_in_other_words(tmp_path):
     assert rows["joined"]["difference"]["mean"] < 0.0  # "usbhub" is no word of the shop
     assert not any(name.endswith("@title") for name in rows)
     assert "judged only" in call(*args, "--seeds", 1, "--only", "case", "--only", "typo").stdout
+    with pytest.raises(
+        InputError, match=r"stuffed@title of an index, which has no perturbations of titles(.|\n)*--pairs"
+    ):
+        call(*args, "--only", "stuffed@title")
+    reason = "an index has no perturbations of titles; use --pairs"
+    some = (*args, "--seeds", 1, "--only", "case", "--only", "html@title", "--only", "stuffed@title")
+    assert json.loads(call(*some, "--json").stdout)["left_out"] == {"html@title": reason, "stuffed@title": reason}
+    shown = call(*some).stdout
+    assert f"left out: html@title: {reason}\nleft out: stuffed@title: {reason}" in shown
+    assert "nothing got worse; the least gain: case +0.000, such as 'usb hub' -> 'USB HUB'" in shown
+    assert "left_out" not in found
 
 
 def test_bias_of_a_model_on_pairs(tmp_path):

@@ -8,6 +8,7 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from aisle.augment.image.picture import read_picture, write_picture
 from aisle.augment.image.run import ImageReport
+from aisle.errors import InputError
 
 CELL = 160
 MARGIN = 8
@@ -40,9 +41,24 @@ def contact_sheet(folder: Path, out: Path, report: ImageReport, rows: int = ROWS
     return sheet
 
 
+def check_place(path: Path, folder: Path) -> None:
+    """Refuse a place for the sheet where it cannot be written, or would be taken for one of the images.
+
+    Raises:
+        InputError: Its folder is not there, or is that of the images.
+    """
+    if not path.parent.is_dir():
+        raise InputError(
+            f"--sheet {str(path)!r}: there is no folder {str(path.parent)!r}",
+            allowed="a file in a folder that is there",
+            fix="make the folder, or name another --sheet",
+        )
+    if path.parent.resolve() == folder.resolve():
+        raise InputError(f"--sheet {str(path)!r} is in the folder of the images", fix="name another place")
+
+
 def write_sheet(sheet: Image.Image, path: Path) -> None:
-    """Write it as a PNG or a JPEG by the file's ending."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write it as a PNG or a JPEG by the file's ending, into a folder that is there."""
     write_picture(sheet, path)
 
 

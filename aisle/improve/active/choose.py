@@ -100,16 +100,21 @@ def _entropy(pool: Pool, count: int, _: int) -> list[int]:
 
 
 def _committee(pool: Pool, count: int, seed: int) -> list[int]:
+    return spread_out(_disagreement(pool, seed), pool.found.texts, pool.judged, count)
+
+
+def _disagreement(pool: Pool, seed: int) -> Doubles:
+    """``(n,)`` of the committee, in nats; the entropy where nothing is judged that could teach one."""
     generator = np.random.default_rng(seed)
     judged = np.flatnonzero(pool.judged)
     if not len(judged):
-        return _entropy(pool, count, seed)
+        return entropy(pool.chance(pool.ranker))
     asked, own = np.unique(pool.found.group[judged], return_inverse=True)
     members = []
     for _ in range(MEMBERS):
         times = np.bincount(generator.integers(0, len(asked), len(asked)), minlength=len(asked))
         members.append(pool.chance(pool.taught_by(np.repeat(judged, times[own]))))
-    return spread_out(np.maximum(disagreement(members), 0), pool.found.texts, pool.judged, count)
+    return np.maximum(disagreement(members), 0)
 
 
 def _expected_change(pool: Pool, count: int, _: int) -> list[int]:
@@ -159,15 +164,29 @@ def pool_of(pairs: PairSet, encode: Encode, progress: Progress | None = None) ->
     return Pool(found, standard(found), np.searchsorted(scale, np.where(judged, grades, 0.0)), judged, levels)
 
 
-def reviews(pool: Pool, pairs: PairSet, rows: list[int]) -> list[Review]:
-    """The chosen pairs as a queue, each with why."""
-    unsure = entropy(pool.chance(pool.ranker))
+def reviews(pool: Pool, pairs: PairSet, rows: list[int], strategy: Strategy = "entropy", seed: int = 0) -> list[Review]:
+    """The chosen pairs as a queue, each with why the strategy chose it."""
+    values, why = _reasons(pool, strategy, seed)
     counts = np.bincount(pool.found.group[pool.judged], minlength=len(pool.found.rows))
     return [
-        Review(pairs[row], f"choice {number}: {_why(unsure[row], int(counts[pool.found.group[row]]))}")
+        Review(
+            pairs[row],
+            f"choice {number}: {why.format(values[row])}, {counts[pool.found.group[row]]} judged of this query",
+        )
         for number, row in enumerate(rows, start=1)
     ]
 
 
-def _why(unsure: float, judged: int) -> str:
-    return f"its grade is open ({unsure:.2f} nats), {judged} judged of this query"
+def _reasons(pool: Pool, strategy: Strategy, seed: int) -> tuple[Doubles, str]:
+    """A figure for each pair, and the sentence that it stands in."""
+    if strategy == "expected-change":
+        value = expected_change(pool.chance(pool.ranker), pool.found.group)
+        return value, "its grade is expected to change the query's best order by {:.4f} nDCG"
+    if strategy == "committee" and pool.judged.any():
+        return _disagreement(pool, seed), "rankers disagree about its grade ({:.3f} nats)"
+    how = {
+        "informative": "it tells most of the order of all texts; its grade is open ({:.2f} nats)",
+        "queries": "its query was drawn; its grade is open ({:.2f} nats)",
+        "random": "drawn by chance; its grade is open ({:.2f} nats)",
+    }
+    return entropy(pool.chance(pool.ranker)), how.get(strategy, "its grade is open ({:.2f} nats)")

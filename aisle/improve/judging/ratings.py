@@ -124,6 +124,12 @@ class AgreementReport:
     alpha: dict[Level, Agreed]
     anchors: dict[str, tuple[AgainstAnchors, Agreed]]
 
+    @property
+    def compares(self) -> bool:
+        """Whether any two raters, or a rater and the anchors, have enough pairs in common for a figure."""
+        alike = any(one.value is not None for one in self.alpha.values())
+        return bool(self.two) or alike or any(against.same.of for against, _ in self.anchors.values())
+
     def to_dict(self) -> dict[str, Any]:
         """As plain data."""
         plain = asdict(self)
@@ -223,6 +229,35 @@ def read_given(paths: Sequence[Path], columns: Sequence[str] = ()) -> list[Judge
                 Judged(one.query or one.query_id, one.product_id, one.grade, name) for one in read_judgments(path)
             ]
     return found
+
+
+def rater_columns(paths: Sequence[Path], scale: Sequence[float]) -> list[str]:
+    """Columns of tables that look like raters: grades of the scale and no other meaning; none where fewer than two do.
+
+    The column that is read as the judgments' grade is not among them: it is what the raters' grades were made into.
+
+    Raises:
+        JudgmentError: A file cannot be read.
+    """
+    found: dict[str, None] = {}
+    for path in paths:
+        lines = lines_of("" if path.is_dir() else read_text(path, "judgments"))
+        header = find_header(lines[0]) if lines else None
+        if header is None:
+            continue
+        table = list(csv.reader(lines, delimiter=header.delimiter))
+        for place, name in enumerate(table[0]):
+            cells = [row[place] for row in table[1:] if place < len(row) and row[place].strip()]
+            if place not in header.columns.values() and cells and all(_is_grade(cell, scale) for cell in cells):
+                found.setdefault(name.strip())
+    return list(found) if len(found) > 1 else []
+
+
+def _is_grade(cell: str, scale: Sequence[float]) -> bool:
+    try:
+        return parse_grade(cell, "") in scale
+    except JudgmentError:
+        return False
 
 
 def read_anchors(path: Path) -> list[Judgment]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from aisle.errors import JudgmentError
+from aisle.errors import InputError, JudgmentError
 from aisle.evaluate.evaluation import Run, evaluate
 from aisle.improve.robustness.perturbations import OnQueries, Perturbation, standard
 from aisle.improve.robustness.report import Measured, Report, Values, summarise
@@ -98,14 +98,22 @@ def search_robustness(
         queries: ``(query id, text)``, as ``aisle.judgments.read_queries`` gives them.
         judgments: Of these queries.
         metric: Measured with unjudged products counted as wrong and removed, as ``aisle.evaluate`` does.
-        perturbations: Those of the suite that change queries, by default.
+        perturbations: Those of the suite that change queries, by default; those of titles are left out.
         seeds: As in ``robustness``.
 
     Raises:
+        InputError: All perturbations are of titles.
         JudgmentError: The judgments are not of these queries.
         MetricError: No query can be measured, or there is nothing to change.
     """
     chosen = [one for one in (standard() if perturbations is None else perturbations) if isinstance(one, OnQueries)]
+    if not chosen:
+        raise InputError(
+            f"{', '.join(one.name for one in perturbations or ())} of an index, which has no perturbations of "
+            "titles: another title is another index",
+            allowed="perturbations of queries, such as typo",
+            fix="measure titles with --pairs FILE and --model instead of the index",
+        )
     plain: Run = dict(answer(queries))
     names = _judged_names(queries, judgments)
     clean = _values(plain, judgments, metric)

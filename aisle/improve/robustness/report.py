@@ -103,6 +103,11 @@ class Report:
         """The perturbation with the lowest mean."""
         return min(self.drops, key=lambda drop: drop.mean)
 
+    @property
+    def got_worse(self) -> bool:
+        """Whether the worst perturbation costs anything."""
+        return self.worst.difference.interval.mean < 0
+
     def robust_of(self, side: Side) -> float | None:
         """The mean over the perturbations of one side; None where none changed anything."""
         means = [drop.mean for drop in self.drops if drop.side == side]
@@ -120,7 +125,7 @@ class Report:
             "score": _interval(self.score),
             "chance": self.chance,
             "lead_kept": self.lead_kept,
-            "worst": self.worst.name,
+            "worst": self.worst.name if self.got_worse else None,
             "nothing_to_change": list(self.idle),
             "perturbations": [_drop(drop) for drop in self.drops],
         }
