@@ -82,7 +82,7 @@ def test_refusals_in_a_hurry_wait_and_few_do_not(monkeypatch):
         waits.append(seconds)
 
     async def go():
-        monkeypatch.setattr(shedding.asyncio, "sleep", sleep)
+        monkeypatch.setattr(shedding, "asyncio", SimpleNamespace(sleep=sleep))  # and no other server's sleep
         monkeypatch.setattr(shedding, "time", SimpleNamespace(monotonic=lambda: now[0]))
         served = Served()
         served.seconds = 1

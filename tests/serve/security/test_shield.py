@@ -2,6 +2,7 @@
 
 import socket
 
+import httpx
 import pytest
 from fastapi.routing import APIRoute
 
@@ -25,6 +26,16 @@ def raw(client, data, seconds=8.0):
             if not piece:
                 break
         return answer.decode("latin-1")
+
+
+def streamed(client, path, pieces):
+    """The status of an answer that may come, and end the connection, before all is sent: then it can be lost."""
+    for _ in range(10):
+        try:
+            return client.post(path, content=pieces()).status_code
+        except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError):
+            continue
+    return None
 
 
 def test_every_answer_has_the_headers(serve):
@@ -60,8 +71,7 @@ def test_a_body_that_is_too_large_is_refused_by_its_length_and_by_its_bytes(serv
             for _ in range(20):
                 yield b"x" * 100
 
-        streamed = client.post("/products", content=pieces())  # without a length
-        assert streamed.status_code == 413
+        assert streamed(client, "/products", pieces) == 413  # without a length
         assert client.post("/v1/products:bulk", content=pieces()).json() == {"bytes": 2_000}
 
 
