@@ -116,7 +116,9 @@ def test_a_calibration_and_a_learnt_combination_from_the_command_line(shop, tmp_
     assert len(made["reliability"]) == 10
     assert 0 <= made["calibration_error"] < 1
     assert b"<svg" in (tmp_path / "reliability.svg").read_bytes()
+    asked = (*asked[:4], "--out", tmp_path / "unmade")
     assert aisle(*asked, "--plot", tmp_path / "nowhere" / "r.svg").returncode == 1
+    assert not (tmp_path / "unmade").exists()  # refused before anything is made
     assert made["threshold"] > 0
     learnt = ask("learn", shop, "--judgments", tmp_path / "j.csv", "--out", tmp_path / "learnt", "--set", "rounds=0")
     assert learnt["queries"]["all"] == len(texts)

@@ -11,7 +11,7 @@ import click
 
 from aisle.cli.options import json_option
 from aisle.cli.output import print_json, print_table, progress_bar
-from aisle.cli.overwriting import refuse_overwriting
+from aisle.cli.overwriting import refuse_missing_folder, refuse_overwriting
 from aisle.errors import InputError
 
 if TYPE_CHECKING:
@@ -53,6 +53,7 @@ def images(
     from aisle.augment.image.sheet import check_place, contact_sheet, write_sheet
 
     if sheet is not None:
+        refuse_missing_folder({"--sheet": sheet})
         check_place(sheet, folder)
         refuse_overwriting({"--sheet": sheet}, [texts])
     plan = ImagePlan(changes or tuple(CHANGES), copies, seed, _texts(texts) if texts else {})

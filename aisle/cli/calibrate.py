@@ -9,7 +9,7 @@ import click
 
 from aisle.cli.options import json_option, judgments_option, model_option, recipe_of, recipe_option
 from aisle.cli.output import print_json, print_table, progress_bar
-from aisle.cli.overwriting import refuse_overwriting
+from aisle.cli.overwriting import refuse_missing_folder, refuse_overwriting
 
 
 @click.command()
@@ -57,16 +57,15 @@ def calibrate(
     from aisle.calibrate import calibrate as run
     from aisle.config import DiversitySettings
     from aisle.engine import SearchEngine
-    from aisle.errors import ArtifactError, InputError
+    from aisle.errors import ArtifactError
     from aisle.judgments import read_judgments
     from aisle.ranking.calib_reliability import ReliabilityBin, reliability_plot
     from aisle.ranking.calibration import FORMAT, KIND
     from aisle.training.calibrate import CalibrationSettings
 
     refuse_overwriting({"--plot": plot}, [folder, judgments, recipe_file])
+    refuse_missing_folder({"--plot": plot})
     recipe = recipe_of(folder, recipe_file, model)
-    if plot is not None and not plot.parent.is_dir():
-        raise InputError(f"there is no folder {str(plot.parent)!r} for the plot", fix="make it first")
     if out.is_file():
         raise ArtifactError(f"{str(out)!r} is a file", allowed="a new folder, or an older calibration")
     if out.is_dir() and any(out.iterdir()):

@@ -83,6 +83,24 @@ def refuse_other_kind(outputs: Mapping[str, Path | None], kind: Kind) -> None:
             )
 
 
+def refuse_missing_folder(outputs: Mapping[str, Path | None]) -> None:
+    """Refuse an output whose folder is not there, before anything is made that would then have no place.
+
+    Args:
+        outputs: As for `refuse_overwriting`.
+
+    Raises:
+        InputError: A folder is missing.
+    """
+    for option, path in outputs.items():
+        if path is not None and not path.parent.is_dir():
+            raise InputError(
+                f"{option} {str(path)!r}: there is no folder {str(path.parent)!r}",
+                allowed="a file in a folder that is there",
+                fix=f"make the folder, or name another {option}",
+            )
+
+
 def _first_line(path: Path) -> str:
     try:
         with gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb") as file:

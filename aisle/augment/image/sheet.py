@@ -42,17 +42,11 @@ def contact_sheet(folder: Path, out: Path, report: ImageReport, rows: int = ROWS
 
 
 def check_place(path: Path, folder: Path) -> None:
-    """Refuse a place for the sheet where it cannot be written, or would be taken for one of the images.
+    """Refuse a place where the sheet would be taken for one of the images.
 
     Raises:
-        InputError: Its folder is not there, or is that of the images.
+        InputError: It is in their folder.
     """
-    if not path.parent.is_dir():
-        raise InputError(
-            f"--sheet {str(path)!r}: there is no folder {str(path.parent)!r}",
-            allowed="a file in a folder that is there",
-            fix="make the folder, or name another --sheet",
-        )
     if path.parent.resolve() == folder.resolve():
         raise InputError(f"--sheet {str(path)!r} is in the folder of the images", fix="name another place")
 
