@@ -1,5 +1,5 @@
 """What options of `aisle train` bring on CrowdFlower: R-Drop, softened grades, hard negatives from an index, a moving
-average of the weights, adversarial weights, vectors held to what they were.
+average of the weights, adversarial weights and word vectors, vectors held to what they were, other losses.
 
     python benchmarks/training_options.py --work DIR [--folds 2] [--only OPTION ...] [--whole] [--name NAME]
 
@@ -46,6 +46,9 @@ OPTIONS: Mapping[str, list[str]] = {
     "hard negatives": ["negatives.depth=100"],
     "moving average": ["fit.average=0.95"],
     "adversarial weights": ["fit.adversarial=0.001"],
+    "adversarial word vectors": ["fit.fgm=0.02"],
+    "lambdaloss": ["fit.loss=lambdaloss"],
+    "listmle": ["fit.loss=listmle"],
     "vectors kept": ["fit.keep=1"],
 }
 

@@ -54,6 +54,7 @@ REFUSED = {
     "adalora": Case({}, PeftSettings("adalora"), ways=("fsdp",)),
     "lora": Case({}, PeftSettings("lora"), ways=("tensor",)),
     "device": Case({"device": "cuda:1"}, ways=("data",)),
+    "fgm": Case({"fgm": 0.01}, ways=("data",)),
 }
 
 

@@ -27,6 +27,8 @@ EVERY_LOSS = [
     {"loss": "cosent"},
     {"loss": "pointwise", "keep": 0.5},
     {"loss": "listwise", "adversarial": 0.01},
+    {"loss": "listwise", "fgm": 0.02},
+    {"loss": "pairwise", "in_batch": 0.0, "fgm": 0.02},
     {"loss": "listwise", "in_batch": 0.0},
     {"loss": "pairwise", "in_batch": 0.0, "late": 0.5},
     {"loss": "pointwise", "in_batch": 0.0},

@@ -46,6 +46,8 @@ def test_operations_by_hand():
         ({"accumulate": 2}, 4),
         ({"accumulate": 2, "in_batch": 0.0}, 3),
         ({"adversarial": 0.01}, 6),
+        ({"fgm": 0.01}, 6),
+        ({"adversarial": 0.01, "fgm": 0.01}, 9),
     ],
 )
 def test_a_step_is_so_many_passes(tmp_path, extra, passes):

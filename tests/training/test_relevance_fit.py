@@ -108,7 +108,10 @@ def test_two_runs_of_one_seed_are_equal_and_another_seed_is_another(base, tmp_pa
     assert not same(weights(first), weights(third))
 
 
-@pytest.mark.parametrize("extra", [{}, {"average": 0.9, "adversarial": 0.01, "keep": 0.5, "dropout": 0.1, "late": 0.5}])
+@pytest.mark.parametrize(
+    "extra",
+    [{}, {"average": 0.9, "adversarial": 0.01, "fgm": 0.02, "keep": 0.5, "dropout": 0.1, "late": 0.5}],
+)
 @pytest.mark.parametrize("stop_at", [2, 4, 7, 9])  # an epoch is 8 steps
 def test_an_interrupted_run_ends_with_the_same_weights(base, tmp_path, stop_at, extra):
     settings = replace(FAST, **extra)

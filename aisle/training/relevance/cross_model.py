@@ -100,7 +100,7 @@ class CrossModel(nn.Module):
         places = torch.arange(longest, device=device)
         there = (places < lengths).float()
         text = there * (places >= starts)
-        inputs = self.layers.rows[ids] + text.unsqueeze(-1) * self.text_type
+        inputs = self.layers.word_vectors(ids) + text.unsqueeze(-1) * self.text_type
         hidden = self.bert(inputs_embeds=inputs, attention_mask=there).last_hidden_state.float()
         total = self.bias.expand(len(pairs))
         with torch.autocast(device.type, enabled=False):  # in bf16 scores would be equal that are not

@@ -32,6 +32,7 @@ from aisle.training.relevance.objective import Objective
 from aisle.training.relevance.rdrop import twice
 from aisle.training.relevance.recipe import FitSettings
 from aisle.training.relevance.study import CrossStudy, EncoderStudy, Study, items
+from aisle.training.relevance.word_push import WordPush
 
 CHECKPOINT = "checkpoint.pt"
 LOG = "log.jsonl"
@@ -77,6 +78,8 @@ class Fit:
             if isinstance(model, CrossModel)
             else EncoderStudy(model, task, self.objective, self.compute)
         )
+        layers = model.layers if isinstance(model, CrossModel) else model
+        self._push = WordPush(layers) if settings.fgm > 0 else None
         self._first = {name: value.detach().clone() for name, value in model.trained().items()}
         groups = model.groups(settings.rate, settings.decay, settings.layer_decay)
         each = False if self.crew.divided else None  # a list of divided and whole weights cannot be moved at once
@@ -185,6 +188,8 @@ class Fit:
                 self.save()
             report(self._done, self._steps, losses)
         outcome = self._keep_best_mixture() if self._choosing else self._keep_last()
+        if self._push is not None:
+            self._push.end()
         self.crew.give(self.model, self._given)
         return outcome
 
@@ -254,6 +259,8 @@ class Fit:
         trained = list(self.model.trained().values())
         if settings.adversarial > 0:
             self._perturbed(chunks, settings.adversarial)
+        if self._push is not None:
+            self._pushed(chunks, self._push)
         if self._scaler is not None:
             self._scaler.unscale_(self._optimiser)
         self.crew.clip(trained, 1.0)
@@ -334,6 +341,12 @@ class Fit:
         with torch.no_grad():
             for value, push in moved:
                 value.sub_(push)
+
+    def _pushed(self, chunks: Sequence[Chunk], push: WordPush) -> None:
+        """Adds the gradient at word vectors moved up the loss."""
+        push.climb(self.settings.fgm)
+        self._backward(chunks)
+        push.clear()
 
     def _average(self) -> None:
         """Exponential moving average of the weights (Polyak and Juditsky 1992)."""

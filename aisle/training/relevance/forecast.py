@@ -126,7 +126,8 @@ def operations(model: Model, fit: Fit, chunks: Sequence[Chunk]) -> float:
     settings = fit.settings
     forward = forward_operations(model, lengths)
     again = (settings.accumulate > 1 and not fit.objective.separable) + settings.checkpointing
-    passes = (3 + again) * (2 if settings.adversarial > 0 else 1) + (settings.keep > 0)
+    times = 1 + (settings.adversarial > 0) + (settings.fgm > 0)
+    passes = (3 + again) * times + (settings.keep > 0)
     return float(passes * forward + 6 * _late_products(lengths, len(chunks), fit) * model.bert.config.hidden_size)
 
 

@@ -17,6 +17,7 @@ from aisle.training.batches import by_length
 from aisle.training.peft.adapt import Adaptation
 from aisle.training.peft.settings import PeftSettings
 from aisle.training.relevance.compute import CPU, Compute
+from aisle.training.relevance.word_push import WordPush
 
 Ids = list[int]
 _WORD_ROWS = "embeddings.word_embeddings.weight"
@@ -68,6 +69,7 @@ class TunedEncoder(nn.Module):
                 self.register_buffer(name, torch.from_numpy(np.ascontiguousarray(value)), persistent=False)
             self.words_length = base.words.length
         self.compute = CPU
+        self.push: WordPush | None = None
         self.bert.embeddings.token_type_embeddings.weight.requires_grad_(False)  # one type only: positions hold it
         self.adaptation = Adaptation(self.bert, peft or PeftSettings(), seed)
 
@@ -110,20 +112,20 @@ class TunedEncoder(nn.Module):
         return vectors, tokens
 
     def _encode(self, texts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        longest = max(map(len, texts))
-        device = self.rows.device
-        ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=device)
-        mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts], device=device)
-        inputs = self.rows[ids]
+        ids, mask = padded(texts, self.rows.device)
+        inputs = self.word_vectors(ids)
         hidden = self.bert(inputs_embeds=inputs, attention_mask=mask).last_hidden_state
-        weight = mask.unsqueeze(-1).to(hidden.dtype)
-        mean = (hidden * weight).sum(1) / weight.sum(1)
-        vector = nn.functional.normalize(mean.float(), dim=-1)
+        vector = direction(hidden, mask)
         if self.words:
             vector = nn.functional.normalize(vector + self._words_part(ids, mask, inputs), dim=-1)
+        longest = ids.shape[1]
         inner = [[0, *[1] * (len(text) - 2), *[0] * (longest - len(text) + 1)] for text in texts]
-        tokens = nn.functional.normalize(hidden.float(), dim=-1) * torch.tensor(inner, device=device).unsqueeze(-1)
+        tokens = nn.functional.normalize(hidden.float(), dim=-1) * torch.tensor(inner, device=ids.device).unsqueeze(-1)
         return vector, tokens
+
+    def word_vectors(self, ids: Tensor) -> Tensor:
+        """What the layers read of tokens, ``(..., hidden)``: their rows, with what pushes them where something does."""
+        return self.rows[ids] if self.push is None else self.rows[ids] + self.push(ids)
 
     def _words_part(self, ids: Tensor, mask: Tensor, inputs: Tensor) -> Tensor:
         rows = nn.functional.normalize(inputs.float() - self.centre, dim=-1)
@@ -164,6 +166,21 @@ class TunedEncoder(nn.Module):
         """Under transformers' names, for `write_encoder`."""
         found = {name: value.detach().float().cpu().numpy() for name, value in self.adaptation.weights().items()}
         return found | {_WORD_ROWS: self.rows.cpu().numpy()}
+
+
+def padded(texts: Sequence[Sequence[int]], device: torch.device | None = None) -> tuple[Tensor, Tensor]:
+    """Token ids and where there are any, both ``(n, longest)``."""
+    longest = max(map(len, texts))
+    ids = torch.tensor([[*text, *[0] * (longest - len(text))] for text in texts], device=device)
+    mask = torch.tensor([[1] * len(text) + [0] * (longest - len(text)) for text in texts], device=device)
+    return ids, mask
+
+
+def direction(hidden: Tensor, mask: Tensor) -> Tensor:
+    """The mean over each text's tokens of what the last layer gives, ``(n, hidden)``, of length 1."""
+    weight = mask.unsqueeze(-1).to(hidden.dtype)
+    mean = (hidden * weight).sum(1) / weight.sum(1)
+    return nn.functional.normalize(mean.float(), dim=-1)
 
 
 def seed_everything(seed: int, threads: int) -> None:

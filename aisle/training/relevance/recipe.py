@@ -55,6 +55,8 @@ class FitSettings:
         r_drop: Weight of how far apart each list's softmax is in two passes with dropout (R-Drop, Liang et al. 2021).
         smooth: Share of the raters' variance by which a grade becomes a softer target, where pairs have one.
         adversarial: Size of the weights' perturbation as a share of their length; 0 leaves it out.
+        fgm: Size of the perturbation of the word vectors of a step (the fast gradient method, Miyato et al. 2017) as a
+            share of their length; 0 leaves it out.
         average: Decay of the moving average of weights; 0 leaves it out.
         mixtures: Shares of the trained weights, beside the first ones, that are tried on validation at the end.
         choose: Whether validation chooses the epoch and the mixture; else the last weights are kept. A few dozen
@@ -96,6 +98,7 @@ class FitSettings:
     r_drop: _Weight = 0.0
     smooth: _Weight = 0.0
     adversarial: _Share = 0.0
+    fgm: _Share = 0.0
     average: _Share = 0.0
     mixtures: tuple[_Share, ...] = (0.25, 0.5, 0.75)
     choose: bool = False
