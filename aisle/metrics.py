@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Literal
 
@@ -150,6 +150,20 @@ class Metric:
         elif self.rel != 1.0:
             parameter = f"(rel={_text(self.rel)})"
         return f"{self.name}{parameter}" + (f"@{self.cutoff}" if self.cutoff else "")
+
+    def for_classes(self, gains: Sequence[float]) -> Metric:
+        """The same for grades 0, 1, 2, ... that are classes, best last, of these gains; itself where there are none.
+
+        nDCG takes the gains, and what counts relevant products counts the best class alone, unless the metric says
+        otherwise. The name says so: ``nDCG(gain=0:0,1:0.01,2:0.1,3:1)@10``, ``MRR(rel=3)@10``.
+        """
+        if not gains:
+            return self
+        if self.name == "nDCG" and self.gain == Gain():
+            return replace(self, gain=Gain("map", tuple((float(grade), gain) for grade, gain in enumerate(gains))))
+        if _PARAMETER.get(self.name) == "rel" and self.rel == 1.0:
+            return replace(self, rel=float(len(gains) - 1))
+        return self
 
     @property
     def definition(self) -> str:

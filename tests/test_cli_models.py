@@ -152,6 +152,12 @@ def test_four_classes_make_a_head_that_is_worth_their_gains(shop, tmp_path):
     (tmp_path / "pairs.csv").write_text(lines, encoding="utf-8")
     head = head_of(tmp_path, tmp_path / "model")
     assert (head.grades.tolist(), head.gains.tolist()) == ([0, 1, 2, 3], [0, 0.01, 0.1, 1])
+    lines = (shop / "judgments.csv").read_text(encoding="utf-8").replace(",2", ",Exact").replace(",0", ",s")
+    (tmp_path / "judgments.csv").write_text(lines, encoding="utf-8")
+    judged = ("--catalogue", shop / "products.jsonl", "--judgments", tmp_path / "judgments.csv")
+    ask("train", *judged, "--out", tmp_path / "judged")
+    assert TaskHead.load(tmp_path / "judged" / "head.npz").gains.tolist() == [0, 0.01, 0.1, 1]
+    assert "a scale from 0 to 2 for" in said("train", *judged, "--out", tmp_path / "x", "--scale", "0:2")
 
 
 def test_a_run_cannot_be_re_ranked(shop):

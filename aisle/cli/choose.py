@@ -106,7 +106,8 @@ def _ask(first: Path, second: Path, judgments: Path, metric: str) -> _Asked:
     from aisle.judgments import read_judgments, read_run
     from aisle.metrics import Metric
 
-    known, measure = read_judgments(judgments), Metric.parse(metric)
+    known = read_judgments(judgments)
+    measure = Metric.parse(metric).for_classes(known.gains)
     return _Asked(questions(read_run(first), read_run(second), known, measure), known, measure)
 
 

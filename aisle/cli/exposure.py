@@ -51,7 +51,7 @@ def exposure(
 
     refuse_overwriting({"--html": html}, [folder, judgments, recipe_file])
     refuse_other_kind({"--html": html}, "page")
-    read = read_judgments(judgments)
+    read = read_judgments(judgments).by_gain()
     with open_engine(folder, recipe_file, model) as engine:
         run = answer(engine, read_queries(judgments), mode, DEPTH)
         ids = sorted(engine.index.ids())

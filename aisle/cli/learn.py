@@ -50,7 +50,7 @@ def learn(
     with SearchEngine.open(folder, recipe) as engine:
         made = learn_ranking(
             engine,
-            read_judgments(judgments),
+            read_judgments(judgments).by_gain(),
             settings,
             out,
             force=force,

@@ -124,7 +124,12 @@ def _on_index(given: Mapping[str, Any]) -> dict[str, Report]:
             return answer(engine, asked, mode, DEPTH)
 
         found = search_robustness(
-            ask, queries, judgments, Metric.parse(METRIC), perturbations=_chosen(given), seeds=_seeds(given)
+            ask,
+            queries,
+            judgments,
+            Metric.parse(METRIC).for_classes(judgments.gains),
+            perturbations=_chosen(given),
+            seeds=_seeds(given),
         )
     return {str(treatment): found[treatment] for treatment in ("removed", "wrong")}
 

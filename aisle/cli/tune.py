@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aisle.cli.options import json_option, named_columns, pair_column_option
+from aisle.cli.options import json_option, named_columns, pair_column_option, scale_option, scales_of
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.cli.train import pair_sets
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--seed", default=0, show_default=True, help="Of the search and of the folds.")
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting of the recipe.")
 @pair_column_option
+@scale_option
 @json_option
 def tune(
     pair_file: Path | None,
@@ -40,6 +41,7 @@ def tune(
     seed: int,
     changes: tuple[str, ...],
     columns: tuple[str, ...],
+    scales: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Search for a training recipe that suits a shop's judgments, and write it to OUT/best.toml.
@@ -57,7 +59,8 @@ def tune(
     loaded = load_recipe(recipe, changes)
     ranges = read_space(space or ("head" if loaded.model == "head" else "encoder"), loaded)
     files = () if pair_file is None else (pair_file,)
-    pairs = pair_sets(files, catalogue, judgments, named_columns(columns), loaded.description)[0].counting()
+    known = scales_of(scales, 1)
+    pairs = pair_sets(files, catalogue, judgments, named_columns(columns), loaded.description, known)[0].counting()
     with progress_bar() as progress:
 
         def told(trial: int, trials: int, text: str) -> None:

@@ -21,7 +21,7 @@ from aisle.errors import JudgmentError
 from aisle.judgments.files import lines_of, read_text
 from aisle.judgments.matching import run_name
 from aisle.judgments.read import Judgments, parse_grade
-from aisle.judgments.scale import ESCI, NAMES, Row, named_grades
+from aisle.judgments.scale import NAMES, Row, declared, levels_of, named_grades
 from aisle.judgments.scale import Scale as Scale
 from aisle.judgments.tables import SYNONYMS, Header, rows
 from aisle.types import Judgment
@@ -118,7 +118,7 @@ class PairSet(Sequence[TextPair]):
         """The same where 2^level - 1 is what the scale says a grade is worth; itself where it says nothing."""
         if self.scale is None or not self.scale.gains:
             return self
-        levels = [math.log2(1 + gain) for gain in self.scale.gains]
+        levels = levels_of(self.scale.gains)
         low = self.scale.low
         items = tuple(
             pair if pair.grade is None else replace(pair, grade=levels[int(pair.grade - low)], variance=None)
@@ -198,12 +198,7 @@ def read_pairs(
             fix="say which it is, such as relevance=COLUMN",
         )
     found, named = named_grades(lines, path)
-    if named and scale is not None and (scale.low, scale.high) != (ESCI.low, ESCI.high):
-        raise JudgmentError(
-            f"a scale from {scale.low:g} to {scale.high:g} for {str(path)!r}, whose grades are names",
-            allowed="none, or 0 to 3: Irrelevant, Complement, Substitute, Exact",
-        )
-    scale = ESCI if named else scale
+    scale = declared(path, scale, named)
     pairs = _unique(found, scale, need_grades, path)
     grades = {pair.grade for pair in pairs if pair.grade is not None}
     if need_grades and len(grades) < 2:

@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import overload
 
 from aisle.errors import JudgmentError
 from aisle.judgments.files import lines_of, read_text
 from aisle.judgments.matching import run_name
-from aisle.judgments.tables import Header, find_header, rows
+from aisle.judgments.scale import ESCI, Row, levels_of, named_grades
+from aisle.judgments.tables import find_header, rows
 from aisle.types import Judgment
 
 FORMATS = (
@@ -30,11 +31,16 @@ _GRADE = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 class Judgments(Sequence[Judgment]):
     """The judgments of a file in its order, each query and product once.
 
-    ``repeated`` counts lines that said again, with the same grade, what an earlier line had said.
+    Attributes:
+        items: The judgments.
+        repeated: Lines that said again, with the same grade, what an earlier line had said.
+        gains: What grade 0, 1, 2, ... is worth where that is not 2^grade - 1: of the classes of ESCI, by name in the
+            file, which are the grades 3 (Exact), 2, 1 and 0.
     """
 
     items: tuple[Judgment, ...]
     repeated: int = 0
+    gains: tuple[float, ...] = ()
 
     @overload
     def __getitem__(self, index: int) -> Judgment: ...
@@ -57,11 +63,20 @@ class Judgments(Sequence[Judgment]):
             texts.setdefault(judgment.query_id, judgment.query)
         return texts
 
+    def by_gain(self) -> Judgments:
+        """The same with grades of which 2^grade - 1 is what they are worth; itself where that is so already."""
+        if not self.gains:
+            return self
+        levels = levels_of(self.gains)
+        items = tuple(replace(item, grade=levels[int(item.grade)]) for item in self.items)
+        return Judgments(items, self.repeated)
+
 
 def read_judgments(path: Path) -> Judgments:
     """Read a judgments file, plain or gzipped, or a BEIR folder; the format is known by content, not by name.
 
-    Where a query has no query_id, its id is its text with white space as ``_``, as in a run.
+    Where a query has no query_id, its id is its text with white space as ``_``, as in a run. Grades are numbers, or in
+    every row of a table one of the classes of ESCI.
 
     Raises:
         JudgmentError: The file is unreadable, empty, of no known format, has a malformed line, or grades the same
@@ -69,7 +84,8 @@ def read_judgments(path: Path) -> Judgments:
     """
     if path.is_dir():
         return _read_beir(path)
-    return _collect(_read_file(path, None), path)
+    found, named = _read_file(path, None)
+    return _collect(found, path, named)
 
 
 def _read_beir(folder: Path) -> Judgments:
@@ -80,32 +96,37 @@ def _read_beir(folder: Path) -> Judgments:
             f"the folder {str(folder)!r} has no qrels/*.tsv", allowed="a BEIR folder: qrels/test.tsv and queries.jsonl"
         )
     texts = _texts_beside(files[0])
-    return _collect((found for file in files for found in _read_file(file, texts)), folder)
+    found = [_read_file(file, texts) for file in files]
+    if len({named for _, named in found}) > 1:
+        raise JudgmentError(
+            f"{str(folder)!r}: grades by name in some files and numbers in others", allowed="one of them in all files"
+        )
+    return _collect((item for items, _ in found for item in items), folder, found[0][1])
 
 
-def _read_file(path: Path, texts: dict[str, str] | None) -> Iterator[tuple[str, Judgment]]:
-    """Judgments with the place they stand at, "FILE, line N"."""
+def _read_file(path: Path, texts: dict[str, str] | None) -> tuple[Iterable[tuple[str, Judgment]], bool]:
+    """Judgments with the place they stand at, "FILE, line N"; and whether their grades are classes' names."""
     text = read_text(path, "judgments")
     lines = lines_of(text)
     first = next(line for line in lines if line.strip())
     header = find_header(first)
     if header is not None and header.is_judgments:
-        yield from _read_table(text, header, path, texts)
-    elif is_trec_line(first):
-        yield from _read_trec(lines, path)
-    else:
-        found = f"; columns recognised: {', '.join(header.columns)}" if header else ""
-        raise JudgmentError(
-            f"{path}: no judgments format recognised in the first line {first[:80]!r}{found}",
-            allowed=FORMATS,
-            fix="name the columns in a header line, such as query,docid,rating",
-        )
+        table, named = named_grades(rows(text, header, path), path, "grade")
+        if "query" not in header.columns and texts is None:
+            texts = _texts_beside(path)
+        return _read_table(table, path, texts), named
+    if is_trec_line(first):
+        return _read_trec(lines, path), False
+    found = f"; columns recognised: {', '.join(header.columns)}" if header else ""
+    raise JudgmentError(
+        f"{path}: no judgments format recognised in the first line {first[:80]!r}{found}",
+        allowed=FORMATS,
+        fix="name the columns in a header line, such as query,docid,rating",
+    )
 
 
-def _read_table(text: str, header: Header, path: Path, texts: dict[str, str] | None) -> Iterator[tuple[str, Judgment]]:
-    if "query" not in header.columns and texts is None:
-        texts = _texts_beside(path)
-    for line, cells in rows(text, header, path):
+def _read_table(table: Iterable[Row], path: Path, texts: dict[str, str] | None) -> Iterator[tuple[str, Judgment]]:
+    for line, cells in table:
         place = f"{path}, line {line}"
         query_id, query = cells.get("query_id", ""), cells.get("query", "")
         if "query_id" in cells and not query_id.strip():
@@ -152,7 +173,7 @@ def parse_grade(text: str, place: str) -> float:
     return grade
 
 
-def _collect(found: Iterator[tuple[str, Judgment]], path: Path) -> Judgments:
+def _collect(found: Iterable[tuple[str, Judgment]], path: Path, named: bool) -> Judgments:
     seen: dict[tuple[str, str], tuple[str, Judgment]] = {}
     texts: dict[str, tuple[str, str]] = {}
     repeated = 0
@@ -176,7 +197,7 @@ def _collect(found: Iterator[tuple[str, Judgment]], path: Path) -> Judgments:
             )
     if not seen:
         raise JudgmentError(f"{str(path)!r} has a header but no judgments", allowed=FORMATS)
-    return Judgments(tuple(judgment for _, judgment in seen.values()), repeated)
+    return Judgments(tuple(judgment for _, judgment in seen.values()), repeated, ESCI.gains if named else ())
 
 
 def _texts_beside(qrels: Path) -> dict[str, str]:

@@ -72,14 +72,38 @@ NAMES = "Exact, Substitute, Complement, Irrelevant, or E, S, C, I"
 _GRADES = {name.casefold(): grade for grade, whole in enumerate(CLASSES) for name in (whole, whole[0])}
 
 
-def named_grades(found: Iterable[Row], path: Path) -> tuple[list[Row], bool]:
+def declared(path: Path, scale: Scale | None, named: bool) -> Scale | None:
+    """The scale of a file's grades that need not be found: that of the classes where they are names, or what is given.
+
+    Raises:
+        JudgmentError: Grades are names, and another scale is declared.
+    """
+    if named and scale is not None and (scale.low, scale.high) != (ESCI.low, ESCI.high):
+        raise JudgmentError(
+            f"a scale from {scale.low:g} to {scale.high:g} for {str(path)!r}, whose grades are names",
+            allowed="none, or 0 to 3: Irrelevant, Complement, Substitute, Exact",
+        )
+    return ESCI if named else scale
+
+
+def levels_of(gains: tuple[float, ...]) -> list[float]:
+    """The levels l of which 2^l - 1 is what grades 0, 1, 2, ... are worth."""
+    return [math.log2(1 + gain) for gain in gains]
+
+
+def named_grades(found: Iterable[Row], path: Path, meaning: str = "relevance") -> tuple[list[Row], bool]:
     """The rows with the classes' grades for their names; and whether the grades are names.
+
+    Args:
+        found: Of a file.
+        path: The file.
+        meaning: Of the cell that has the grade.
 
     Raises:
         JudgmentError: Some grades are names and others are not.
     """
     rows = list(found)
-    graded = [(line, cells["relevance"].strip()) for line, cells in rows if cells.get("relevance", "").strip()]
+    graded = [(line, cells[meaning].strip()) for line, cells in rows if cells.get(meaning, "").strip()]
     first: dict[bool, tuple[int, str]] = {}
     for line, cell in graded:
         first.setdefault(cell.casefold() in _GRADES, (line, cell))
@@ -88,10 +112,10 @@ def named_grades(found: Iterable[Row], path: Path) -> tuple[list[Row], bool]:
     if False in first:
         (line, cell), (named, name) = first[False], first[True]
         raise JudgmentError(
-            f"{path}, line {line}: the relevance {cell[:40]!r}, but {name!r} at line {named}",
+            f"{path}, line {line}: the {meaning} {cell[:40]!r}, but {name!r} at line {named}",
             allowed=f"one of {NAMES} in every row, or a number in every row",
         )
-    return [(line, cells | {"relevance": _grade(cells.get("relevance", ""))}) for line, cells in rows], True
+    return [(line, cells | {meaning: _grade(cells.get(meaning, ""))}) for line, cells in rows], True
 
 
 def _grade(cell: str) -> str:

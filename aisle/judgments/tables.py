@@ -22,7 +22,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
         "asin", "sku", "docno", "product", "doc", "item", "id",
     ),
     "grade": ("rating", "relevance", "grade", "label", "judgment", "judgement", "relevancy", "rel", "score", "gain",
-              "median_relevance", "final_rating"),
+              "median_relevance", "final_rating", "esci_label"),
 }  # fmt: skip
 """Column names by meaning, the surest first; compared without case, blanks, hyphens and underscores."""
 

@@ -264,11 +264,18 @@ def test_classes_are_evaluated_by_what_they_are_worth(work):
     write("esci.csv", "\n".join(lines))
     found, printed = ranked("--pairs", "esci.csv", "--model", "bm25")
     assert [name for name, _ in found["usb_hub"]] == ["2", "3", "1"]
+    assert printed["to_evaluate"] == ["aisle evaluate out.trec --judgments esci.csv"]
+    best = 1 + 0.1 / np.log2(3) + 0.01 / 2
+    wanted = pytest.approx((0.1 + 0.01 / np.log2(3) + 1 / 2) / best)
+    measured = call(evaluate, "out.trec", "--judgments", "esci.csv", "--metrics", "nDCG@10", "--json").stdout
+    assert measure(json.loads(measured), "nDCG(gain=0:0,1:0.01,2:0.1,3:1)@10") == wanted
+
+    write("named.csv", "\n".join(lines).replace("query", "wanted"))
+    _, printed = ranked("--pairs", "named.csv", "--column", "query=wanted", "--model", "bm25")
     code = printed["to_evaluate"][0].removeprefix("in Python, ").partition("; then")[0]
     eval(code, {"Path": Path, "read_pairs": read_pairs, "write_judgments": write_judgments})
     measured = call(evaluate, "out.trec", "--judgments", "levels.csv", "--metrics", "nDCG@10", "--json").stdout
-    best = 1 + 0.1 / np.log2(3) + 0.01 / 2
-    assert measure(json.loads(measured), "nDCG@10") == pytest.approx((0.1 + 0.01 / np.log2(3) + 1 / 2) / best)
+    assert measure(json.loads(measured), "nDCG@10") == wanted
 
 
 def test_levels_from_zero_need_no_gain_table(work):

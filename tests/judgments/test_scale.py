@@ -8,8 +8,10 @@ import pytest
 from aisle.cli.options import scales_of
 from aisle.errors import JudgmentError
 from aisle.evaluate.pools import pool_ndcg
+from aisle.judgments import read_judgments
 from aisle.judgments.pairs import PairSet, TextPair, read_pairs
 from aisle.judgments.scale import ESCI, Scale
+from aisle.metrics import Metric
 
 TITLES = ("USB hub with 4 ports", "USB cable", "USB mouse", "Wall clock")
 NAMED = [*zip(TITLES, ("Exact", "Complement", "Substitute", "Irrelevant"), strict=True)]
@@ -74,6 +76,46 @@ def test_a_class_is_worth_its_gain(file):
     assert worth.by_gain() is worth
     plain = PairSet((TextPair("q", "q", "1", "t", grade=2.0),), Scale(0, 4), "x")
     assert plain.by_gain() is plain
+
+
+JUDGED = "query,docid,esci_label\nusb hub,1,Exact\nusb hub,2,c\nusb hub,3,SUBSTITUTE\nclock,4,I\n"
+
+
+def test_judgments_of_products_may_be_classes(tmp_path):
+    path = tmp_path / "judged.csv"
+    path.write_text(JUDGED, encoding="utf-8")
+    known = read_judgments(path)
+    assert [one.grade for one in known] == [3, 1, 2, 0]
+    assert known.gains == ESCI.gains
+    worth = known.by_gain()
+    np.testing.assert_allclose([2**one.grade - 1 for one in worth], [1, 0.01, 0.1, 0], atol=1e-12)
+    assert (worth.gains, worth.by_gain()) == ((), worth)
+    path.write_text(JUDGED.replace("SUBSTITUTE", "2"), encoding="utf-8")
+    with pytest.raises(JudgmentError, match="line 4: the grade '2', but 'Exact' at line 2"):
+        read_judgments(path)
+    path.write_text("query,docid,rating\nusb hub,1,3\n", encoding="utf-8")
+    assert read_judgments(path).gains == ()
+
+
+def test_files_of_one_folder_are_graded_alike(tmp_path):
+    (tmp_path / "qrels").mkdir()
+    (tmp_path / "qrels" / "a.tsv").write_text("query-id\tcorpus-id\tscore\n1\t7\tE\n", encoding="utf-8")
+    (tmp_path / "qrels" / "b.tsv").write_text("query-id\tcorpus-id\tscore\n1\t8\tC\n", encoding="utf-8")
+    (tmp_path / "queries.jsonl").write_text('{"_id": "1", "text": "usb hub"}\n', encoding="utf-8")
+    known = read_judgments(tmp_path)
+    assert ([one.grade for one in known], known.gains) == ([3, 1], ESCI.gains)
+    (tmp_path / "qrels" / "b.tsv").write_text("query-id\tcorpus-id\tscore\n1\t8\t1\n", encoding="utf-8")
+    with pytest.raises(JudgmentError, match="grades by name in some files and numbers in others"):
+        read_judgments(tmp_path)
+
+
+def test_what_counts_relevant_products_counts_the_best_class_unless_it_says_otherwise():
+    names = ["nDCG@10", "MRR@10", "R@100", "ERR", "judged@10", "P(rel=2)@5", "nDCG(gain=linear)@10"]
+    found = [str(Metric.parse(name).for_classes(ESCI.gains)) for name in names]
+    table = "nDCG(gain=0:0,1:0.01,2:0.1,3:1)@10"
+    assert found == [table, "MRR(rel=3)@10", "R(rel=3)@100", "ERR", "judged@10", "P(rel=2)@5", "nDCG(gain=linear)@10"]
+    assert [str(Metric.parse(name).for_classes(())) for name in names] == names
+    assert Metric.parse(table) == Metric.parse("nDCG@10").for_classes(ESCI.gains)
 
 
 def test_labels_may_be_passed_over(file):

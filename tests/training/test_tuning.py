@@ -235,3 +235,7 @@ def test_the_command(tmp_path):
     assert again.exit_code == 0, again.output
     assert "2 recipes on 16 queries" in again.stdout
     assert "4 queries were kept for the gate" in again.stdout
+    refused = CliRunner().invoke(cli, [*given, "--scale", "1:2"])
+    assert "the grade 0\nallowed: 1 to 2, as declared" in str(refused.exception)
+    declared = [*given[:-1], str(tmp_path / "other"), "--scale", "0:4", "--json"]
+    assert json.loads(CliRunner().invoke(cli, declared).stdout)["trials"] != found["trials"]

@@ -8,7 +8,8 @@ from aisle.catalogue.clean import clean
 from aisle.config import CatalogueSettings
 from aisle.errors import JudgmentError
 from aisle.judgments import read_judgments
-from aisle.judgments.pairs import PairSet, Scale, TextPair
+from aisle.judgments.pairs import PairSet, TextPair
+from aisle.judgments.scale import Scale, declared
 
 
 def judged_products(catalogue: Path, judgments: Path, description: bool, scale: Scale | None = None) -> PairSet:
@@ -16,7 +17,7 @@ def judged_products(catalogue: Path, judgments: Path, description: bool, scale: 
 
     Args:
         catalogue: Read and cleaned as `aisle index` does.
-        judgments: Graded from 0, unless a scale says otherwise.
+        judgments: Graded from 0, unless a scale says otherwise, or by the classes' names.
         description: Whether descriptions are wanted; titles always are.
         scale: Of the grades; else from 0 to the highest.
 
@@ -25,6 +26,7 @@ def judged_products(catalogue: Path, judgments: Path, description: bool, scale: 
             common.
     """
     known = read_judgments(judgments)
+    scale = declared(judgments, scale, bool(known.gains))
     wanted = {judgment.product_id for judgment in known}
     with clean(catalogue, CatalogueSettings()) as cleaned:
         products = {product.id: product for product in cleaned if product.id in wanted}
