@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import gzip
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from pathlib import Path
 
@@ -38,6 +38,8 @@ FUNCTION_WORDS = frozenset({
     "us", "van", "von", "was", "we", "what", "who", "will", "with", "y", "you", "your", "zu",
 })  # fmt: skip
 """Of the languages whose names stand in the table: in a query they name nothing, whatever else they may mean."""
+LINES = ("Pixel", "Nescafe", "Accu-Chek", "CorningWare", "Pyrex", "Scotch", "Mobil 1", "Shell Helix", "Duplo")
+"""Of brands' goods: who asks for Google does not mean every product with pixels."""
 Entry = dict[str, dict[str, None]]
 
 
@@ -60,7 +62,7 @@ def entries() -> Iterator[tuple[int, Entry]]:
         yield 0, entry(row["zh"], row["en"], row["ja"], row["es"])
     for path in sorted((DATA / "shop_terms").glob("*.tsv")):
         for row in rows(path):
-            yield 0, entry("|".join(filter(None, (row["zh"], row["tw"]))), row["en"])
+            yield 0, entry("|".join(filter(None, (row["zh"], row["tw"]))), without_lines(row))
     for row in rows(DATA / "categories.tsv.gz"):
         yield 1, entry(row["zh"], row["en"], row["ja"], row["es"])
     for row in rows(DATA / "values.tsv.gz"):
@@ -69,6 +71,12 @@ def entries() -> Iterator[tuple[int, Entry]]:
     for row in rows(DATA / "wordnet.tsv.gz"):
         if row["field"] in CONCRETE:
             yield 2, entry(row["zh"], row["en"])
+
+
+def without_lines(row: Mapping[str, str]) -> str:
+    """The English names of a shop term, of a brand without those of its goods."""
+    given = row["en"].split("|")
+    return "|".join(name for name in given if row["kind"] != "brand" or name not in LINES or len(given) == 1)
 
 
 def key(name: str) -> str:

@@ -9,6 +9,8 @@ Knows what a catalogue says of its words, no index and no encoder.
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -42,7 +44,8 @@ class Understanding:
         lexicon: Names that are general knowledge.
         synonyms: The shop's own rules; they go before the lexicon.
         pinyin: Whether words may be corrected by their sound.
-        expansion_weight: What the lexicon's other names of a thing count together beside its own; 0 leaves them out.
+        expansion_weight: What the lexicon's other names of a thing count together beside its own, where the catalogue
+            has that; 0 leaves them out.
         synonym_weight: The same of the shop's own rules.
     """
 
@@ -82,8 +85,8 @@ class Understanding:
         ruled = {fold_name(expansion.because) for expansion in own}
         free = (expansion for expansion in general if fold_name(expansion.because) not in ruled)
         found = [
-            *_weighed(self._there(own, text), self.synonym_weight),
-            *_weighed(self._there(free, text), self.expansion_weight),
+            *self._weighed(self._there(own, text), self.synonym_weight),
+            *self._weighed(self._there(free, text), self.expansion_weight),
         ]
         return tuple(found[:MAX_EXPANSIONS])
 
@@ -104,13 +107,24 @@ class Understanding:
                 found.setdefault((folded, expansion.because), expansion)
         return list(found.values())
 
+    def _weighed(self, expansions: list[Expansion], weight: float) -> list[Expansion]:
+        """With their final weights: the other names of one thing share it, so that all of them count less than its own.
 
-def _weighed(expansions: list[Expansion], weight: float) -> list[Expansion]:
-    """With their final weights: the other names of one thing share it, so that all of them count less than its own."""
-    shares: dict[str, int] = {}
-    for expansion in expansions:
-        shares[expansion.because] = shares.get(expansion.because, 0) + 1
-    return [replace(e, weight=weight * e.weight / shares[e.because]) for e in expansions]
+        What the catalogue has under other names only has nothing to stand above them: there they share the weight of a
+        word. The lexicon's come with the most usual one first, and the nth of a language counts 1/sqrt(n) of its share.
+        """
+        names = Counter(expansion.because for expansion in expansions)
+        forms = {name: (name, *other_numbers(fold_name(name))) for name in names}
+        known = self.words.having({form for several in forms.values() for form in several})
+        had = {name for name, several in forms.items() if any(form in known for form in several)}
+        places: Counter[tuple[str, str]] = Counter()
+        found = []
+        for one in expansions:
+            places[one.because, one.language] += 1
+            share = (weight if one.because in had else 1.0) / names[one.because]
+            place = places[one.because, one.language] if one.language else 1  # a shop's own names are all alike
+            found.append(replace(one, weight=share * one.weight / math.sqrt(place)))
+        return found
 
 
 def told(expansions: Iterable[Expansion]) -> tuple[str, ...]:

@@ -1,5 +1,7 @@
 """Queries understood for a catalogue that says which words it has: other names are its own, and weigh little."""
 
+import math
+
 import pytest
 
 from aisle.language.synonyms import Synonyms
@@ -46,9 +48,10 @@ def weights(understood):
 
 
 def test_other_names_are_those_that_the_catalogue_has_in_its_number(lexicon):
-    understood = understanding(lexicon, "cell phones", "mobile phone", "headphones").read("手機 耳机")
+    understood = understanding(lexicon, "手机", "耳机", "cell phones", "mobile phone", "headphones").read("手機 耳机")
     assert understood.text == "手机 耳机"
-    assert weights(understood) == {"cell phones": 0.125, "mobile phone": 0.125, "headphones": 0.25}
+    second = pytest.approx(0.125 / math.sqrt(2))  # of English
+    assert weights(understood) == {"cell phones": 0.125, "mobile phone": second, "headphones": 0.25}
     assert told(understood.expansions) == ("手机 also as cell phones, mobile phone", "耳机 also as headphones")
 
 
@@ -60,6 +63,8 @@ def test_the_names_of_a_thing_weigh_less_than_the_thing(lexicon):
         "携帯電話",
         "スマホ",
         "移动电话",
+        "手机",
+        "苹果",
         "mouse",
         "ratón",
         "鼠标",
@@ -72,15 +77,34 @@ def test_the_names_of_a_thing_weigh_less_than_the_thing(lexicon):
         assert all(weight <= 0.25 + 1e-9 for weight in by_thing.values())
 
 
+def test_names_of_what_the_catalogue_does_not_call_so_share_a_words_weight(lexicon):
+    """苹果 has no other name here that is there; 手机 is there under two English names and a Chinese one."""
+    words = ("cell phone", "mobile phone", "移动电话", "耳机", "headphones")
+    second = pytest.approx(1 / 3 / math.sqrt(2))
+    found = weights(understanding(lexicon, *words).read("手机 耳机"))
+    assert found == {"cell phone": pytest.approx(1 / 3), "mobile phone": second, "移动电话": pytest.approx(1 / 3),
+                     "headphones": 0.25}  # fmt: skip
+    ruled = understanding(lexicon, "handset", "phone", rules="手机, handset, phone").read("手机")
+    assert weights(ruled) == {"handset": 0.5, "phone": 0.5}  # a shop's own names are all alike
+
+
+def test_a_word_in_another_number_is_there(lexicon):
+    """ "cell phones" would find what is called a cell phone by its spelling."""
+    assert weights(understanding(lexicon, "cell phone", "手机").read("cell phones")) == {"手机": 0.25}
+    assert weights(understanding(lexicon, "手机").read("cell phones")) == {"手机": 1.0}
+
+
 def test_the_shops_rules_go_before_the_lexicon(lexicon):
-    understood = understanding(lexicon, "cell phone", "handset", "headphones", rules="手机, handset").read("手机 耳机")
+    words = ("手机", "耳机", "cell phone", "handset", "headphones")
+    understood = understanding(lexicon, *words, rules="手机, handset").read("手机 耳机")
     assert weights(understood) == {"handset": 0.5, "headphones": 0.25}
 
 
 def test_a_weight_of_nothing_leaves_them_out(lexicon):
-    off = understanding(lexicon, "cell phone", "handset", rules="手机, handset", expansion_weight=0.0)
+    words = ("手机", "cell phone", "handset")
+    off = understanding(lexicon, *words, rules="手机, handset", expansion_weight=0.0)
     assert weights(off.read("手机")) == {"handset": 0.5}
-    off = understanding(lexicon, "cell phone", "handset", rules="手机, handset", synonym_weight=0.0)
+    off = understanding(lexicon, *words, rules="手机, handset", synonym_weight=0.0)
     assert weights(off.read("手机")) == {"cell phone": 0.25}
 
 
