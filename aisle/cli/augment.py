@@ -99,6 +99,7 @@ def text(
         if not resume:
             store.unlink(missing_ok=True)
         told = _rewrite(read, chosen, llm_file, store)
+    _near(read, chosen, brands)
     found = augmented(read, chosen, copies, seed, judging)
     write_text(out, _table(found))
     made = Counter((how, item.provenance.effect) for item in found for how in item.provenance.how)
@@ -113,12 +114,13 @@ def text(
 
 def _available(brands: Sequence[str]) -> list[Change]:
     from aisle.augment.text.brands import BrandDropped, Brands, BrandSwapped
+    from aisle.augment.text.neighbours import Neighbour
     from aisle.augment.text.rewrite import Rewritten
     from aisle.augment.text.table import CHANGES
 
     known = Brands(brands)
     of_brands = (BrandDropped(known, "query"), BrandDropped(known, "title"), BrandSwapped(known))
-    return [*CHANGES.values(), *of_brands, *(Rewritten({}, name) for name in REWRITES)]
+    return [*CHANGES.values(), *of_brands, Neighbour({}), *(Rewritten({}, name) for name in REWRITES)]
 
 
 def _chosen(wanted: Sequence[str], brands: Sequence[str], asked: bool) -> dict[Side, list[Change]]:
@@ -175,6 +177,28 @@ def _rewrite(read: PairSet, chosen: dict[Side, list[Change]], file: Path, store:
         kinds = ", ".join(told["unanswered"])
         raise LlmError(f"no text got an answer: {kinds}", next(iter(told["unanswered"])), fix="see docs/llm.md")
     return told
+
+
+def _near(read: PairSet, chosen: dict[Side, list[Change]], brands: Sequence[str]) -> None:
+    """Put the words of the titles that are near one another to the packaged encoder into the change that takes them."""
+    from aisle.augment.text.neighbours import AT_LEAST, Neighbour, nearest
+
+    if not any(isinstance(change, Neighbour) for changes in chosen.values() for change in changes):
+        return
+    from aisle.encoders.embedded import EmbeddedEncoder
+    from aisle.language.chinese import simplify
+    from aisle.language.normalise import normalise
+
+    titles = dict.fromkeys(simplify(normalise(pair.title)) for pair in read)
+    near = Neighbour(nearest(titles, EmbeddedEncoder(), brands=brands))
+    if not near.words:
+        raise RecipeError(
+            f"'neighbours': no two words of {len(titles):,} titles are near one another",
+            allowed=f"titles with words that {AT_LEAST} of them have",
+            fix="leave the change out",
+        )
+    for changes in chosen.values():
+        changes[:] = [near if isinstance(change, Neighbour) else change for change in changes]
 
 
 def _notes(told: dict[str, Any]) -> list[str]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from random import Random
 
 import pytest
+from click.testing import CliRunner
 
 from aisle.augment.text.neighbours import Neighbour, nearest
 from aisle.augment.text.synonyms import PACKAGED, Renamed, packaged
 from aisle.augment.text.table import CHANGES
+from aisle.cli.main import cli
 from aisle.encoders.embedded import EmbeddedEncoder
 from aisle.errors import ArtifactError
 from aisle.language.normalise import normalise
@@ -171,6 +174,27 @@ def test_a_neighbour_takes_the_place(near):
     assert change.apply("Sofa", Random(0)) == "Couch"
     assert change.apply("sofa or couch", Random(0)) is None
     assert change.apply("lamp 40", Random(0)) is None
+
+
+def test_the_command_reads_the_words_of_the_titles(tmp_path):
+    source, out, brands = tmp_path / "pairs.csv", tmp_path / "more.csv", tmp_path / "brands.txt"
+    rows = [f"q,{title},{number % 2}" for number, title in enumerate(TITLES)]
+    source.write_text("\n".join(["query,title,relevance", *rows]), encoding="utf-8")
+    brands.write_text("Acme\nGlobex\n", encoding="utf-8")
+    given = ["augment", "text", str(source), "--out", str(out), "--change", "neighbours@title", "--brands", str(brands)]
+    CliRunner().invoke(cli, given, catch_exceptions=False)
+    made = list(csv.DictReader(out.read_text(encoding="utf-8").splitlines()))
+    names = ("Acme", "Globex")
+    near = nearest(TITLES, EmbeddedEncoder(threads=1), brands=names)
+    assert len(made) >= len(TITLES) / 3  # sofas and couches
+    for row in made:
+        before, after = TITLES[int(row["source"].rpartition("/")[2])].split(), row["title"].split()
+        ((was, became),) = [pair for pair in zip(before, after, strict=True) if pair[0] != pair[1]]
+        assert became in [other.word for other in near[was]]
+        assert (row["relevance"], row["effect"]) == ("", "unknown")
+    source.write_text("query,title,relevance\nusb hub,USB Hub,1\nusb hub,Lamp,0\n", encoding="utf-8")
+    refused = CliRunner().invoke(cli, given)
+    assert "'neighbours': no two words of 2 titles are near one another" in str(refused.exception)
 
 
 def test_rare_words_do_not_replace_frequent_ones():
