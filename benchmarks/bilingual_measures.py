@@ -166,21 +166,28 @@ def translation(
     limit: int | None,
 ) -> list[Row]:
     """Recall@1 of held-out pairs ``(zh, en)`` in both directions; other pairs fill the candidates up to 1,000."""
-    size = min(CANDIDATES, limit or CANDIDATES)
-    asked = _distinct(held, [])[:size]
-    pairs = asked + _distinct(others, asked)[: size - len(asked)]
+    pairs, count = asked_among(held, others, limit)
     directions = (("zh -> en", 0, 1), ("en -> zh", 1, 0))
     found: dict[str, dict[str, list[float]]] = {direction: {} for direction, _, _ in directions}
     for name, encoder in encoders.items():
         of = vectors(encoder, chain.from_iterable(pairs))
         matrices = [np.array([of[pair[side]] for pair in pairs]) for side in (0, 1)]
         for direction, source, target in directions:
-            scores = matrices[source][: len(asked)] @ matrices[target].T
+            scores = matrices[source][:count] @ matrices[target].T
             own = scores.diagonal().copy()
             np.fill_diagonal(scores, -np.inf)
             found[direction][name] = [float(hit) for hit in own > scores.max(axis=1) + TIE]
-    note = f"{len(pairs):,} candidates, {len(pairs) - len(asked):,} of them fillers"
+    note = f"{len(pairs):,} candidates, {len(pairs) - count:,} of them fillers"
     return [Row(f"{direction}, recall@1", found[direction], note) for direction, _, _ in directions]
+
+
+def asked_among(
+    held: Sequence[tuple[str, str]], others: Sequence[tuple[str, str]], limit: int | None = None
+) -> tuple[list[tuple[str, str]], int]:
+    """1,000 distinct pairs, or ``limit`` if that is less, and how many of them, the first ones, are held out."""
+    size = min(CANDIDATES, limit or CANDIDATES)
+    asked = _distinct(held, [])[:size]
+    return asked + _distinct(others, asked)[: size - len(asked)], len(asked)
 
 
 def _distinct(pairs: Sequence[tuple[str, str]], before: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
