@@ -24,6 +24,8 @@ UNKNOWN = "[UNK]"
 HAN_RUN = regex.compile(r"\p{Han}+")
 _ORNAMENT = regex.compile(r"[\p{So}\p{Sk}\p{Cs}【】《》〈〉「」『』〔〕（）［］，。、！？；：“”‘’…—～·|｜★☆◆●■▲]+")
 """What sellers put around Chinese words and English never had: blanks to the encoder."""
+_WIDE = {0xFF01 + place: 0x21 + place for place in range(94) if chr(0x21 + place).isalnum()}
+"""Full-width letters and digits, as Chinese input methods leave them, to what they are."""
 
 
 class WordPieceTokenizer:
@@ -87,8 +89,8 @@ class BilingualTokenizer:
         return len(self.pieces([text])[0]) + 2
 
     def pieces(self, texts: Sequence[str]) -> list[list[int]]:
-        """Each text's ids, without special tokens and uncut."""
-        runs = [_runs(text) for text in texts]
+        """Each text's ids, without special tokens and uncut; full-width letters are read as letters."""
+        runs = [_runs(text.translate(_WIDE)) for text in texts]
         english = self._pieces(self._english, [part for text in runs for part, han in text if not han])
         han = self._pieces(self._han, [part for text in runs for part, han in text if han])
         found: list[list[int]] = []

@@ -6,6 +6,7 @@ import gzip
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -226,6 +227,15 @@ def test_chinese_ids_start_at_the_offset_and_english_ones_end_before_it(real, en
 def test_traditional_is_read_as_simplified(real, traditional, simplified):
     assert real.ids([traditional]) == real.ids([simplified])
     assert real.count(traditional) == real.count(simplified)
+
+
+@pytest.mark.parametrize("text", ["ＵＳＢ　ｈｕｂ", "ｉｐｈｏｎｅ１５", "Ｐ４０　手机壳", "ＬＥＤ灯１０Ｗ"])
+def test_full_width_letters_and_digits_are_read_as_what_they_are(real, text):
+    assert real.ids([text]) == real.ids([unicodedata.normalize("NFKC", text)])
+
+
+def test_full_width_punctuation_stays_an_ornament(real):
+    assert real.ids(["手机！（新款）"]) == real.ids(["手机 新款"])
 
 
 def test_counts_are_the_lengths_of_uncut_ids(real, offset, titles):
