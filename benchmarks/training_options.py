@@ -47,6 +47,7 @@ OPTIONS: Mapping[str, list[str]] = {
     "moving average": ["fit.average=0.95"],
     "adversarial weights": ["fit.adversarial=0.001"],
     "adversarial word vectors": ["fit.fgm=0.02"],
+    "four seeds in one": ["fit.seeds=4"],
     "lambdaloss": ["fit.loss=lambdaloss"],
     "listmle": ["fit.loss=listmle"],
     "vectors kept": ["fit.keep=1"],

@@ -55,6 +55,7 @@ REFUSED = {
     "lora": Case({}, PeftSettings("lora"), ways=("tensor",)),
     "device": Case({"device": "cuda:1"}, ways=("data",)),
     "fgm": Case({"fgm": 0.01}, ways=("data",)),
+    "seeds": Case({"seeds": 2}, ways=("data",)),
 }
 
 

@@ -56,10 +56,13 @@ class Crew:
         found = cls(
             "data" if settings.parallel == "auto" else settings.parallel, dist.get_rank(), dist.get_world_size()
         )
-        if settings.fgm > 0:
-            raise RecipeError(
-                f"fit.fgm={settings.fgm:g} in {found.size} processes", allowed="one process", fix="leave fit.fgm at 0"
-            )
+        for name, given, usual in (("fgm", settings.fgm, 0), ("seeds", settings.seeds, 1)):
+            if given > usual:
+                raise RecipeError(
+                    f"fit.{name}={given:g} in {found.size} processes",
+                    allowed="one process",
+                    fix=f"leave fit.{name} at {usual}",
+                )
         if found.divided and settings.precision == "fp16":
             raise RecipeError(f"fit.precision=fp16 with fit.parallel={found.how}", allowed="bf16 or fp32")
         if settings.device.startswith("cuda:"):

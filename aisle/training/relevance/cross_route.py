@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,11 @@ from aisle.training.relevance.earlier import forgetting, not_forgotten
 from aisle.training.relevance.encoder_route import base_folder
 from aisle.training.relevance.evidence import evidence
 from aisle.training.relevance.extras import Extras
-from aisle.training.relevance.fit import Fit, Outcome
+from aisle.training.relevance.fit import Outcome
 from aisle.training.relevance.recipe import FitSettings, TrainingRecipe
 from aisle.training.relevance.reranking import rerank_time
 from aisle.training.relevance.rounds import Along, Scored, rounds
+from aisle.training.relevance.soup import fitted
 from aisle.training.tracking import Tracker, tracked
 from aisle.types import Array
 
@@ -120,7 +122,7 @@ class CrossRoute:
         kept = [found for found in (without_queries_of(more, pairs) for more in self.more) if len(found)]
         if kept:
             self.note(f"learning from {sum(map(len, kept)):,} pairs of other files first")
-            settings = replace(self.recipe.fit, epochs=self.recipe.more_epochs, choose=False)
+            settings = replace(self.recipe.fit, epochs=self.recipe.more_epochs, choose=False, seeds=1)
             model, _ = self._fit(kept, kept[0].subset([]), "more", settings)
             self._start = {name: value.detach().clone() for name, value in model.trained().items()}
 
@@ -154,16 +156,14 @@ class CrossRoute:
         self, train: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings
     ) -> tuple[CrossModel, Outcome]:
         settings = replace(settings, rate=self.recipe.peft.learning_rate(settings.rate))
+        told = partial(tracked, self.report, self.trackers)
+        return fitted(self._begin, self.lesson(train, validation), settings, self.work / name, told, self.note)
+
+    def _begin(self, settings: FitSettings) -> CrossModel:
         model = self.new_model(settings)
         if self._start is not None:
             model.load_state_dict(self._start, strict=False)
-        folder = self.work / name
-        folder.mkdir(exist_ok=True)
-        run = Fit(model, self.lesson(train, validation), settings, folder)
-        done = run.resume()
-        if done:
-            self.note(f"going on after step {done:,}")
-        return model, run.run(tracked(self.report, self.trackers, name))
+        return model
 
     def lesson(self, train: Sequence[PairSet], validation: PairSet) -> Lesson:
         """What a training learns from."""

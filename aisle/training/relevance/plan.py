@@ -102,11 +102,11 @@ def _fits(
     model = route.new_model(settings)
     weights = sum(value.numel() * value.element_size() for value in (*model.parameters(), *model.buffers()))
     found = pace(model, task, settings, work)
-    whole = found.operations * learnt * (FOLDS if in_turns else 1)  # five of four fifths, and one of all
-    steps = found.steps * learnt * (FOLDS if in_turns else 1)
+    times = (FOLDS if in_turns else 1) * settings.seeds  # five of four fifths, and one of all
+    whole, steps = found.operations * learnt * times, found.steps * learnt * times
     if not in_turns or settings.choose:
         checked = recipe.validation * fits * forward_operations(model, validated(model, task))
-        whole += checked * (settings.epochs + 1)
+        whole += checked * (settings.epochs + 1) * settings.seeds
     more = [kept for kept in (without_queries_of(part, pairs) for part in route.more) if len(kept)]
     if more:
         other = Fit(model, route.lesson(more, pairs.subset([])), settings, work)
@@ -114,7 +114,7 @@ def _fits(
         whole += sum(operations(model, other, chunks) for chunks in batches) * recipe.more_epochs
         steps += len(batches) * recipe.more_epochs
     parts["steps"] = whole * found.seconds_per_operation
-    parts["checkpoints"] = found.saving * fits
+    parts["checkpoints"] = found.saving * fits * settings.seeds
     start = time.perf_counter()
     route.write(model, work / "folder")
     parts["writing"] = (time.perf_counter() - start) * fits

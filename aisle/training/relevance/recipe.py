@@ -65,6 +65,8 @@ class FitSettings:
         max_tokens: A text is cut at so many tokens.
         save_every: Steps between checkpoints within an epoch.
         seed: The same seed gives the same weights on one machine.
+        seeds: Trainings from this seed on, each with its own, of which the mean of the weights is kept (model soups,
+            Wortsman et al. 2022).
         threads: Of PyTorch.
         device: "cpu", "cuda", "cuda:1", ...; "auto" takes a GPU where there is one.
         precision: Of matrix products. Weights and the optimiser are fp32 throughout.
@@ -106,6 +108,7 @@ class FitSettings:
     max_tokens: int = Field(default=64, ge=8, le=512)
     save_every: int = Field(default=200, ge=1)
     seed: int = 0
+    seeds: int = Field(default=1, ge=1, le=100)
     threads: int = Field(default=2, ge=1)
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     precision: Literal["fp32", "bf16", "fp16"] = "bf16"
@@ -236,6 +239,11 @@ class TrainingRecipe:
     negatives: NegativeSettings = Field(default_factory=NegativeSettings)
     correct: bool = False
     augment: AugmentSettings = Field(default_factory=AugmentSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse what would make no sense together."""
+        if self.fit.seeds > 1 and self.peft.method not in ("full", "last"):
+            raise ValueError(f"fit.seeds of 1 with peft.method={self.peft.method}, whose parts have no mean")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], source: str = "recipe") -> TrainingRecipe:
