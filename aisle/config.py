@@ -300,6 +300,18 @@ def settings_of(parts: Mapping[tuple[str, ...], Any]) -> Callable[[tuple[int | s
     return allowed
 
 
+def read_toml(path: Path) -> dict[str, Any]:
+    """The settings of a training's recipe file.
+
+    Raises:
+        RecipeError: The file cannot be read, or is not TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RecipeError(f"cannot read the recipe {str(path)!r}: {error}", fix="correct the file") from None
+
+
 def with_changes(data: Mapping[str, Any], changes: Sequence[str]) -> dict[str, Any]:
     """Settings with some changed as ``key=value``; ``part.key`` is a key within a part.
 

@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from aisle.cli.adapt import adapt
 from aisle.cli.augment import augment
 from aisle.cli.augment_images import images
 from aisle.cli.calibrate import calibrate
@@ -69,6 +70,7 @@ for command in (
     tune,
     runs,
     distil,
+    adapt,
     learn,
     calibrate,
     choose,

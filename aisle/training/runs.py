@@ -11,12 +11,13 @@ from typing import Any
 
 from aisle.artifacts import MANIFEST
 from aisle.errors import ArtifactError
+from aisle.training.adapt.recipe import AdaptRecipe
 from aisle.training.distil.recipe import DistilRecipe
 from aisle.training.relevance.recipe import TrainingRecipe
 from aisle.training.tracking import flat
 from aisle.training.workplace import ABOUT
 
-_ENDINGS = (".training", ".distilling")
+_ENDINGS = (".training", ".distilling", ".adapting")
 _ADAPTER, TUNED = "llm adapter", "tuned"
 
 
@@ -60,7 +61,9 @@ class Run:
         }
 
 
-def _usual(settings: Mapping[str, Any]) -> TrainingRecipe | DistilRecipe:
+def _usual(settings: Mapping[str, Any]) -> TrainingRecipe | DistilRecipe | AdaptRecipe:
+    if "method" in settings:
+        return AdaptRecipe()
     return DistilRecipe() if "label_epochs" in settings else TrainingRecipe()
 
 

@@ -1,4 +1,4 @@
-"""The folder beside a model that is being made, where its checkpoints are. Knows no training."""
+"""The folder beside a model that is being made, with its checkpoints; the story of one that was. Knows no training."""
 
 from __future__ import annotations
 
@@ -52,3 +52,25 @@ def workplace(out: Path, work: Path, about: Mapping[str, Any], resume: bool) -> 
     work.mkdir()
     write_text(work / ABOUT, text)
     return work
+
+
+def finish(
+    folder: Path, recipe: Mapping[str, Any], metrics: Mapping[str, Any], card: str, details: Mapping[str, Any]
+) -> None:
+    """Recipe, metrics and card into a model's folder; its manifest, with all of it, last.
+
+    Args:
+        folder: Complete but for its story.
+        recipe: What made it, as plain data.
+        metrics: What came of it, as plain data.
+        card: For people, in Markdown.
+        details: For the manifest, beside those that are there.
+    """
+    import tomli_w
+
+    write_text(folder / "recipe.toml", tomli_w.dumps(recipe))
+    write_text(folder / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
+    write_text(folder / "README.md", card)
+    manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    manifest["details"] |= details
+    write_text(folder / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")

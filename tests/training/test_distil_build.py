@@ -14,8 +14,11 @@ from click.testing import CliRunner
 torch = pytest.importorskip("torch")
 
 from aisle.artifacts import Manifest, write_manifest  # noqa: E402
+from aisle.encoders.cosines import cosines  # noqa: E402
 from aisle.encoders.load import load_encoder  # noqa: E402
+from aisle.encoders.onnx import OnnxEncoder  # noqa: E402
 from aisle.errors import ArtifactError, RecipeError  # noqa: E402
+from aisle.evaluate.pools import pool_ndcg  # noqa: E402
 from aisle.judgments.pairs import PairSet  # noqa: E402
 from aisle.judgments.split import query_key  # noqa: E402
 from aisle.rerankers.load import load_reranker  # noqa: E402
@@ -107,7 +110,9 @@ def test_the_gate_compares_with_the_student_on_labels_alone_over_held_out_querie
         if len({levels[row] for row in rows}) > 1 and small[rows[0]].query in given.held_out
     }
     assert set(distilled.candidate.evidence.candidate) == telling
-    assert distilled.candidate.evidence.candidate != distilled.candidate.evidence.current
+    made = cosines(OnnxEncoder(distilled.folder).encode, [pair.query for pair in small], [pair.title for pair in small])
+    for query, value in pool_ndcg(small.by_query(), levels, made).items():
+        assert query not in telling or distilled.candidate.evidence.candidate[query] == pytest.approx(value)
     assert distilled.verdict.queries == len(telling)
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from aisle.artifacts import MANIFEST, one_writer, refuse_other, swap_in, write_text
+from aisle.artifacts import MANIFEST, one_writer, refuse_other, swap_in
 from aisle.encoders import onnx
 from aisle.errors import OptionalDependencyError, RecipeError
 from aisle.training.distil.candidates import write_provenance
@@ -26,7 +26,7 @@ from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.recipe import FEW_QUERIES
 from aisle.training.tracking import FOLDER as TRACKING
 from aisle.training.tracking import tracking
-from aisle.training.workplace import workplace
+from aisle.training.workplace import finish, workplace
 from aisle.types import Progress
 
 if TYPE_CHECKING:
@@ -175,15 +175,9 @@ def _workplace(out: Path, about: Mapping[str, Any], recipe: DistilRecipe, resume
 
 def _finish(distilled: Distilled, recipe: DistilRecipe, student: str, data: str, taught: Taught) -> None:
     """Provenance, recipe, metrics and card into the folder; its manifest, with all of it, last."""
-    import tomli_w
-
     part = distilled.candidate.folder
     write_provenance(part / PROVENANCE, taught.listed, [product.id for product in taught.products], taught.scores)
-    write_text(part / "recipe.toml", tomli_w.dumps(recipe.to_dict()))
-    write_text(part / "metrics.json", json.dumps(distilled.to_dict(), indent=2, ensure_ascii=False) + "\n")
-    write_text(part / "README.md", card(distilled, recipe, student, data))
-    manifest = json.loads((part / MANIFEST).read_text(encoding="utf-8"))
-    manifest["details"] |= {
+    details = {
         "name": distilled.folder.name,
         "architecture": "encoder",
         "student": student,
@@ -193,4 +187,4 @@ def _finish(distilled: Distilled, recipe: DistilRecipe, student: str, data: str,
         "promoted": distilled.verdict.promoted,
         "forced": distilled.verdict.forced,
     }
-    write_text(part / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    finish(part, recipe.to_dict(), distilled.to_dict(), card(distilled, recipe, student, data), details)

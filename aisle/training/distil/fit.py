@@ -1,13 +1,11 @@
 """Training a student on what teachers say of unlabelled lists, with judged lists beside them or not; resumable.
 
-Knows token ids, scores and a module that makes vectors of ids; no files but its own checkpoint. A step's batch depends
-on the seed and the step alone, so a resumed run is the unbroken one.
+Knows token ids, scores and a module that makes vectors of ids. A step's batch depends on the seed and the step alone,
+so a resumed run is the unbroken one.
 """
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from torch import Tensor
 
 from aisle.training.distil.losses import listwise_kl, margin_mse
 from aisle.training.distil.recipe import StepSettings
+from aisle.training.loop import Course, Loop
 from aisle.training.relevance.candidate import Report
 from aisle.training.relevance.data import Lesson
 from aisle.training.relevance.lists import Chunk, Lists, epoch
@@ -24,8 +23,6 @@ from aisle.training.relevance.losses import in_batch, listwise
 from aisle.training.relevance.model import Ids, TunedEncoder, seed_everything
 from aisle.types import Array
 
-CHECKPOINT = "checkpoint.pt"
-LOG = "log.jsonl"
 LABEL_SCALE = 20.0
 """Of cosines before a softmax over judged texts, as `aisle train` has it."""
 _POSITIVE = 0.5
@@ -71,21 +68,15 @@ class DistilFit:
     """
 
     def __init__(self, model: TunedEncoder, task: DistilLesson, settings: StepSettings, folder: Path) -> None:
-        self.model, self.task, self.settings, self.folder = model, task, settings, folder
+        self.model, self.task, self.settings = model, task, settings
         seed_everything(settings.seed, settings.threads)
-        self._optimiser = torch.optim.AdamW(model.groups(settings.rate, settings.decay, settings.layer_decay))
         self._epoch_steps = len(self._batches(task.lists, 0))
         self._labelled_lists = task.labelled.train if task.labelled is not None and settings.labels > 0 else None
         self._label_steps = len(self._batches(self._labelled_lists, 0)) if self._labelled_lists else 0
-        self._steps = self._epoch_steps * settings.epochs
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
-        self._done = 0
-
-    def _rate(self, step: int) -> float:
-        warm = max(1, int(self._steps * self.settings.warm_up))
-        if step < warm:
-            return (step + 1) / warm
-        return max(0.0, 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self._steps - warm))))
+        groups = model.groups(settings.rate, settings.decay, settings.layer_decay)
+        course = Course(self._epoch_steps, settings.epochs, settings.warm_up, settings.save_every, settings.seed)
+        self._loop = Loop(model.trained(), groups, course, folder)
+        self._drawn: dict[str, tuple[int, list[list[Chunk]]]] = {}
 
     def _batches(self, lists: Lists, number: int) -> list[list[Chunk]]:
         settings = self.settings
@@ -94,63 +85,26 @@ class DistilFit:
 
     def resume(self) -> int:
         """Go on from the checkpoint in the folder, if there is one; returns the steps done."""
-        path = self.folder / CHECKPOINT
-        if path.exists():
-            found = torch.load(path, weights_only=True)
-            self.model.load_state_dict(found["model"], strict=False)
-            self._optimiser.load_state_dict(found["optimiser"])
-            self._schedule.load_state_dict(found["schedule"])
-            self._done = found["done"]
-        return self._done
-
-    def _save(self) -> None:
-        part = self.folder / f".{CHECKPOINT}.part"
-        state = {
-            "model": self.model.trained(),
-            "optimiser": self._optimiser.state_dict(),
-            "schedule": self._schedule.state_dict(),
-            "done": self._done,
-        }
-        torch.save(state, part)
-        part.replace(self.folder / CHECKPOINT)
+        return self._loop.resume()
 
     def run(self, report: Report) -> None:
         """Train until the epochs are over; the model then has the last weights."""
-        task = self.task
-        drawn, batches = -1, list[list[Chunk]]()
-        label_drawn, label_batches = -1, list[list[Chunk]]()
         self.model.train()
-        while self._done < self._steps:
-            number, at = divmod(self._done, self._epoch_steps)
-            if number != drawn:
-                drawn, batches = number, self._batches(task.lists, number)
-            judged: Sequence[Chunk] = ()
-            if self._labelled_lists is not None:
-                turn, place = divmod(self._done, self._label_steps)
-                if turn != label_drawn:
-                    label_drawn, label_batches = turn, self._batches(self._labelled_lists, turn)
-                judged = label_batches[place]
-            losses = self._step(batches[at], judged)
-            self._done += 1
-            ended = self._done % self._epoch_steps == 0
-            if ended or self._done % self.settings.save_every == 0:
-                self._save()
-            if ended:
-                with (self.folder / LOG).open("a", encoding="utf-8") as log:
-                    rounded = {name: round(value, 5) for name, value in losses.items()}
-                    log.write(json.dumps({"step": self._done, **rounded}) + "\n")
-            report(self._done, self._steps, losses)
+        self._loop.run(self._step, report)
 
-    def _step(self, chunks: Sequence[Chunk], judged: Sequence[Chunk]) -> dict[str, float]:
-        torch.manual_seed(self.settings.seed * 1_000_003 + self._done)
-        losses = self._taught(chunks)
-        if judged:
+    def _batch(self, name: str, lists: Lists, step: int, each: int) -> list[Chunk]:
+        """The lists of a step, out of those of its epoch, which are drawn once."""
+        number, at = divmod(step, each)
+        if self._drawn.get(name, (-1, []))[0] != number:
+            self._drawn[name] = number, self._batches(lists, number)
+        return self._drawn[name][1][at]
+
+    def _step(self, step: int) -> dict[str, float]:
+        losses = self._taught(self._batch("taught", self.task.lists, step, self._epoch_steps))
+        if self._labelled_lists is not None:
+            judged = self._batch("labels", self._labelled_lists, step, self._label_steps)
             losses["labels"] = self.settings.labels * self._labelled(judged)
-        self._optimiser.zero_grad(set_to_none=True)
         torch.stack(list(losses.values())).sum().backward()
-        torch.nn.utils.clip_grad_norm_(list(self.model.trained().values()), 1.0)
-        self._optimiser.step()
-        self._schedule.step()
         return {name: float(value.detach()) for name, value in losses.items()}
 
     def _taught(self, chunks: Sequence[Chunk]) -> dict[str, Tensor]:

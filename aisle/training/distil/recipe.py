@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-from aisle.config import checked, with_changes
+from aisle.config import checked, read_toml, with_changes
 from aisle.errors import RecipeError
 from aisle.training.gate import MAX_LATENCY_RATIO
 from aisle.training.tracking import SPEC
@@ -147,10 +146,5 @@ def load_distil_recipe(path: Path | None, changes: Sequence[str] = ()) -> Distil
     Raises:
         RecipeError: The file cannot be read, or a setting is wrong.
     """
-    data: dict[str, Any] = {}
-    if path is not None:
-        try:
-            data = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise RecipeError(f"cannot read the recipe {str(path)!r}: {error}", fix="correct the file") from None
+    data = read_toml(path) if path is not None else {}
     return DistilRecipe.from_dict(with_changes(data, changes), str(path or "recipe"))

@@ -20,12 +20,13 @@ from aisle.indexes.segment import icu_words
 from aisle.judgments.pairs import PairSet
 from aisle.training.distil import teachers
 from aisle.training.distil.candidates import Listed, Near, lists
-from aisle.training.distil.fit import CHECKPOINT, DistilFit, DistilLesson, Guide
+from aisle.training.distil.fit import DistilFit, DistilLesson, Guide
 from aisle.training.distil.forecast import forecast
 from aisle.training.distil.material import Material, distinct, product_words
 from aisle.training.distil.queries import Asked, made_queries, real_queries
 from aisle.training.distil.recipe import DistilRecipe
 from aisle.training.distil.student import with_layers
+from aisle.training.loop import CHECKPOINT
 from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.compute import CPU
 from aisle.training.relevance.data import cosines, lesson

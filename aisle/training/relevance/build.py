@@ -17,7 +17,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from aisle.artifacts import MANIFEST, one_writer, refuse_other, swap_in, write_text
+from aisle.artifacts import one_writer, refuse_other, swap_in
 from aisle.encoders import onnx
 from aisle.errors import ArtifactError, JudgmentError, RecipeError
 from aisle.judgments.pairs import PairSet
@@ -34,7 +34,7 @@ from aisle.training.relevance.recipe import TrainingRecipe
 from aisle.training.relevance.refusals import refuse_few, refuse_without_torch
 from aisle.training.tracking import AUTO, NONE, Tracker, tracking
 from aisle.training.tracking import FOLDER as TRACKING
-from aisle.training.workplace import workplace
+from aisle.training.workplace import finish, workplace
 from aisle.types import Product, Reranker
 
 if TYPE_CHECKING:
@@ -358,19 +358,11 @@ def _work(out: Path) -> Path:
 
 def _finish(trained: Trained, recipe: TrainingRecipe, data: str, sets: Sequence[PairSet]) -> None:
     """Recipe, metrics and card into the folder; its manifest, with all of it, last."""
-    import tomli_w
-
-    part = trained.candidate.folder
     sources = [
         {"file": found.source, "pairs": len(found), "queries": len(found.by_query()), **weights_told(found)}
         for found in sets
     ]
-    metrics = trained.to_dict() | {"data": sources}
-    write_text(part / "recipe.toml", tomli_w.dumps(recipe.to_dict()))
-    write_text(part / "metrics.json", json.dumps(metrics, indent=2, ensure_ascii=False) + "\n")
-    write_text(part / "README.md", card(trained, recipe, sources, data))
-    manifest = json.loads((part / MANIFEST).read_text(encoding="utf-8"))
-    manifest["details"] |= {
+    details = {
         "name": trained.folder.name,
         "architecture": trained.candidate.architecture,
         "recipe": recipe.to_dict(),
@@ -380,4 +372,5 @@ def _finish(trained: Trained, recipe: TrainingRecipe, data: str, sets: Sequence[
         "promoted": trained.verdict.promoted,
         "forced": trained.verdict.forced,
     }
-    write_text(part / MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n")
+    metrics = trained.to_dict() | {"data": sources}
+    finish(trained.candidate.folder, recipe.to_dict(), metrics, card(trained, recipe, sources, data), details)
