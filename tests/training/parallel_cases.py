@@ -38,9 +38,20 @@ class Case:
 
 CASES = {
     "plain": Case({"choose": True}),
-    "cross": Case({"loss": "pointwise", "in_batch": 0.0, "accumulate": 2, "checkpointing": True}, cross=True),
+    "cross": Case(
+        {"loss": "pointwise", "in_batch": 0.0, "accumulate": 2, "checkpointing": True, "fgm": 0.02}, cross=True
+    ),
     "everything": Case(
-        {"anchor": 0.3, "keep": 0.5, "late": 0.5, "adversarial": 0.02, "average": 0.9, "accumulate": 2, "epochs": 1}
+        {
+            "anchor": 0.3,
+            "keep": 0.5,
+            "late": 0.5,
+            "adversarial": 0.02,
+            "fgm": 0.02,
+            "average": 0.9,
+            "accumulate": 2,
+            "epochs": 1,
+        }
     ),
     "dropout": Case({"dropout": 0.2, "r_drop": 0.5, "epochs": 1}),
     "adalora": Case({}, PeftSettings("adalora", every=1, init_rank=4, rank=2), ways=("data",)),
@@ -54,7 +65,6 @@ REFUSED = {
     "adalora": Case({}, PeftSettings("adalora"), ways=("fsdp",)),
     "lora": Case({}, PeftSettings("lora"), ways=("tensor",)),
     "device": Case({"device": "cuda:1"}, ways=("data",)),
-    "fgm": Case({"fgm": 0.01}, ways=("data",)),
     "seeds": Case({"seeds": 2}, ways=("data",)),
 }
 

@@ -106,7 +106,6 @@ def test_an_interrupted_training_goes_on(out, alone, how):
         ("fp16", "fit.precision=fp16 with fit.parallel=fsdp\nallowed: bf16 or fp32"),
         ("adalora", "peft.method=adalora with fit.parallel=fsdp\nallowed: full, last, lora, dora, prefix, adapter"),
         ("lora", "peft.method=lora with fit.parallel=tensor\nallowed: full\nto fix: --set fit.parallel=data"),
-        ("fgm", "fit.fgm=0.01 in 2 processes\nallowed: one process"),
         ("seeds", "fit.seeds=2 in 2 processes\nallowed: one process"),
         ("device", "fit.device=cuda:1 for 2 processes\nallowed: auto, cuda or cpu"),
         ("heads", "3 processes for 4 heads and 64 columns\nallowed: a number of processes that divides both"),

@@ -56,13 +56,12 @@ class Crew:
         found = cls(
             "data" if settings.parallel == "auto" else settings.parallel, dist.get_rank(), dist.get_world_size()
         )
-        for name, given, usual in (("fgm", settings.fgm, 0), ("seeds", settings.seeds, 1)):
-            if given > usual:
-                raise RecipeError(
-                    f"fit.{name}={given:g} in {found.size} processes",
-                    allowed="one process",
-                    fix=f"leave fit.{name} at {usual}",
-                )
+        if settings.seeds > 1:
+            raise RecipeError(
+                f"fit.seeds={settings.seeds} in {found.size} processes",
+                allowed="one process",
+                fix="leave fit.seeds at 1",
+            )
         if found.divided and settings.precision == "fp16":
             raise RecipeError(f"fit.precision=fp16 with fit.parallel={found.how}", allowed="bf16 or fp32")
         if settings.device.startswith("cuda:"):
@@ -155,6 +154,23 @@ class Crew:
             if grad is not None:
                 value.grad = grad if value.grad is None else grad.add_(value.grad)
         return found
+
+    def together(self, words: Tensor, slopes: Tensor) -> tuple[Tensor, Tensor]:
+        """The words that the gradients of any process reach, in order, with the sum of these.
+
+        Args:
+            words: That this process's reach, ``(n,)``.
+            slopes: Its gradients, ``(n, hidden)``.
+        """
+        if self.size == 1:
+            return words, slopes
+        several: list[list[int]] = [[] for _ in range(self.size)]
+        dist.all_gather_object(several, words.tolist())
+        union = torch.tensor(sorted({word for found in several for word in found}), device=words.device)
+        total = slopes.new_zeros(len(union), slopes.shape[1])
+        total[torch.searchsorted(union, words)] = slopes
+        dist.all_reduce(total)
+        return union, total
 
     def squares(self, values: Sequence[Tensor]) -> Tensor:
         """The sum of the squares of all numbers of some tensors, in whichever process they are."""

@@ -344,7 +344,7 @@ class Fit:
 
     def _pushed(self, chunks: Sequence[Chunk], push: WordPush) -> None:
         """Adds the gradient at word vectors moved up the loss."""
-        push.climb(self.settings.fgm)
+        push.climb(self.settings.fgm, self.crew.together)
         self._backward(chunks)
         push.clear()
 

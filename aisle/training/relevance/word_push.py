@@ -6,6 +6,7 @@ classification"). Word rows themselves stay as they are: what is moved is what t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
@@ -13,6 +14,9 @@ from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from aisle.training.relevance.model import TunedEncoder
+
+Together = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+"""Words ``(n,)`` with their gradients ``(n, hidden)`` to words with theirs."""
 
 
 class WordPush:
@@ -31,18 +35,23 @@ class WordPush:
         """What is added to the vectors of tokens, ``(..., hidden)``."""
         return nn.functional.embedding(ids, self._push, sparse=True)
 
-    def climb(self, size: float) -> None:
+    def climb(self, size: float, together: Together = lambda words, slopes: (words, slopes)) -> None:
         """Move the words that gradients have reached so far, all together by ``size`` of the length of their rows.
 
         The length is that of all these rows as one vector, as that of the gradient is.
+
+        Args:
+            size: As a share.
+            together: What all processes have reached, of what this one has.
         """
         gradient, self._push.grad = self._push.grad, None
         assert gradient is not None
         gradient = gradient.coalesce()
-        reached = gradient.values().abs().sum(1) > 0  # what fills up a batch is none of its words
-        words, slope = gradient.indices()[0][reached], gradient.values()[reached]
+        words, slopes = together(gradient.indices()[0], gradient.values())
+        reached = slopes.abs().sum(1) > 0  # what fills up a batch is none of its words
+        words, slopes = words[reached], slopes[reached]
         with torch.no_grad():
-            self._push[words] = size * self._rows[words].norm() * slope / slope.norm().clamp(min=1e-12)
+            self._push[words] = size * self._rows[words].norm() * slopes / slopes.norm().clamp(min=1e-12)
 
     def clear(self) -> None:
         """Back to nothing."""
