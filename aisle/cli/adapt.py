@@ -10,7 +10,7 @@ import click
 
 from aisle.cli.options import json_option, track_option
 from aisle.cli.output import print_json, print_table, progress_bar
-from aisle.cli.overwriting import refuse_overwriting
+from aisle.cli.overwriting import refuse_replacing
 
 if TYPE_CHECKING:
     from aisle.training.adapt.build import Adapted
@@ -51,9 +51,9 @@ def adapt(
     from aisle.training.distil.material import catalogue_products, distinct
     from aisle.training.relevance.catalogue import judged_products
 
-    refuse_overwriting({"--out": out}, [catalogue, judgments, recipe])
     chosen = [f"method={method}"] if method is not None else []
     loaded = load_adapt_recipe(recipe, [*changes, *track, *chosen])
+    refuse_replacing(out, [catalogue, judgments, recipe, Path(loaded.base).expanduser()])
     judged = judged_products(catalogue, judgments, loaded.description) if judgments is not None else None
     _, texts = distinct(catalogue_products(catalogue), loaded.description)
     with progress_bar() as progress:

@@ -9,7 +9,7 @@ import click
 
 from aisle.cli.options import json_option, judgments_option, model_option, recipe_of, recipe_option
 from aisle.cli.output import print_json, print_table, progress_bar
-from aisle.cli.overwriting import refuse_missing_folder, refuse_overwriting
+from aisle.cli.overwriting import refuse_missing_folder, refuse_overwriting, refuse_replacing
 
 
 @click.command()
@@ -65,6 +65,7 @@ def calibrate(
 
     refuse_overwriting({"--plot": plot}, [folder, judgments, recipe_file])
     refuse_missing_folder({"--plot": plot})
+    refuse_replacing(out, [folder, judgments, recipe_file])
     recipe = recipe_of(folder, recipe_file, model)
     if out.is_file():
         raise ArtifactError(f"{str(out)!r} is a file", allowed="a new folder, or an older calibration")

@@ -10,6 +10,7 @@ import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option, track_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_replacing
 from aisle.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ def distil(
     from aisle.training.distil.recipe import load_distil_recipe
 
     loaded = load_distil_recipe(recipe, [*changes, *track])
+    refuse_replacing(out, [catalogue, pair_file, queries, judgments, held_out, against, recipe])
     asked = [text for _, text in _queries(queries)]
     forbidden = [text for _, text in _queries(held_out)]
     pairs = _pairs(catalogue, pair_file, judgments, named_columns(columns), loaded)

@@ -11,6 +11,7 @@ import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_replacing
 from aisle.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def export(model: str, out: Path, as_json: bool, **options: Any) -> None:
 
     Example: aisle export embedded --out small --layers 3 --prune --catalogue samples/icecat/products.jsonl.gz
     """
+    refuse_replacing(out, [Path(model), *options["pair_files"], options["catalogue"], options["judgments"]])
     if options["front"]:
         _refuse_beside_front(options)
     elif options["tokens"] or options["dims"]:

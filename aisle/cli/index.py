@@ -10,6 +10,7 @@ import click
 
 from aisle.cli.options import column_option, json_option, price_unit_option, recipe_option, with_catalogue_options
 from aisle.cli.output import print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_replacing
 from aisle.cli.verdicts import say_if_not_promoted
 from aisle.config import Recipe
 from aisle.errors import RecipeError
@@ -43,6 +44,7 @@ def index(
     from aisle.catalogue.clean import clean
     from aisle.encoders.load import load_encoder
 
+    refuse_replacing(out, [catalogue])
     recipe = with_catalogue_options(Recipe.load(recipe_file) if recipe_file else Recipe(), columns, price_unit)
     if encoder is not None and not encoder.strip():
         raise RecipeError("--encoder is empty", allowed="the name or the folder of an encoder")

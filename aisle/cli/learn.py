@@ -9,6 +9,7 @@ import click
 
 from aisle.cli.options import json_option, judgments_option, recipe_of, recipe_option
 from aisle.cli.output import print_json, print_table
+from aisle.cli.overwriting import refuse_replacing
 
 
 @click.command()
@@ -41,6 +42,7 @@ def learn(
     from aisle.training.gate import format_verdict
     from aisle.training.ranking.recipe import RankingRecipe
 
+    refuse_replacing(out, [folder, judgments, recipe_file])
     recipe = recipe_of(folder, recipe_file)
     settings = RankingRecipe.from_dict(with_changes({}, changes), "--set")
     bare = replace(

@@ -10,6 +10,7 @@ import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option, track_option
 from aisle.cli.output import print_estimate, print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_replacing
 from aisle.errors import RecipeError
 
 _SAMPLE = 50
@@ -128,6 +129,7 @@ def tune(
     from aisle.training.llm.tune import estimate_tuning
     from aisle.training.llm.tune import tune as run
 
+    refuse_replacing(out, [spec, pairs_file])
     recipe = load_recipe([*changes, *track])
     pairs = read_pairs(pairs_file, named_columns(columns), need_grades=True)
     if estimate:

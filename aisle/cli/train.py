@@ -11,6 +11,7 @@ import click
 
 from aisle.cli.options import json_option, named_columns, pair_column_option, scale_option, scales_of, track_option
 from aisle.cli.output import print_estimate, print_json, print_table, progress_bar
+from aisle.cli.overwriting import refuse_replacing
 from aisle.cli.processes import processes
 from aisle.cli.synthesise import opened
 from aisle.errors import RecipeError
@@ -87,6 +88,7 @@ def train(
         # Another process than the first reads nothing before that one has refused nothing.
         began = group.awaited(BEGAN) if group is not None and group.rank else None
         loaded = load_recipe(recipe, [*changes, *track])
+        refuse_replacing(out, [*pair_files, catalogue, judgments, replay, index, synthesise, must_pass])
         if loaded.fit.parallel == "auto":
             loaded = replace(loaded, fit=replace(loaded.fit, parallel=way))
         named = named_columns(columns)

@@ -151,6 +151,34 @@ def test_a_file_of_another_kind_is_not_replaced_nor_added_to(work, command):
     assert contents(work) == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "train --pairs model/q.csv --out model",
+        "train --pairs q.csv --must-pass model/q.csv --out model",
+        "adapt model/catalogue.csv --out model",
+        "adapt catalogue.csv --judgments model/q.csv --out model",
+        "adapt catalogue.csv --set base=model/encoder --out model",
+        "distil --teacher bm25 --catalogue catalogue.csv --judgments model/q.csv --out model",
+        "learn shop --judgments model/q.csv --out model",
+        "calibrate shop --judgments model/q.csv --out model",
+        "export embedded --pairs model/q.csv --out model",
+        "llm tune judge.toml --pairs model/q.csv --out model",
+        "index model/catalogue.csv --out model",
+        "index model/../model/catalogue.csv --out ./model",
+    ],
+)
+def test_a_folder_that_is_replaced_holds_nothing_that_is_read(work, command):
+    for name in ("q.csv", "catalogue.csv", "encoder/manifest.json"):
+        (work / "model" / name).parent.mkdir(parents=True, exist_ok=True)
+        (work / "model" / name).write_text("x", encoding="utf-8")
+    before = contents(work)
+    result = CliRunner().invoke(cli, command.split())
+    assert isinstance(result.exception, InputError), result.exception
+    assert "would be replaced, and " in str(result.exception)
+    assert contents(work) == before
+
+
 def test_an_older_file_of_the_same_kind_may_be_written_to(work):
     (work / "empty").touch()
     with gzip.open(work / "t.csv.gz", "wt", encoding="utf-8-sig") as file:
