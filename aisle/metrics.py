@@ -110,8 +110,14 @@ class Metric:
     max_grade: float = GDEVAL_MAX
 
     @classmethod
-    def parse(cls, text: str) -> Metric:
+    def parse(cls, text: str, gains: Sequence[float] = ()) -> Metric:
         """Read a metric's name, such as ``nDCG@10``; upper and lower case are alike, AP, RR and Recall are known.
+
+        Args:
+            text: The name.
+            gains: Of grades 0, 1, 2, ... that are classes, best last. A metric without a parameter then takes them:
+                nDCG as a table, ``nDCG(gain=0:0,1:0.01,2:0.1,3:1)@10``; what counts relevant products counts the best
+                class alone, ``MRR(rel=3)@10``. ERR stays as it is.
 
         Raises:
             MetricError: There is no such metric, or a parameter or cut-off is missing or wrong.
@@ -125,7 +131,7 @@ class Metric:
         if cutoff == 0 or (cutoff is None and name in _NEEDS_CUTOFF):
             raise MetricError(f"metric {text!r} needs a cut-off of at least 1", allowed=f"{name}@10")
         if parameter is None:
-            return cls(name, cutoff)
+            return cls(name, cutoff)._of_classes(gains)
         if _PARAMETER.get(name) != parameter.casefold():
             known = _PARAMETER.get(name)
             allowed = f"{name}({known}=...)" if known else f"{name} without parameters"
@@ -151,17 +157,10 @@ class Metric:
             parameter = f"(rel={_text(self.rel)})"
         return f"{self.name}{parameter}" + (f"@{self.cutoff}" if self.cutoff else "")
 
-    def for_classes(self, gains: Sequence[float]) -> Metric:
-        """The same for grades 0, 1, 2, ... that are classes, best last, of these gains; itself where there are none.
-
-        nDCG takes the gains, and what counts relevant products counts the best class alone, unless the metric says
-        otherwise. The name says so: ``nDCG(gain=0:0,1:0.01,2:0.1,3:1)@10``, ``MRR(rel=3)@10``.
-        """
-        if not gains:
-            return self
-        if self.name == "nDCG" and self.gain == Gain():
+    def _of_classes(self, gains: Sequence[float]) -> Metric:
+        if gains and self.name == "nDCG":
             return replace(self, gain=Gain("map", tuple((float(grade), gain) for grade, gain in enumerate(gains))))
-        if _PARAMETER.get(self.name) == "rel" and self.rel == 1.0:
+        if gains and _PARAMETER.get(self.name) == "rel":
             return replace(self, rel=float(len(gains) - 1))
         return self
 

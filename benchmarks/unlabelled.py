@@ -53,7 +53,7 @@ class Trials:
 
     def adapted(self, name: str, method: str, texts: Sequence[str]) -> Path:
         """The folder of an encoder that learnt these texts."""
-        folder = self.work / f"{name}_{method}"
+        folder = self.work / "_".join([name, method, *self.changes])
         if not (folder / "manifest.json").exists():
             changes = [f"method={method}", f"fit.threads={self.threads}", "fit.track=none", *self.changes]
             adapt(texts, load_adapt_recipe(None, changes), folder, resume=True, report=told, note=print)

@@ -1,4 +1,5 @@
 import json
+import math
 import sys
 import types
 from pathlib import Path
@@ -153,6 +154,25 @@ def test_compare(work):
     assert [row["query"] for row in plain["queries"]] == ["red [tv]", "usb hub"]
     with pytest.raises(MetricError, match="unknown metric 'x'"):
         call(compare, "a.trec", "b.trec", "--judgments", "j.csv", "--metric", "x")
+
+
+CLASSES = "query,docid,rating\nusb hub,1,Exact\nusb hub,2,Complement\nred [tv],3,Substitute\nred [tv],4,Exact\n"
+BY_CLASS = "nDCG(gain=0:0,1:0.01,2:0.1,3:1)@10"
+
+
+def test_classes_by_name_are_worth_their_gains_everywhere(work):
+    """Query by query: hub 1 behind an unjudged product; television 4 (Exact) alone of two."""
+    Path("esci.csv").write_text(CLASSES, encoding="utf-8")
+    given = ("a.trec", "--judgments", "esci.csv", "--json", "--metrics")
+    found = json.loads(call(evaluate, *given, "nDCG@10,MRR@10").stdout)
+    assert list(found["metrics"]) == [BY_CLASS, "MRR(rel=3)@10"]
+    hub, television = 1 / math.log2(3) / (1 + 0.01 / math.log2(3)), 1 / (1 + 0.1 / math.log2(3))
+    assert found["metrics"][BY_CLASS]["wrong"]["mean"] == pytest.approx((hub + television) / 2)
+    asked = call(evaluate, *given, "nDCG(gain=exp2)@10", "MRR(rel=1)@10")
+    assert list(json.loads(asked.stdout)["metrics"]) == ["nDCG@10", "MRR@10"]
+    paired = json.loads(call(compare, "a.trec", "b.trec", "--judgments", "esci.csv", "--json").stdout)
+    assert paired["metric"] == BY_CLASS
+    assert paired["wrong"]["mean_a"] == pytest.approx((hub + television) / 2)
 
 
 @pytest.mark.parametrize("command", [evaluate, compare])

@@ -93,13 +93,13 @@ def text(
     refuse_held_out(read, judging)  # before anything is asked and paid
     wanted = wanted or (tuple(f"{name}@query" for name in REWRITES) if llm_file else USUAL)
     chosen = _chosen(wanted, brands, llm_file is not None)
+    _near(read, chosen, brands)
     told: dict[str, Any] = {}
     if llm_file is not None:
         store = out.with_name(f".{out.name}{STORE}")
         if not resume:
             store.unlink(missing_ok=True)
         told = _rewrite(read, chosen, llm_file, store)
-    _near(read, chosen, brands)
     found = augmented(read, chosen, copies, seed, judging)
     write_text(out, _table(found))
     made = Counter((how, item.provenance.effect) for item in found for how in item.provenance.how)

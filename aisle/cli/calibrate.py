@@ -16,7 +16,9 @@ from aisle.cli.overwriting import refuse_missing_folder, refuse_overwriting, ref
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @judgments_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the calibration.")
-@click.option("--relevant", default=1.0, show_default=True, help="From this grade on a product is relevant.")
+@click.option(
+    "--relevant", type=float, help="From this grade on a product is relevant; default: 1, of classes the best (3)."
+)
 @click.option(
     "--cut",
     type=click.FloatRange(0, 1, min_open=True),
@@ -37,7 +39,7 @@ def calibrate(
     folder: Path,
     judgments: Path,
     out: Path,
-    relevant: float,
+    relevant: float | None,
     cut: float,
     plot: Path | None,
     recipe_file: Path | None,
@@ -73,7 +75,9 @@ def calibrate(
         read_manifest(out, KIND, FORMAT)  # another calibration may be replaced, nothing else
     bare = replace(recipe.ranking, calibration="", rules="", diversity=DiversitySettings())
     recipe = replace(recipe, ranking=bare)
-    known = list(read_judgments(judgments))
+    known = read_judgments(judgments)
+    usual = float(len(known.gains) - 1) if known.gains else 1.0
+    relevant = usual if relevant is None else relevant
     with SearchEngine.open(folder, recipe) as engine, progress_bar() as progress:
         made = run(engine, known, CalibrationSettings(relevant_grade=relevant), progress)
     made.save(out)

@@ -107,7 +107,7 @@ def _ask(first: Path, second: Path, judgments: Path, metric: str) -> _Asked:
     from aisle.metrics import Metric
 
     known = read_judgments(judgments)
-    measure = Metric.parse(metric).for_classes(known.gains)
+    measure = Metric.parse(metric, known.gains)
     return _Asked(questions(read_run(first), read_run(second), known, measure), known, measure)
 
 

@@ -96,9 +96,10 @@ def _measure(run: Path, given: Mapping[str, Any]) -> None:
     refuse_overwriting({"--report": report}, [run, judgments, recipe_file])
     refuse_other_kind({"--report": report}, "page")
     names = [name for text in metrics for name in split_names(text)] or DEFAULT_METRICS
-    chosen = list(dict.fromkeys(Metric.parse(name) for name in names))
+    for name in names:
+        Metric.parse(name)  # a misspelt one is refused before anything is read
     known = read_judgments(judgments)
-    chosen = [metric.for_classes(known.gains) for metric in chosen]
+    chosen = list(dict.fromkeys(Metric.parse(name, known.gains) for name in names))
     runs = _runs(run, judgments, recipe_file, model)
     evaluations = {name: evaluate_run(align(found, known), known, chosen) for name, found in runs.items()}
     if report:
@@ -174,7 +175,7 @@ def compare(run_a: Path, run_b: Path, judgments: Path, metric: str, report: Path
     refuse_overwriting({"--report": report}, [run_a, run_b, judgments])
     refuse_other_kind({"--report": report}, "page")
     known = read_judgments(judgments)
-    chosen = Metric.parse(metric).for_classes(known.gains)
+    chosen = Metric.parse(metric, known.gains)
     comparison = compare_runs(align(read_run(run_a), known), align(read_run(run_b), known), known, chosen)
     if report:
         write_lines(report, [comparison_report(comparison, str(run_a), str(run_b), str(judgments))])

@@ -127,7 +127,7 @@ def _on_index(given: Mapping[str, Any]) -> dict[str, Report]:
             ask,
             queries,
             judgments,
-            Metric.parse(METRIC).for_classes(judgments.gains),
+            Metric.parse(METRIC, judgments.gains),
             perturbations=_chosen(given),
             seeds=_seeds(given),
         )
@@ -140,7 +140,7 @@ def _read(files: Sequence[Path], columns: tuple[str, ...]) -> PairSet:
     if len(files) > 1:
         raise InputError(f"--robustness with {len(files)} files of pairs", allowed="one --pairs FILE")
     pairs: PairSet = read_pairs(files[0], named_columns(columns), need_grades=True)
-    return pairs
+    return pairs.by_gain()
 
 
 def _chosen(given: Mapping[str, Any]) -> Sequence[Perturbation]:

@@ -53,6 +53,7 @@ def split(judgments: Iterable[Judgment], fractions: Mapping[str, float], seed: i
     if not fractions or any(share <= 0 for share in fractions.values()) or abs(sum(fractions.values()) - 1) > 1e-9:
         raise JudgmentError(f"fractions {dict(fractions)!r}", allowed="positive shares that sum to 1")
     names = list(fractions)
+    gains = _gains(judgments)
     parts: dict[str, list[Judgment]] = {name: [] for name in names}
     for judgment in judgments:
         left = _draw(judgment, seed)
@@ -61,7 +62,7 @@ def split(judgments: Iterable[Judgment], fractions: Mapping[str, float], seed: i
             if left < 0 or name == names[-1]:
                 parts[name].append(judgment)
                 break
-    return {name: Judgments(tuple(items)) for name, items in parts.items()}
+    return {name: Judgments(tuple(items), gains=gains) for name, items in parts.items()}
 
 
 def folds(judgments: Iterable[Judgment], count: int = 5, seed: int = 0) -> tuple[Fold, ...]:
@@ -72,15 +73,20 @@ def folds(judgments: Iterable[Judgment], count: int = 5, seed: int = 0) -> tuple
     """
     if count < 2:
         raise JudgmentError(f"{count} folds", allowed="2 or more")
-    items = tuple(judgments)
+    items, gains = tuple(judgments), _gains(judgments)
     places = [int(_draw(judgment, seed) * count) for judgment in items]
     return tuple(
         Fold(
-            train=Judgments(tuple(item for item, place in zip(items, places, strict=True) if place != fold)),
-            test=Judgments(tuple(item for item, place in zip(items, places, strict=True) if place == fold)),
+            train=Judgments(tuple(item for item, at in zip(items, places, strict=True) if at != fold), gains=gains),
+            test=Judgments(tuple(item for item, at in zip(items, places, strict=True) if at == fold), gains=gains),
         )
         for fold in range(count)
     )
+
+
+def _gains(judgments: Iterable[Judgment]) -> tuple[float, ...]:
+    """Of judgments by classes, as they were read."""
+    return judgments.gains if isinstance(judgments, Judgments) else ()
 
 
 def _draw(judgment: Judgment, seed: int) -> float:

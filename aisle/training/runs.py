@@ -164,7 +164,7 @@ def _finished(name: str, path: Path) -> Run:
 def _interrupted(name: str, path: Path) -> Run:
     about = json.loads((path / ABOUT).read_text(encoding="utf-8"))
     log: dict[str, Any] = {}
-    logs = sorted(path.glob("*/log.jsonl"), key=lambda file: file.stat().st_mtime)
+    logs = sorted(path.rglob("log.jsonl"), key=lambda file: file.stat().st_mtime)
     if logs:
         lines = logs[-1].read_text(encoding="utf-8").splitlines()
         log = {"part": logs[-1].parent.name, **(json.loads(lines[-1]) if lines else {})}

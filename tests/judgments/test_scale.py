@@ -111,11 +111,13 @@ def test_files_of_one_folder_are_graded_alike(tmp_path):
 
 def test_what_counts_relevant_products_counts_the_best_class_unless_it_says_otherwise():
     names = ["nDCG@10", "MRR@10", "R@100", "ERR", "judged@10", "P(rel=2)@5", "nDCG(gain=linear)@10"]
-    found = [str(Metric.parse(name).for_classes(ESCI.gains)) for name in names]
+    found = [str(Metric.parse(name, ESCI.gains)) for name in names]
     table = "nDCG(gain=0:0,1:0.01,2:0.1,3:1)@10"
     assert found == [table, "MRR(rel=3)@10", "R(rel=3)@100", "ERR", "judged@10", "P(rel=2)@5", "nDCG(gain=linear)@10"]
-    assert [str(Metric.parse(name).for_classes(())) for name in names] == names
-    assert Metric.parse(table) == Metric.parse("nDCG@10").for_classes(ESCI.gains)
+    assert [str(Metric.parse(name, ())) for name in names] == names
+    assert Metric.parse(table) == Metric.parse("nDCG@10", ESCI.gains)
+    asked = ["MRR(rel=1)@10", "nDCG(gain=exp2)@10"]  # what is said is meant
+    assert [Metric.parse(name, ESCI.gains) for name in asked] == [Metric.parse("MRR@10"), Metric.parse("nDCG@10")]
 
 
 def test_labels_may_be_passed_over(file):

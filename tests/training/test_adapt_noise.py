@@ -107,6 +107,17 @@ def test_texts_are_divided_once_and_what_is_unknown_is_never_named():
     assert few.mask == -1
 
 
+def test_texts_that_the_encoder_does_not_read_are_refused():
+    """Unknown throughout, or but for one token: nothing to name."""
+    unread = [[FIRST, 1, 1, 1, LAST]] * 40 + [[FIRST, 1, 10, 1, LAST]] * 40
+    with pytest.raises(
+        CatalogueError, match="a catalogue with 0 distinct texts of two tokens or more that the encoder"
+    ):
+        lesson(unread, {MASK: HIDE, UNKNOWN: 1}, AdaptRecipe(method="mlm"))
+    with pytest.raises(RecipeError, match="most=5"):
+        lesson(texts(100), {}, AdaptRecipe(most=5))
+
+
 def test_too_few_texts_and_a_tokenizer_without_a_mask_are_refused():
     with pytest.raises(CatalogueError, match=f"{FEWEST - 1} distinct texts of two tokens or more") as error:
         lesson(texts(FEWEST - 1), {}, AdaptRecipe())

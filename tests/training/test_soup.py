@@ -78,6 +78,6 @@ def test_an_interrupted_one_ends_with_the_same_weights(tmp_path, stop_in):
 
 
 def test_what_has_no_mean_is_refused():
-    with pytest.raises(RecipeError, match=r"fit\.seeds of 1 with peft\.method=lora"):
+    with pytest.raises(RecipeError, match=r"peft\.method full or last with fit\.seeds above 1"):
         load_recipe(None, ["fit.seeds=2", "peft.method=lora"])
     assert load_recipe(None, ["fit.seeds=2", "peft.method=last"]).fit.seeds == 2

@@ -41,7 +41,7 @@ class AdaptLesson:
 
 
 def lesson(ids: Sequence[Ids], special: Mapping[str, int], recipe: AdaptRecipe) -> AdaptLesson:
-    """Divide the texts by chance; those of a single token are left out, for nothing can be taken from them.
+    """Divide the texts by chance; those of a single known token are left out, for nothing can be taken from them.
 
     Args:
         ids: Of each distinct text.
@@ -50,26 +50,29 @@ def lesson(ids: Sequence[Ids], special: Mapping[str, int], recipe: AdaptRecipe) 
 
     Raises:
         CatalogueError: Too few texts.
-        RecipeError: The method hides tokens, and the tokenizer has none to hide them with.
+        RecipeError: The method hides tokens, and the tokenizer has none to hide them with; or too few are to be taken.
     """
     if recipe.method == "mlm" and MASK not in special:
         raise RecipeError(
             f"the tokenizer of {recipe.base!r} has no {MASK}, which method=mlm hides tokens with",
             allowed="method=tsdae",
         )
-    long = [text for text in ids if len(text) > _FRAME + 1]
+    unknown = special.get(UNKNOWN, -1)
+    long = [text for text in ids if len(text) - _FRAME - text[1:-1].count(unknown) > 1]
     if len(long) < FEWEST:
         raise CatalogueError(
-            f"a catalogue with {len(long)} distinct texts of two tokens or more",
+            f"a catalogue with {len(long)} distinct texts of two tokens or more that the encoder knows",
             allowed=f"{FEWEST} or more to adapt an encoder to",
-            fix="name a larger catalogue, or leave the encoder as it is",
+            fix="name a larger catalogue or an encoder that reads its script, or leave the encoder as it is",
         )
+    if 0 < recipe.most < FEWEST:
+        raise RecipeError(f"most={recipe.most}", allowed=f"{FEWEST} texts or more, or 0 for all")
     order = np.random.default_rng((recipe.fit.seed, len(long))).permutation(len(long))
     if recipe.most:
-        order = order[: max(FEWEST, recipe.most)]
+        order = order[: recipe.most]
     count = min(_MOST_APART, max(1, round(recipe.held_out * len(order))))
     apart, texts = order[:count].tolist(), sorted(order[count:].tolist())
-    words = {token for row in order.tolist() for token in long[row][1:-1]} - {special.get(UNKNOWN, -1)}
+    words = {token for row in order.tolist() for token in long[row][1:-1]} - {unknown}
     return AdaptLesson([long[row] for row in texts], [long[row] for row in apart], sorted(words), special.get(MASK, -1))
 
 

@@ -1,8 +1,8 @@
 """What an encoder learns from texts alone: to say enough of a damaged text, and to name hidden words. PyTorch.
 
 Each task has parts that the encoder lacks; they begin at random and are thrown away at the end. Tokens are named by the
-encoder's own word rows, which stay as they are, and only among those that the catalogue has: a softmax over all 60,000
-rows would cost more than the layers do, and its other rows could only be learnt to be wrong.
+encoder's own word rows, which stay as they are, and only among those that the catalogue has: a softmax over all
+52,236 rows would cost more than the layers do, and its other rows could only be learnt to be wrong.
 """
 
 from __future__ import annotations

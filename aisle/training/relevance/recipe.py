@@ -243,7 +243,7 @@ class TrainingRecipe:
     def __post_init__(self) -> None:
         """Refuse what would make no sense together."""
         if self.fit.seeds > 1 and self.peft.method not in ("full", "last"):
-            raise ValueError(f"fit.seeds of 1 with peft.method={self.peft.method}, whose parts have no mean")
+            raise ValueError("peft.method full or last with fit.seeds above 1: the parts of the others have no mean")
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any], source: str = "recipe") -> TrainingRecipe:
