@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aisle.cli.options import json_option, track_option
+from aisle.cli.options import json_option, scale_option, scales_of, track_option
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.cli.overwriting import refuse_replacing
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="Change one setting, such as fit.epochs=3.")
 @track_option("fit.track")
 @click.option("--resume", is_flag=True, help="Go on with an interrupted run of the same catalogue and settings.")
+@scale_option
 @json_option
 def adapt(
     catalogue: Path,
@@ -37,6 +38,7 @@ def adapt(
     changes: tuple[str, ...],
     track: tuple[str, ...],
     resume: bool,
+    scales: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Train an encoder on the texts of CATALOGUE, without any label, and write it as a folder.
@@ -54,7 +56,8 @@ def adapt(
     chosen = [f"method={method}"] if method is not None else []
     loaded = load_adapt_recipe(recipe, [*changes, *track, *chosen])
     refuse_replacing(out, [catalogue, judgments, recipe, Path(loaded.base).expanduser()])
-    judged = judged_products(catalogue, judgments, loaded.description) if judgments is not None else None
+    scale = scales_of(scales, 1)[0]
+    judged = judged_products(catalogue, judgments, loaded.description, scale) if judgments is not None else None
     _, texts = distinct(catalogue_products(catalogue), loaded.description)
     with progress_bar() as progress:
 

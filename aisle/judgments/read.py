@@ -16,7 +16,7 @@ from typing import overload
 from aisle.errors import JudgmentError
 from aisle.judgments.files import lines_of, read_text
 from aisle.judgments.matching import run_name
-from aisle.judgments.scale import ESCI, Row, levels_of, named_grades
+from aisle.judgments.scale import ESCI, NAMES, Row, levels_of, named_grades
 from aisle.judgments.tables import find_header, rows
 from aisle.types import Judgment
 
@@ -169,7 +169,10 @@ def parse_grade(text: str, place: str) -> float:
     """
     grade = float(text) if _GRADE.fullmatch(text.strip()) else math.nan
     if not math.isfinite(grade):
-        raise JudgmentError(f"{place}: the rating {text[:40]!r} is not a number", allowed="such as 0, 3 or 2.5")
+        raise JudgmentError(
+            f"{place}: the rating {text[:40]!r} is not a number",
+            allowed=f"such as 0, 3 or 2.5; in a table also {NAMES}, in every row",
+        )
     return grade
 
 
