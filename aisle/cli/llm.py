@@ -123,13 +123,13 @@ def tune(
 
     Example: aisle llm tune llm.toml --pairs pairs.csv --out tuned --set epochs=2
     """
+    refuse_replacing(out, [spec, pairs_file])
     from aisle.judgments.pairs import read_pairs
     from aisle.rerankers.llm.spec import read_spec
     from aisle.training.llm.recipe import load_recipe
     from aisle.training.llm.tune import estimate_tuning
     from aisle.training.llm.tune import tune as run
 
-    refuse_replacing(out, [spec, pairs_file])
     recipe = load_recipe([*changes, *track])
     pairs = read_pairs(pairs_file, named_columns(columns), need_grades=True)
     if estimate:
