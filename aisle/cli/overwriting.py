@@ -84,20 +84,22 @@ def refuse_other_kind(outputs: Mapping[str, Path | None], kind: Kind) -> None:
 
 
 def refuse_replacing(folder: Path | None, inputs: Iterable[Path | None]) -> None:
-    """Refuse a folder that is replaced as a whole while something that is read lies in it.
+    """Refuse a folder of Aisle's that is replaced as a whole while something that is read lies in it.
+
+    Folders of others are replaced by no command, and each says so in its own words.
 
     Args:
         folder: Of ``--out``; None where it is not given.
         inputs: Files and folders that are read; None where one is not given.
 
     Raises:
-        InputError: An input is the folder, or lies in it.
+        InputError: An input lies in it.
     """
-    if folder is None:
+    if folder is None or not (folder / MANIFEST).is_file():
         return
     place = folder.resolve()
     for source in inputs:
-        if source is not None and source.exists() and place in (source.resolve(), *source.resolve().parents):
+        if source is not None and source.exists() and place in source.resolve().parents:
             raise InputError(
                 f"--out {str(folder)!r} would be replaced, and {str(source)!r}, which is read, lies there",
                 allowed="a folder in which nothing lies that is read",

@@ -169,7 +169,7 @@ def test_a_file_of_another_kind_is_not_replaced_nor_added_to(work, command):
     ],
 )
 def test_a_folder_that_is_replaced_holds_nothing_that_is_read(work, command):
-    for name in ("q.csv", "catalogue.csv", "encoder/manifest.json"):
+    for name in ("manifest.json", "q.csv", "catalogue.csv", "encoder/manifest.json"):
         (work / "model" / name).parent.mkdir(parents=True, exist_ok=True)
         (work / "model" / name).write_text("x", encoding="utf-8")
     before = contents(work)
