@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gc
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from aisle.training.loop import CHECKPOINT as CHECKPOINT
+from aisle.training.loop import LOG, Course
 from aisle.training.parallel.crew import Crew
 from aisle.training.parallel.step import local
 from aisle.training.relevance.accumulate import cached_backward, parts_of
@@ -33,9 +34,6 @@ from aisle.training.relevance.rdrop import twice
 from aisle.training.relevance.recipe import FitSettings
 from aisle.training.relevance.study import CrossStudy, EncoderStudy, Study, items
 from aisle.training.relevance.word_push import WordPush
-
-CHECKPOINT = "checkpoint.pt"
-LOG = "log.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +84,16 @@ class Fit:
         self._optimiser = torch.optim.AdamW(groups, foreach=each)
         self._scaler = self.compute.scaler()
         self._epoch_steps = len(self.batches(0))
-        self._steps = self._epoch_steps * settings.epochs
+        course = Course(self._epoch_steps, settings.epochs, settings.warm_up, settings.save_every, settings.seed)
+        self._steps = course.steps
         model.adaptation.plan(self._steps, settings.choose)
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, self._rate)
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimiser, course.rate)
         self._telling = any(len(set(levels)) > 1 for levels in task.validation.levels)
         self._choosing = settings.choose and self._telling
         self._done = 0
         self._scores: list[float] = []
         self._best: dict[str, Tensor] = {}
         self._mean: dict[str, Tensor] = {}
-
-    def _rate(self, step: int) -> float:
-        warm = max(1, int(self._steps * self.settings.warm_up))
-        if step < warm:
-            return (step + 1) / warm
-        return max(0.0, 0.5 * (1 + math.cos(math.pi * (step - warm) / max(1, self._steps - warm))))
 
     def batches(self, number: int) -> list[list[Chunk]]:
         """The lists of each step of an epoch: those of the shop once, and beside them those of an earlier one."""

@@ -29,6 +29,7 @@ class WordPush:
     def __init__(self, layers: TunedEncoder) -> None:
         self._layers, self._rows = layers, layers.rows
         self._push = torch.zeros_like(layers.rows, requires_grad=True)
+        self._moved = torch.empty(0, dtype=torch.long, device=layers.rows.device)
         layers.push = self
 
     def __call__(self, ids: Tensor) -> Tensor:
@@ -50,6 +51,7 @@ class WordPush:
         words, slopes = together(gradient.indices()[0], gradient.values())
         reached = slopes.abs().sum(1) > 0  # what fills up a batch is none of its words
         words, slopes = words[reached], slopes[reached]
+        self._moved = words
         with torch.no_grad():
             self._push[words] = size * self._rows[words].norm() * slopes / slopes.norm().clamp(min=1e-12)
 
@@ -57,7 +59,7 @@ class WordPush:
         """Back to nothing."""
         self._push.grad = None
         with torch.no_grad():
-            self._push.zero_()
+            self._push[self._moved] = 0.0  # a few of a vocabulary
 
     def end(self) -> None:
         """Leave the model as it was found."""
