@@ -37,7 +37,9 @@ def moved(fit) -> dict:
 @pytest.mark.parametrize("make", [encoder, cross_encoder])
 def test_the_step_adds_the_gradient_at_rows_moved_up_the_loss(tmp_path, make):
     settings = replace(EXACT, in_batch=0.0, loss="pairwise") if make is cross_encoder else EXACT
-    found = moved(Fit(make(), planted(), replace(settings, fgm=SIZE), tmp_path))
+    pushed = Fit(make(), planted(), replace(settings, fgm=SIZE), tmp_path)
+    found = moved(pushed)
+    assert not pushed._push(torch.arange(80)).any(), "the words are where they were"
 
     fit = Fit(make(), planted(), settings, tmp_path)
     rows = getattr(fit.model, "layers", fit.model).rows.requires_grad_(True)
