@@ -45,6 +45,7 @@ from aisle.ranking.learnt import EMBEDDED, LearntRanking, for_everybody
 from aisle.ranking.listed import Scored, behind
 from aisle.rerankers.cached import CachedReranker
 from aisle.rerankers.head import wording
+from aisle.rerankers.listwise import together
 from aisle.rerankers.load import load_reranker
 from aisle.rerankers.slow import SlowReranker
 from aisle.rules import (
@@ -263,10 +264,9 @@ class Stages:
         if self.reranker is not None and ordered:
             search = self.recipe.search
             page = request.offset + request.k
-            together = isinstance(self.reranker, SlowReranker) and self.reranker.together
             reranked = rerank(
                 scored, lambda ids: self._scores(reading.text, ids, shelf, clock), search.rerank_depth, page,
-                search.rerank_slack, clock, search.rerank_depth if together else STEP,
+                search.rerank_slack, clock, search.rerank_depth if together(self.reranker) else STEP,
             )  # fmt: skip
             scored = reranked.scored
             left_out += [reranked.left_out] if reranked.left_out else []

@@ -23,8 +23,8 @@ def cosines(encode: Encode, queries: Sequence[str], texts: Sequence[str], progre
         texts: The one beside each query.
         progress: Told of the stages "queries" and "texts".
     """
-    left, asked = _distinct(encode, queries, "query", progress)
-    right, beside = _distinct(encode, texts, "product", progress)
+    left, asked = distinct_vectors(encode, queries, "query", progress)
+    right, beside = distinct_vectors(encode, texts, "product", progress)
     found = np.empty(len(queries), np.float32)
     for start in range(0, len(queries), _CHUNK):
         part = slice(start, start + _CHUNK)
@@ -32,10 +32,10 @@ def cosines(encode: Encode, queries: Sequence[str], texts: Sequence[str], progre
     return found
 
 
-def _distinct(
-    encode: Encode, texts: Sequence[str], kind: Literal["query", "product"], progress: Progress | None
+def distinct_vectors(
+    encode: Encode, texts: Sequence[str], kind: Literal["query", "product"], progress: Progress | None = None
 ) -> tuple[Array, list[int]]:
-    """Vectors of the distinct texts, and which of them each text has."""
+    """Vectors of the distinct texts, ``(m, dim)``, and which of them each text has; ``progress`` as for `cosines`."""
     places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
     distinct = list(places)
     parts = []

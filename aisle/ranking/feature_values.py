@@ -72,13 +72,22 @@ def to_mean_of_first(scores: Doubles, vectors: Array, count: int) -> Doubles:
     Rocchio, "Relevance Feedback in Information Retrieval" (1971), with the first results taken as relevant and without
     the query, whose own cosine is another feature.
     """
+    mean = mean_of_first(scores, vectors, count)
+    return np.full(len(vectors), np.nan) if mean is None else np.asarray(vectors @ mean)
+
+
+def mean_of_first(scores: Doubles, vectors: Array, count: int) -> Doubles | None:
+    """The mean of the vectors with the best scores, ``(dim,)`` of length 1; None where there is none.
+
+    Rows of ``vectors`` that are not finite do not count.
+    """
     known = np.flatnonzero(np.isfinite(vectors).all(axis=1)) if vectors.shape[1] else np.empty(0, np.intp)
     order = known[np.argsort(-scores[known], kind="stable")][:count]
     if not len(order):
-        return np.full(len(vectors), np.nan)
+        return None
     mean = vectors[order].mean(axis=0, dtype=np.float64)
     length = float(np.linalg.norm(mean))
-    return np.asarray(vectors @ (mean / length) if length > 0 else np.full(len(vectors), np.nan))
+    return np.asarray(mean / length) if length > 0 else None
 
 
 # --- agreement -----------------------------------------------------------------------------------------------

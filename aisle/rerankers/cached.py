@@ -1,7 +1,8 @@
 """A re-ranker that remembers its scores: of a query, a product as it stands, and itself.
 
 Shoppers ask the same, and pages of one ranking re-rank the same products. A product that has changed in anything is
-scored anew. Scores live as long as the object, the latest ``size`` of them.
+scored anew; where a score depends on the list, so is every product of a list that has changed in anything. Scores live
+as long as the object, the latest ``size`` of them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from threading import Lock
 
 import numpy as np
 
+from aisle.rerankers import listwise
 from aisle.types import Array, Product, Reranker
 
 SIZE = 200_000
@@ -23,7 +25,7 @@ class CachedReranker:
     """Meets ``Reranker``; many threads may use it.
 
     Args:
-        reranker: Must score a product alike in any company.
+        reranker: Any.
         size: Scores kept, the least recently used are forgotten first.
     """
 
@@ -39,9 +41,21 @@ class CachedReranker:
         """Scores kept now."""
         return len(self._scores)
 
+    @property
+    def together(self) -> bool:
+        """Whether a product's score depends on the others."""
+        return listwise.together(self.reranker)
+
+    def among(self, query: str, products: Sequence[Product]) -> Reranker:
+        """What scores products one by one as they would stand in this list; it remembers nothing."""
+        return listwise.among(self.reranker, query, products)
+
     def score(self, query: str, products: Sequence[Product]) -> Array:
         """Score products into ``(n,)`` float32; only those not known are read."""
         keys = [_key(query, product) for product in products]
+        if self.together:
+            whole = b"".join(keys)
+            keys = [blake2b(key + whole, digest_size=16).digest() for key in keys]
         with self._lock:
             known = {key: self._scores[key] for key in keys if key in self._scores}
             for key in known:

@@ -1,8 +1,8 @@
-"""A tuned encoder's cosine with what the words and a cross-encoder say beside it, weighed as judgments taught.
+"""A tuned encoder's cosine with what words, neighbours and a cross-encoder say beside it, weighed as judgments taught.
 
-Scores a query's texts one by one and knows nothing of how the weights were found; ``aisle.training.combine`` does. A
-folder of it holds the encoder's folder, ``combination.json``, perhaps a cross-encoder's folder, and a manifest. `aisle
-index --encoder` takes the same folder: it indexes with the encoder inside.
+Scores a query's texts and knows nothing of how the weights were found; ``aisle.training.combine`` does. A folder of it
+holds the encoder's folder, ``combination.json``, perhaps trees over words, perhaps a cross-encoder's folder, and a
+manifest. `aisle index --encoder` takes the same folder: it indexes with the encoder inside.
 """
 
 from __future__ import annotations
@@ -22,19 +22,25 @@ from aisle.encoders.load import INSIDE
 from aisle.encoders.onnx import OnnxEncoder
 from aisle.errors import ArtifactError, FingerprintError
 from aisle.indexes import segment
+from aisle.ranking.feature_values import mean_of_first
 from aisle.ranking.word_statistics import WordStatistics
+from aisle.rerankers import word_trees
 from aisle.rerankers.cosine import product_text
 from aisle.rerankers.cross_encoder import OnnxCrossEncoder
 from aisle.rerankers.cross_encoder import fingerprint as files_of
 from aisle.rerankers.head import FORMAT, KIND, wording
 from aisle.rerankers.spelling import Speller
-from aisle.types import Array, Encoder, Product
+from aisle.rerankers.word_trees import WordTrees
+from aisle.types import Array, Encoder, Product, Reranker
 
 ARCHITECTURE = "combination"
 FILE, ENCODER = "combination.json", INSIDE
 SIGNALS = ("cosine", "wording", "bm25")
-CROSS = "cross"
-"""The signal of a cross-encoder, and the folder of one inside; not every combination has it."""
+TREES, NEIGHBOURS, CROSS = "trees", "neighbours", "cross"
+"""Signals that not every combination has: of trees over words, of the list's best texts, and of a cross-encoder, whose
+folder inside has this name too."""
+FIRST = 10
+"""Texts of a list, those of the highest cosine, whose mean the others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,8 @@ class Combination:
     """The weights and what the words' signals need.
 
     Attributes:
-        weights: Signal to weight; that of the cosine is 1, so that a score is a cosine with corrections.
+        weights: Signal to weight; that of the cosine is 1, so that a score is a cosine with corrections. Beside
+            ``SIGNALS`` it may have ``TREES``, ``NEIGHBOURS`` and ``CROSS``.
         words: How rare words are in the shop that the weights are of.
         description: Whether the description is read beside the title.
         correct: Whether words of a query that the shop lacks are read in the spelling of a near one that it has.
@@ -76,7 +83,7 @@ class Combination:
             words = data["words"]
             carriers = {str(token): int(count) for token, count in words["carriers"].items()}
             statistics = WordStatistics(int(words["texts"]), float(words["average_length"]), carriers)
-            names = (*SIGNALS, CROSS) if CROSS in data["weights"] else SIGNALS
+            names = (*SIGNALS, *(name for name in (TREES, NEIGHBOURS, CROSS) if name in data["weights"]))
             weights = {name: float(data["weights"][name]) for name in names}
             if not all(map(math.isfinite, (*weights.values(), statistics.average_length))):
                 raise ValueError("a number that is not finite")
@@ -92,10 +99,22 @@ def word_signals(words: WordStatistics, query: str, texts: Sequence[str]) -> Arr
     return np.stack([wording(query, texts), words.bm25(query, texts, segment)], axis=1)
 
 
+def mean_of_neighbours(cosine: Array, vectors: Array) -> Array:
+    """The mean of those of a list's texts that have the highest cosines, ``(dim,)`` of length 1, or zeros.
+
+    How near a text is to it is the signal ``NEIGHBOURS``: feedback as Rocchio's (1971) with the first ``FIRST`` texts
+    taken as relevant. Two texts say nothing of each other: both are equally far from their mean.
+    """
+    found = mean_of_first(cosine.astype(np.float64), vectors, FIRST)
+    return np.zeros(vectors.shape[1], np.float32) if found is None else found.astype(np.float32)
+
+
 def fingerprint(folder: Path) -> dict[str, str]:
     """What the parts of a combination's folder are."""
     weights = blake2b((folder / FILE).read_bytes(), digest_size=16).hexdigest()
     found = {"encoder": OnnxEncoder(folder / ENCODER).fingerprint, "combination": weights}
+    if (folder / word_trees.FILE).exists():
+        found[TREES] = blake2b((folder / word_trees.FILE).read_bytes(), digest_size=16).hexdigest()
     if (folder / CROSS).exists():
         found[CROSS] = blake2b(repr(sorted(files_of(folder / CROSS).items())).encode(), digest_size=16).hexdigest()
     return found
@@ -124,25 +143,76 @@ class CombinationReranker:
             raise FingerprintError(
                 f"the parts of {str(folder)!r} are not those that were trained together", fix="train it again"
             )
-        words = self.combination.words
+        words, weights = self.combination.words, self.combination.weights
         self._speller = Speller(words.carriers) if self.combination.correct else None
-        has = CROSS in self.combination.weights
-        self.cross = OnnxCrossEncoder(folder / CROSS) if has else None
+        self._trees = WordTrees.load(folder) if TREES in weights else None
+        self.cross = OnnxCrossEncoder(folder / CROSS) if CROSS in weights else None
+
+    @property
+    def together(self) -> bool:
+        """Whether a text's score depends on the others of its list."""
+        return self.combination.weights.get(NEIGHBOURS, 0.0) != 0
 
     def score(self, query: str, products: Sequence[Product]) -> Array:
         """Score products into ``(n,)`` float32, a cosine with corrections; higher is better."""
-        description = self.combination.description
-        return self.score_texts(query, [product_text(query, product, description) for product in products])
+        return self.score_texts(query, self._texts(query, products))
 
     def score_texts(self, query: str, texts: Sequence[str]) -> Array:
         """Score texts into ``(n,)`` float32."""
+        cosine, vectors = self._encoded(query, texts)
+        near = vectors @ mean_of_neighbours(cosine, vectors) if self.together else None
+        return self._score(query, texts, cosine, near)
+
+    def among(self, query: str, products: Sequence[Product]) -> Reranker:
+        """The same re-ranker for products that stand, one by one, in a list that stays as it is.
+
+        Args:
+            query: Whose list it is.
+            products: The list.
+        """
+        return _Among(self, mean_of_neighbours(*self._encoded(query, self._texts(query, products))))
+
+    def score_beside(self, query: str, products: Sequence[Product], mean: Array) -> Array:
+        """Score products into ``(n,)`` float32, the mean of their neighbours being this one, ``(dim,)``."""
+        texts = self._texts(query, products)
+        cosine, vectors = self._encoded(query, texts)
+        return self._score(query, texts, cosine, vectors @ mean if self.together else None)
+
+    def _texts(self, query: str, products: Sequence[Product]) -> list[str]:
+        return [product_text(query, product, self.combination.description) for product in products]
+
+    def _read(self, query: str) -> str:
+        return self._speller.corrected(query) if self._speller is not None else query
+
+    def _encoded(self, query: str, texts: Sequence[str]) -> tuple[Array, Array]:
+        """Cosines ``(n,)`` and vectors ``(n, dim)``."""
+        if not texts:
+            return np.empty(0, np.float32), np.empty((0, self.encoder.dim), np.float32)
+        vectors = self.encoder.encode(texts, "product")
+        return np.asarray(vectors @ self.encoder.encode([self._read(query)], "query")[0]), vectors
+
+    def _score(self, query: str, texts: Sequence[str], cosine: Array, near: Array | None) -> Array:
+        """``near``: of the neighbours; None where they do not count."""
         if not texts:
             return np.empty(0, np.float32)
-        asked = self._speller.corrected(query) if self._speller is not None else query
-        cosine = self.encoder.encode(texts, "product") @ self.encoder.encode([asked], "query")[0]
-        signals = np.column_stack([cosine, word_signals(self.combination.words, asked, texts)])
-        weights = [self.combination.weights[name] for name in SIGNALS]
+        asked, words, weights = self._read(query), self.combination.words, self.combination.weights
+        signals = dict(zip(SIGNALS, (cosine, *word_signals(words, asked, texts).T), strict=True))
+        if self._trees is not None:
+            signals[TREES] = self._trees.score(asked, texts, words).astype(np.float32)
+        if near is not None:
+            signals[NEIGHBOURS] = near
         if self.cross is not None:
-            signals = np.column_stack([signals, self.cross.score_texts(query, texts)])
-            weights.append(self.combination.weights[CROSS])
-        return np.asarray(signals @ np.array(weights), np.float32)
+            signals[CROSS] = self.cross.score_texts(query, texts)
+        return np.asarray(np.column_stack([*signals.values()]) @ [weights[name] for name in signals], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Among:
+    """Meets ``Reranker``: a product's score where the list's best texts have this mean."""
+
+    reranker: CombinationReranker
+    mean: Array
+
+    def score(self, query: str, products: Sequence[Product]) -> Array:
+        """Score products into ``(n,)`` float32; each as if it were alone in coming to that list."""
+        return self.reranker.score_beside(query, products, self.mean)

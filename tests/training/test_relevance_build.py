@@ -21,6 +21,7 @@ from aisle.judgments.split import query_key  # noqa: E402
 from aisle.ranking.word_statistics import WordStatistics  # noqa: E402
 from aisle.rerankers.combination import Combination, CombinationReranker, word_signals  # noqa: E402
 from aisle.rerankers.load import load_reranker  # noqa: E402
+from aisle.rerankers.word_trees import WordTrees  # noqa: E402
 from aisle.training.combine import fit_weights  # noqa: E402
 from aisle.training.relevance.build import train  # noqa: E402
 from aisle.training.relevance.catalogue import judged_products  # noqa: E402
@@ -148,7 +149,7 @@ def test_a_combination_is_a_reranker_with_an_encoder_inside(combined, smaller):
     assert manifest["kind"] == "reranker"
     assert manifest["details"]["architecture"] == combined.candidate.architecture == "combination"
     weights = metrics["training"]["weights"]
-    assert list(weights) == ["cosine", "wording", "bm25"]
+    assert list(weights) == ["cosine", "wording", "bm25", "trees", "neighbours"]
     assert weights["cosine"] == 1
     kept = Combination.load(combined.folder / "combination.json")
     assert kept.weights == weights
@@ -158,6 +159,16 @@ def test_a_combination_is_a_reranker_with_an_encoder_inside(combined, smaller):
     assert not list(combined.folder.parent.glob(".shop*")), "nothing is left beside it"
 
 
+def signals_of(model, folder, query, titles):
+    """Every signal of a combination, ``(n, 5)``, the neighbours written out."""
+    vectors, words = model.encoder.encode(titles, "product"), model.combination.words
+    cosine = vectors @ model.encoder.encode([query], "query")[0]
+    mean = vectors[np.argsort(-cosine, kind="stable")[:10]].mean(0)
+    trees = WordTrees.load(folder).score(query, titles, words)
+    near = vectors @ (mean / np.linalg.norm(mean))
+    return np.column_stack([cosine, word_signals(words, query, titles), trees, near])
+
+
 def test_it_scores_and_encodes(combined):
     encoder = load_encoder(str(combined.folder))
     assert encoder.fingerprint != load_encoder("embedded").fingerprint
@@ -165,10 +176,7 @@ def test_it_scores_and_encodes(combined):
     assert isinstance(model, CombinationReranker)
     titles = ["USB hub with 4 ports", "HP toner cartridge"]
     found = model.score("usb hub", [Product(title, title) for title in titles])
-    signals = word_signals(model.combination.words, "usb hub", titles)
-    weights = model.combination.weights
-    cosines = encoder.encode(titles, "product") @ encoder.encode(["usb hub"], "query")[0]
-    wanted = cosines + signals @ [weights["wording"], weights["bm25"]]
+    wanted = signals_of(model, combined.folder, "usb hub", titles) @ list(model.combination.weights.values())
     np.testing.assert_allclose(found, wanted, atol=1e-6)
 
 
@@ -206,11 +214,10 @@ def test_of_many_queries_a_share_is_held_out(small, lessons, tmp_path, monkeypat
     model = load_reranker(tmp_path / "model")
 
     def signals(part):
-        rows = np.zeros((len(part), 3))
+        rows = np.zeros((len(part), 5))
         for at in part.by_query().values():
             query, titles = part[at[0]].query, [part[row].title for row in at]
-            rows[at, 0] = model.encoder.encode(titles, "product") @ model.encoder.encode([query], "query")[0]
-            rows[at, 1:] = word_signals(model.combination.words, query, titles)
+            rows[at] = signals_of(model, tmp_path / "model", query, titles)
         return rows
 
     checked_rows, held_rows = signals(divided.validation), signals(divided.held_out)
@@ -322,5 +329,5 @@ def test_the_command(tmp_path):
     assert found["verdict"]["promoted"] is False  # cosine has them all right already
     assert found["queries"] == {"all": 40, "held out": 40}
     assert found["verdict"]["queries"] == 40
-    assert list(found["training"]["weights"]) == ["cosine", "wording", "bm25"]
+    assert list(found["training"]["weights"]) == ["cosine", "wording", "bm25", "trees", "neighbours"]
     assert "training 6 of 6: on all queries" in result.stderr

@@ -21,6 +21,7 @@ from aisle.rerankers.combination import Combination, CombinationReranker, word_s
 from aisle.rerankers.cross_encoder import OnnxCrossEncoder, Pair  # noqa: E402
 from aisle.rerankers.cross_export import read_cross_encoder, write_cross_encoder  # noqa: E402
 from aisle.rerankers.load import load_reranker  # noqa: E402
+from aisle.rerankers.word_trees import WordTrees  # noqa: E402
 from aisle.training.relevance.build import train  # noqa: E402
 from aisle.training.relevance.catalogue import judged_products  # noqa: E402
 from aisle.training.relevance.cross_model import COSINE, CrossModel, begin  # noqa: E402
@@ -232,14 +233,18 @@ def test_a_cross_encoder_is_a_base(crossed, few, tmp_path):
 def test_the_full_combination_weighs_the_cross_encoder_beside_the_other_signals(few, tmp_path):
     found = train(few, [], load_recipe("full", [*SHORT, "fit.epochs=1", "fit.max_tokens=16"]), tmp_path / "full")
     weights = found.candidate.training["weights"]
-    assert list(weights) == ["cosine", "wording", "bm25", "cross"]
+    assert list(weights) == ["cosine", "wording", "bm25", "trees", "neighbours", "cross"]
     model = load_reranker(found.folder)
     assert isinstance(model, CombinationReranker)
     query, texts = few[0].query, [few[row].title for row in range(4)]
     kept = Combination.load(found.folder / "combination.json")
-    cosine = model.encoder.encode(texts, "product") @ model.encoder.encode([query], "query")[0]
-    signals = np.column_stack([cosine, word_signals(kept.words, query, texts)])
-    wanted = signals @ np.array([weights[name] for name in ("cosine", "wording", "bm25")])
+    vectors = model.encoder.encode(texts, "product")
+    cosine = vectors @ model.encoder.encode([query], "query")[0]
+    mean = vectors.mean(0)  # of four texts, all are among the first ten
+    trees = WordTrees.load(found.folder).score(query, texts, kept.words)
+    near = vectors @ (mean / np.linalg.norm(mean))
+    signals = np.column_stack([cosine, word_signals(kept.words, query, texts), trees, near])
+    wanted = signals @ np.array([weights[name] for name in ("cosine", "wording", "bm25", "trees", "neighbours")])
     wanted = wanted + weights["cross"] * OnnxCrossEncoder(found.folder / "cross").score_texts(query, texts)
     np.testing.assert_allclose(model.score_texts(query, texts), wanted, rtol=1e-5)
     (found.folder / "cross" / "model.onnx").write_bytes(b"another")

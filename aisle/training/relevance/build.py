@@ -257,8 +257,8 @@ def _make(
     """Train; beside the candidate what that was thought to take, unless others take part, and what it took here."""
     if job.model == "head":
         return HeadRoute(job.recipe, job.work, note, job.more).make(job.pairs), {}
+    from aisle.training.relevance.combining import Beside
     from aisle.training.relevance.compute import Compute
-    from aisle.training.relevance.encoder_route import Beside
     from aisle.training.relevance.plan import estimate_routes
 
     encoder, cross = _routes(job, report, note, trackers)

@@ -120,7 +120,7 @@ def lesson(
         augment: Which changes queries and texts undergo.
         earlier: Of an earlier shop, to be learnt again beside those of ``train``.
     """
-    top = _top(train[0])
+    top = top_level(train[0])
     texts: dict[str, int] = {}
     queries: dict[str, int] = {}
 
@@ -132,7 +132,7 @@ def lesson(
         usual = float(weights.mean()) if len(weights) else 1.0
         weighed = len(set(weights.tolist())) > 1
         for pairs in sets:
-            levels = pairs.levels() * (top / _top(pairs))
+            levels = pairs.levels() * (top / top_level(pairs))
             text_of = [texts.setdefault(pair_text(pair, description), len(texts)) for pair in pairs]
             groups = [[row for row in rows if not np.isnan(levels[row])] for rows in pairs.by_query().values()]
             groups = [rows for rows in groups if rows]
@@ -182,6 +182,7 @@ def _of(pairs: PairSet, query_ids: set[str]) -> PairSet:
     return pairs.subset([row for row, pair in enumerate(pairs) if pair.query_id in query_ids])
 
 
-def _top(pairs: PairSet) -> float:
+def top_level(pairs: PairSet) -> float:
+    """The highest level that the pairs' scale has; 1 where it has but one grade."""
     assert pairs.scale is not None, "pairs were read with their grades"
     return float(pairs.scale.high - pairs.scale.low) or 1.0

@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
-from aisle.artifacts import MANIFEST, Manifest, write_manifest
+from aisle.artifacts import MANIFEST
 from aisle.encoders.load import EMBEDDED
 from aisle.encoders.onnx import OnnxEncoder
 from aisle.encoders.weights import read_weights
 from aisle.errors import ArtifactError
-from aisle.indexes import segment
-from aisle.judgments.pairs import PairSet, pair_text
-from aisle.ranking.word_statistics import WordStatistics
-from aisle.rerankers.combination import (
-    ARCHITECTURE,
-    CROSS,
-    ENCODER,
-    FILE,
-    SIGNALS,
-    Combination,
-    CombinationReranker,
-    fingerprint,
-    word_signals,
-)
-from aisle.rerankers.head import FORMAT, KIND
-from aisle.rerankers.spelling import Speller
+from aisle.judgments.pairs import PairSet
+from aisle.rerankers.combination import ARCHITECTURE, CROSS, ENCODER, CombinationReranker
 from aisle.training.gate import Check
 from aisle.training.relevance.adapters import write_tuned
 from aisle.training.relevance.candidate import Candidate, Note, Report
+from aisle.training.relevance.combining import Beside, Combining
 from aisle.training.relevance.data import Lesson, cosines, without_queries_of
 from aisle.training.relevance.earlier import forgetting, not_forgotten
 from aisle.training.relevance.evidence import against, evidence
@@ -53,19 +38,6 @@ from aisle.types import Array
 
 TIMED = 200
 """Queries whose encoding is timed."""
-Doubles = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """A cross-encoder's folder, and its scores of the pairs that are held out, in the order of `rounds`."""
-
-    folder: Path
-    score: Array
-
-
-def _folder(beside: Beside | None) -> dict[str, Path]:
-    return {} if beside is None else {CROSS: beside.folder}
 
 
 class EncoderRoute:
@@ -100,26 +72,23 @@ class EncoderRoute:
         self.weights = read_weights(self.base)
         self.before = OnnxEncoder(self.base)
         self._start: dict[str, Tensor] | None = None
-        self._speller: Speller | None = None
 
     def make(self, pairs: PairSet, combine: bool, beside: Beside | None = None) -> Candidate:
         """Train, and gather what the gate needs.
 
         Args:
             pairs: Of the shop, with grades.
-            combine: Whether the words' signals are weighed beside the cosine.
+            combine: Whether the signals of words and neighbours are weighed beside the cosine.
             beside: A cross-encoder whose scores are weighed, too.
         """
         self._learn_from_more(pairs)
-        statistics = WordStatistics.of([pair_text(pair, self.recipe.description) for pair in pairs], segment)
-        self._speller = Speller(statistics.carriers) if combine and self.recipe.correct else None
-        scored, outcome, part = rounds(pairs, self.recipe, self, self.note)
+        combining = Combining(self, pairs, self._others(pairs), self.recipe) if combine else None
+        scored, outcome, part = rounds(pairs, self.recipe, self if combining is None else combining, self.note)
         scores, weights = scored.score, None
-        if combine:
-            signals = np.column_stack([scored.score.astype(np.float64), self.words(scored.pairs, statistics)])
-            names: tuple[str, ...] = SIGNALS
+        if combining is not None:
+            signals, names = scored.signals.astype(np.float64), combining.names
             if beside is not None:
-                signals, names = np.column_stack([signals, beside.score]), (*SIGNALS, CROSS)
+                signals, names = np.column_stack([signals, beside.score]), (*names, CROSS)
             scores, kept = weigh(scored, signals)
             weights = {name: float(value) for name, value in zip(names, kept, strict=True)}
         held = scored.pairs.subset(np.flatnonzero(scored.judged).tolist())
@@ -135,8 +104,8 @@ class EncoderRoute:
             training["forgetting"] = forgetting(earlier, then, after)
             checks = (not_forgotten(training["forgetting"], self.recipe.max_forgotten),)
         folder = part
-        if weights is not None:
-            folder = self._write_combination({ENCODER: part} | _folder(beside), weights, statistics)
+        if combining is not None and weights is not None:
+            folder = combining.write(part, beside, weights, self.work)
             training["weights"] = weights
             if beside is not None:
                 alone = {"cosine": scored.score[scored.judged], "cross": beside.score[scored.judged]}
@@ -161,13 +130,17 @@ class EncoderRoute:
 
     def _learn_from_more(self, pairs: PairSet) -> None:
         """The weights that every training begins with: those of the base, taught by the other judgments."""
-        kept = [found for found in (without_queries_of(more, pairs) for more in self.more) if len(found)]
+        kept = self._others(pairs)
         if not kept:
             return
         self.note(f"learning from {sum(map(len, kept)):,} pairs of other files first")
         settings = replace(self.recipe.fit, epochs=self.recipe.more_epochs, choose=False, seeds=1)
         model, _ = self._fit(kept, kept[0].subset([]), "more", settings)
         self._start = {name: value.detach().clone() for name, value in model.trained().items()}
+
+    def _others(self, pairs: PairSet) -> list[PairSet]:
+        """Further judgments without the queries of the shop."""
+        return [found for found in (without_queries_of(more, pairs) for more in self.more) if len(found)]
 
     def train(
         self, sets: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings
@@ -184,12 +157,7 @@ class EncoderRoute:
 
     def score(self, folder: Path, pairs: PairSet) -> Array:
         """The cosines of an encoder's folder."""
-        asked = replace(pairs, items=tuple(replace(pair, query=self._read(pair.query)) for pair in pairs))
-        return cosines(OnnxEncoder(folder).encode, asked, self.recipe.description)
-
-    def _read(self, query: str) -> str:
-        """A query as the model will read it."""
-        return self._speller.corrected(query) if self._speller is not None else query
+        return cosines(OnnxEncoder(folder).encode, pairs, self.recipe.description)
 
     def _fit(
         self, train: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings
@@ -216,31 +184,6 @@ class EncoderRoute:
     def new_model(self, settings: FitSettings) -> TunedEncoder:
         """As a training begins."""
         return TunedEncoder(self.weights, settings.dropout, self.recipe.peft, settings.seed)
-
-    # --- combinations ----------------------------------------------------------------------------------------
-
-    def words(self, pairs: PairSet, statistics: WordStatistics) -> Doubles:
-        """The signals of the words for each pair, ``(n, signals)``."""
-        found = np.zeros((len(pairs), len(SIGNALS) - 1))
-        for rows in pairs.by_query().values():
-            texts = [pair_text(pairs[row], self.recipe.description) for row in rows]
-            found[rows] = word_signals(statistics, self._read(pairs[rows[0]].query), texts)
-        return found
-
-    def _write_combination(
-        self, parts: Mapping[str, Path], weights: dict[str, float], statistics: WordStatistics
-    ) -> Path:
-        folder = self.work / "folder"
-        folder.mkdir(exist_ok=True)
-        (folder / MANIFEST).unlink(missing_ok=True)
-        for name, part in parts.items():
-            if (folder / name).exists():  # a run that was stopped here
-                shutil.rmtree(folder / name)
-            part.rename(folder / name)
-        combination = Combination(weights, statistics, self.recipe.description, self._speller is not None)
-        combination.save(folder / FILE)
-        write_manifest(folder, Manifest(KIND, FORMAT, fingerprint(folder), {"architecture": ARCHITECTURE}))
-        return folder
 
     # --- time ------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ import numpy as np
 from aisle.indexes import segment
 from aisle.judgments.pairs import PairSet, pair_text
 from aisle.ranking.word_statistics import WordStatistics
+from aisle.rerankers.combination import SIGNALS
 from aisle.training.combine import fit_weights
+from aisle.training.relevance.combining import Combining
 from aisle.training.relevance.compute import Compute, give_back, memory_now, peak_rss
 from aisle.training.relevance.cross_route import CrossRoute
 from aisle.training.relevance.data import FOLDS, without_queries_of
@@ -21,10 +24,13 @@ from aisle.training.relevance.encoder_route import TIMED, EncoderRoute
 from aisle.training.relevance.fit import Fit
 from aisle.training.relevance.forecast import Estimate, forward_operations, operations, pace, validated
 from aisle.training.relevance.reranking import RERANKED
+from aisle.training.relevance.word_trees import WordTeacher
 
 _RERANKS = 6
 _SAMPLE, _SINGLE = 96, 8
 """Texts, and single queries, whose encoding is timed."""
+_GROWN = 2000
+"""Pairs of which trees are grown to see how long it takes."""
 
 
 def estimate(route: EncoderRoute, pairs: PairSet, combine: bool) -> Estimate:
@@ -44,6 +50,8 @@ def estimate(route: EncoderRoute, pairs: PairSet, combine: bool) -> Estimate:
     served = memory_now(compute) - start  # of the graph that scores what is held out, while the weights are there
     if combine:
         parts["words"] = _words(route, pairs)
+        if route.recipe.trees:
+            parts["trees"] = _trees(route, pairs, in_turns)
     with _workplace(route) as work:
         return _fits(route, pairs, work, parts, served * (2 if combine else 1))
 
@@ -147,16 +155,30 @@ def _encoding(route: EncoderRoute, pairs: PairSet, in_turns: bool, combine: bool
 
 
 def _words(route: EncoderRoute, pairs: PairSet) -> float:
-    """Of weighing the words' signals, from a tenth of the queries."""
+    """Of counting and weighing the words' signals, from a tenth of the queries."""
     groups = list(pairs.by_query().values())
     rows = [row for group in groups[:: max(1, len(groups) // 20)] for row in group]
     some = pairs.subset(rows)
     start = time.perf_counter()
-    statistics = WordStatistics.of([pair_text(pair, route.recipe.description) for pair in some], segment)
-    signals = np.column_stack([np.zeros(len(some)), route.words(some, statistics)])
+    combining = Combining(route, some, (), replace(route.recipe, trees=False))
+    signals = np.zeros((len(some), len(SIGNALS)))
+    for own in some.by_query().values():
+        texts = [pair_text(some[row], route.recipe.description) for row in own]
+        signals[own, 1:] = np.column_stack(combining.of_words(some[own[0]].query, texts))
     for _ in range(FOLDS + 1):
         fit_weights(signals, some.levels(), list(some.by_query().values()))
     return (time.perf_counter() - start) * len(pairs) / len(rows)
+
+
+def _trees(route: EncoderRoute, pairs: PairSet, in_turns: bool) -> float:
+    """Of growing trees over words, from one that learns a part of the pairs."""
+    some = pairs.subset(np.random.default_rng(0).permutation(len(pairs))[:_GROWN].tolist())
+    words = WordStatistics.of([pair_text(pair, route.recipe.description) for pair in some], segment)
+    start = time.perf_counter()
+    WordTeacher([], words, route.recipe.description, 0).grow(some)
+    each = (time.perf_counter() - start) / len(some)
+    trainings = FOLDS + 1 if in_turns else 1
+    return each * trainings * (len(pairs) + sum(len(without_queries_of(more, pairs)) for more in route.more))
 
 
 def _scoring(route: CrossRoute, folder: Path, pairs: PairSet, in_turns: bool, alone: bool) -> float:

@@ -196,9 +196,9 @@ class TrainingRecipe:
 
     Attributes:
         name: Of the recipe.
-        model: What is made: a "head" over frozen vectors, an "encoder", a "combination" of an encoder with the words'
-            signals, a "cross-encoder", the "full" combination with one beside the other signals, or, by the number of
-            judgments, whichever of the first and the third suits ("auto").
+        model: What is made: a "head" over frozen vectors, an "encoder", a "combination" of an encoder with the signals
+            of words and neighbours, a "cross-encoder", the "full" combination with one beside the other signals, or,
+            by the number of judgments, whichever of the first and the third suits ("auto").
         base: The encoder that training begins with: "embedded" or an encoder folder.
         description: Whether the description is read beside the title.
         validation: Share of the queries that say when to stop.
@@ -217,6 +217,8 @@ class TrainingRecipe:
         negatives: Which products of an index are hard negatives.
         correct: Whether a combination reads words of a query that no text has in the spelling of a near one that texts
             have.
+        trees: Whether a combination grows trees over the words of query and text.
+        neighbours: Whether it compares each text with the best ones of its list.
         augment: Which changes its queries and texts undergo while training (docs/augmentation.md); none.
     """
 
@@ -238,6 +240,8 @@ class TrainingRecipe:
     cross: CrossSettings = Field(default_factory=CrossSettings)
     negatives: NegativeSettings = Field(default_factory=NegativeSettings)
     correct: bool = False
+    trees: bool = True
+    neighbours: bool = True
     augment: AugmentSettings = Field(default_factory=AugmentSettings)
 
     def __post_init__(self) -> None:

@@ -27,15 +27,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Pairs with the scores of models that did not learn from them.
+    """Pairs with what models say of them that did not learn from them, ``(n, k)``; the first signal is the score.
 
     Rows of one ``turn`` were held out together; those that are ``judged`` show whether the model is better.
     """
 
     pairs: PairSet
-    score: Array
+    signals: Array
     turn: NDArray[np.int64]
     judged: NDArray[np.bool_]
+
+    @property
+    def score(self) -> Array:
+        """The first signal of each row, ``(n,)``."""
+        return self.signals[:, 0]
 
 
 class Maker(Protocol):
@@ -48,7 +53,7 @@ class Maker(Protocol):
         ...
 
     def score(self, folder: Path, pairs: PairSet) -> Array:
-        """What the model of a folder says of each pair, ``(n,)``; higher is better."""
+        """What the model of a folder says of each pair, ``(n,)`` or, with signals beside it, ``(n, k)``."""
         ...
 
 
@@ -108,17 +113,20 @@ def weigh(scored: Scored, signals: Doubles) -> tuple[Array, Doubles]:
 
 def _in_turns(pairs: PairSet, recipe: TrainingRecipe, maker: Maker, note: Note) -> tuple[Scored, Outcome, Path]:
     """Every query held out once (cross-validation by query), and a last training on all of them."""
-    score = np.zeros(len(pairs), np.float32)
+    found: list[tuple[NDArray[np.bool_], Array]] = []
     turn = np.zeros(len(pairs), np.int64)
     for number, rows in enumerate(turns(pairs, recipe.seed)):
         held, rest = (pairs.subset(np.flatnonzero(part).tolist()) for part in (rows, ~rows))
         note(f"training {number + 1} of {FOLDS + 1}: {len(held.by_query())} queries held out")
         folder, _ = _train_on(rest, recipe, maker, f"turn{number + 1}")
-        score[rows] = maker.score(folder, held)
+        found.append((rows, _columns(maker.score(folder, held))))
         turn[rows] = number
     note(f"training {FOLDS + 1} of {FOLDS + 1}: on all queries")
     folder, outcome = _train_on(pairs, recipe, maker, "model")
-    return Scored(pairs, score, turn, np.ones(len(pairs), bool)), outcome, folder
+    signals = np.zeros((len(pairs), max(part.shape[1] for _, part in found)), np.float32)
+    for rows, part in found:
+        signals[rows] = part
+    return Scored(pairs, signals, turn, np.ones(len(pairs), bool)), outcome, folder
 
 
 def _by_share(pairs: PairSet, recipe: TrainingRecipe, maker: Maker) -> tuple[Scored, Outcome, Path]:
@@ -128,7 +136,7 @@ def _by_share(pairs: PairSet, recipe: TrainingRecipe, maker: Maker) -> tuple[Sco
     unseen = {pair.query_id: 0 for pair in divided.validation} | {pair.query_id: 1 for pair in divided.held_out}
     found = pairs.subset([row for row, pair in enumerate(pairs) if pair.query_id in unseen])
     turn = np.array([unseen[pair.query_id] for pair in found])
-    return Scored(found, maker.score(folder, found), turn, turn == 1), outcome, folder
+    return Scored(found, _columns(maker.score(folder, found)), turn, turn == 1), outcome, folder
 
 
 def _train_on(pairs: PairSet, recipe: TrainingRecipe, maker: Maker, name: str) -> tuple[Path, Outcome]:
@@ -139,6 +147,10 @@ def _train_on(pairs: PairSet, recipe: TrainingRecipe, maker: Maker, name: str) -
         divided = shares(pairs, recipe.validation, 0.0, recipe.seed + 1)
         train, validation = divided.train, divided.validation
     return maker.train([train], validation, name, recipe.fit)
+
+
+def _columns(scores: Array) -> Array:
+    return scores[:, None] if scores.ndim == 1 else scores
 
 
 def _groups(pairs: PairSet, chosen: NDArray[np.bool_]) -> list[list[int]]:

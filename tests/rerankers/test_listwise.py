@@ -1,0 +1,169 @@
+"""A combination that looks at the list: its sum written out, and what caches, searches and explanations make of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+
+from aisle.artifacts import Manifest, write_manifest
+from aisle.config import Recipe, SearchSettings
+from aisle.encoders.embedded import FOLDER, EmbeddedEncoder
+from aisle.engine import SearchEngine
+from aisle.errors import ArtifactError, FingerprintError
+from aisle.explain import explain
+from aisle.indexes import segment
+from aisle.ranking.word_statistics import WordStatistics
+from aisle.rerankers.cached import CachedReranker
+from aisle.rerankers.combination import Combination, CombinationReranker, fingerprint, word_signals
+from aisle.rerankers.head import FORMAT, KIND
+from aisle.rerankers.listwise import among, together
+from aisle.rerankers.load import load_reranker
+from aisle.rerankers.pair_words import NAMES, word_features
+from aisle.rerankers.word_trees import WordTrees
+from aisle.types import Product, Reranker, SearchRequest
+
+THINGS = (
+    "USB hub",
+    "USB cable",
+    "wireless mouse",
+    "mouse pad",
+    "ink cartridge",
+    "手机壳",
+    "desk lamp",
+    "hub for USB C",
+)
+TITLES = [f"{thing} {colour}" for thing in THINGS for colour in ("black", "red")]
+PRODUCTS = [Product(str(number), title) for number, title in enumerate(TITLES)]
+WEIGHTS = {"cosine": 1.0, "wording": 0.25, "bm25": 0.125, "trees": 0.5, "neighbours": 0.4}
+
+
+def grown() -> str:
+    """LightGBM's text of a few trees that say how many of a query's words a text has."""
+    import lightgbm
+
+    rows = np.random.default_rng(0).random((400, len(NAMES)))
+    names = [name.replace(":", "_") for name in NAMES]
+    data = lightgbm.Dataset(rows, rows[:, 0], feature_name=names)
+    settings = {"objective": "regression", "verbosity": -1, "num_threads": 1, "deterministic": True}
+    return lightgbm.train(settings, data, 10).model_to_string()
+
+
+def write(folder, weights=WEIGHTS):
+    folder.mkdir()
+    shutil.copytree(FOLDER, folder / "encoder")
+    words = WordStatistics.of([product.title for product in PRODUCTS], segment)
+    Combination(weights, words).save(folder / "combination.json")
+    if "trees" in weights:
+        WordTrees(grown()).save(folder)
+    write_manifest(folder, Manifest(KIND, FORMAT, fingerprint(folder), {"architecture": "combination"}))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One that no test changes."""
+    return write(tmp_path_factory.mktemp("models") / "shop")
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    found = load_reranker(folder)
+    assert isinstance(found, CombinationReranker)
+    return found
+
+
+def written_out(model, query, products):
+    """Every signal by itself; the neighbours as Rocchio's mean over the ten highest cosines."""
+    import lightgbm
+
+    titles = [product.title for product in products]
+    encoder = EmbeddedEncoder(threads=1)
+    vectors = encoder.encode(titles, "product").astype(np.float64)
+    cosine = vectors @ encoder.encode([query], "query")[0]
+    first = sorted(range(len(products)), key=lambda row: -cosine[row])[:10]
+    mean = sum(vectors[row] for row in first)
+    near = vectors @ mean / np.sqrt(mean @ mean)
+    words = model.combination.words
+    trees = lightgbm.Booster(model_str=grown()).predict(word_features(query, titles, words))
+    signals = np.column_stack([cosine, word_signals(words, query, titles), trees, near])
+    return signals @ list(WEIGHTS.values())
+
+
+@pytest.mark.parametrize("query", ["usb hub", "mouse", "手机", "zebra"])
+def test_the_score_is_the_sum_written_out(model, query):
+    assert isinstance(model, Reranker)
+    np.testing.assert_allclose(model.score(query, PRODUCTS), written_out(model, query, PRODUCTS), atol=1e-5)
+    some = PRODUCTS[3:6]
+    np.testing.assert_allclose(model.score(query, some), written_out(model, query, some), atol=1e-5)
+    assert model.score(query, []).shape == (0,)
+
+
+def test_two_texts_are_no_neighbours_of_each_other(model, tmp_path):
+    plain = load_reranker(write(tmp_path / "plain", {name: WEIGHTS[name] for name in list(WEIGHTS)[:4]}))
+    assert together(model)
+    assert not together(plain)
+    pair = [PRODUCTS[0], PRODUCTS[6]]
+    one, other = model.score("usb hub", pair) - plain.score("usb hub", pair)
+    assert one == pytest.approx(other, abs=1e-6)
+    alone = [float(plain.score("usb hub", [product])[0]) for product in PRODUCTS]
+    np.testing.assert_allclose(alone, plain.score("usb hub", PRODUCTS), atol=1e-6)
+
+
+def test_among_a_list_each_is_scored_by_itself(model):
+    whole = model.score("usb hub", PRODUCTS)
+    each = among(CachedReranker(model), "usb hub", PRODUCTS)
+    np.testing.assert_allclose([each.score("usb hub", [one])[0] for one in PRODUCTS], whole, atol=1e-6)
+    assert abs(float(model.score("usb hub", PRODUCTS[4:5])[0]) - float(whole[4])) > 0.01, "else this says little"
+
+
+def test_of_a_list_that_changed_nothing_is_remembered(model):
+    cached = CachedReranker(model)
+    assert together(cached)
+    whole = cached.score("usb", PRODUCTS)
+    np.testing.assert_array_equal(cached.score("usb", PRODUCTS), whole)
+    assert (cached.hits, cached.misses) == (len(PRODUCTS), len(PRODUCTS))
+    some = cached.score("usb", PRODUCTS[:5])
+    assert cached.misses == len(PRODUCTS) + 5
+    np.testing.assert_array_equal(some, model.score("usb", PRODUCTS[:5]))
+
+
+def test_a_search_gives_it_the_whole_list_and_an_explanation_keeps_it(folder, model, tmp_path):
+    recipe = Recipe(search=SearchSettings(rerank_depth=12, rerank_slack=1.0))
+    SearchEngine.build(PRODUCTS, tmp_path / "index").close()
+    with SearchEngine.open(tmp_path / "index", recipe, reranker=load_reranker(folder)) as engine:
+        hits = engine.search(SearchRequest("usb hub", k=16)).hits
+        read = [hit for hit in hits if "rerank" in hit.parts]
+        third = read[2]
+        found = explain(engine, SearchRequest("usb hub"), third.product_id)
+    assert len(read) == 12 < len(hits)
+    scores = model.score("usb hub", [hit.product for hit in read])
+    np.testing.assert_allclose([hit.parts["rerank"].score for hit in read], scores, atol=1e-5)
+    assert found.words is not None
+    assert found.words.model == "reranker"
+    assert found.words.score == pytest.approx(third.parts["rerank"].score, abs=1e-5)
+
+
+def test_trees_are_those_that_it_was_trained_with(tmp_path):
+    made = write(tmp_path / "shop")
+    (made / "trees.txt").write_text((made / "trees.txt").read_text().replace("leaf_value=", "leaf_value=1", 1))
+    with pytest.raises(FingerprintError, match="not those that were trained together"):
+        load_reranker(made)
+    (made / "trees.txt").unlink()
+    with pytest.raises(FingerprintError, match="not those that were trained together"):
+        load_reranker(made)
+    with pytest.raises(ArtifactError, match=r"trees\.txt.*FileNotFoundError"):
+        WordTrees.load(made)
+    (made / "trees.txt").write_text("no trees")
+    with pytest.raises(ArtifactError, match=r"cannot read .*trees\.txt"):
+        WordTrees.load(made)
+    (made / "trees.txt").write_text(grown().replace("query_length", "length"))
+    with pytest.raises(ArtifactError, match="read other features"):
+        WordTrees.load(made)
+
+
+def test_weights_of_signals_come_back(folder):
+    assert Combination.load(folder / "combination.json").weights == WEIGHTS
+    assert json.loads((folder / "combination.json").read_text())["weights"] == WEIGHTS
