@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from aisle.errors import RequestError
 from aisle.ranking.clock import Clock
 from aisle.shelf import TEXT
+from aisle.shopper import check_shopper
 from aisle.types import MODES, Array, Encoder, Index, Mode, SearchRequest, Stage
 
 
@@ -65,7 +66,8 @@ def check_request(request: SearchRequest) -> None:
     """Refuse what cannot be answered.
 
     Raises:
-        RequestError: ``k`` or ``offset`` is negative, the mode unknown, or the deadline not above 0.
+        RequestError: ``k`` or ``offset`` is negative, the mode unknown, the deadline not above 0, or what is said of
+            the shopper out of range.
     """
     for name in ("k", "offset"):
         value = getattr(request, name)
@@ -76,3 +78,4 @@ def check_request(request: SearchRequest) -> None:
         raise RequestError(f"mode is {mode!r}", allowed=", ".join(MODES))
     if request.deadline_ms is not None and not request.deadline_ms > 0:
         raise RequestError(f"deadline_ms is {request.deadline_ms!r}", allowed="milliseconds above 0, or none")
+    check_shopper(request.shopper)

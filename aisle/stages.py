@@ -38,7 +38,7 @@ from aisle.ranking.cut_features import candidate_features
 from aisle.ranking.cutoff import cut
 from aisle.ranking.diversity import diversify, steepness
 from aisle.ranking.features import Asked as FeaturesAsked
-from aisle.ranking.features import Words, rank_features
+from aisle.ranking.features import Words, rank_features, shopper_context
 from aisle.ranking.fusion import lift, reorder
 from aisle.ranking.identifiers import identifier_keys
 from aisle.ranking.learnt import EMBEDDED, LearntRanking, for_everybody
@@ -330,7 +330,8 @@ class Stages:
     def _combined(self, learnt: LearntRanking, scored: Sequence[Scored], context: Context) -> Sequence[Scored]:
         demands = context.reading.demands.constraints if context.reading.demands is not None else ()
         head = scored[: learnt.depth]
-        asked = FeaturesAsked(context.request, context.vector, demands)
+        shopper = shopper_context(context.request.shopper, learnt.reads, context.shelf.records)
+        asked = FeaturesAsked(context.request, context.vector, demands, shopper)
         records = context.shelf.records(item[0] for item in head)
         table = rank_features(self.index, asked, head, WORDS, learnt.rating, learnt.reads, records)
         scores = dict(zip(table.ids, learnt.score(table.values), strict=True))

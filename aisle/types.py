@@ -139,12 +139,17 @@ class Sort:
 
 @dataclass(frozen=True, slots=True)
 class Shopper:
-    """What is known of the shopper; stages that do not use it ignore it."""
+    """What is known of the shopper; stages that do not use it ignore it.
+
+    ``viewed``: ids of products viewed lately, latest first; ``price_band``: lowest and highest price usually looked at.
+    """
 
     id: str | None = None
     locale: str | None = None
     currency: str | None = None
     segments: tuple[str, ...] = ()
+    viewed: tuple[str, ...] = ()
+    price_band: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,10 +235,7 @@ class Ranking:
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """What an index found: for each retrieval stage ``(product id, raw score)``, best first, ties by id.
-
-    ``total`` counts the products that pass the filter.
-    """
+    """What was found: stage to ``(product id, raw score)``, best first, ties by id; ``total`` pass the filter."""
 
     lists: Mapping[Stage, Sequence[tuple[str, float]]]
     total: int
@@ -249,10 +251,7 @@ class FacetValue:
 
 @dataclass(frozen=True, slots=True)
 class Facets:
-    """Counts by field, most frequent first, ties by value.
-
-    For ``category`` the values are path prefixes joined by `` > ``, each counting its whole subtree.
-    """
+    """Counts by field, most frequent first, ties by value; a ``category`` path "a > b" counts its whole subtree."""
 
     fields: Mapping[str, tuple[FacetValue, ...]]
 

@@ -12,6 +12,7 @@ LAYERS = {
     "order": -1,
     "types": 0,
     "errors": 0,
+    "shopper": 1,
     "config": 1,
     "artifacts": 1,
     "metrics": 1,

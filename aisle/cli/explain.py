@@ -7,7 +7,16 @@ from typing import Any
 
 import click
 
-from aisle.cli.options import filter_of, json_option, mode_option, model_option, recipe_option
+from aisle.cli.options import (
+    filter_of,
+    json_option,
+    mode_option,
+    model_option,
+    price_band_option,
+    recipe_option,
+    shopper_of,
+    viewed_option,
+)
 from aisle.cli.output import print_json
 from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.cli.search import open_engine
@@ -21,6 +30,8 @@ from aisle.types import SearchRequest
 @mode_option
 @click.option("--filter", "filters", multiple=True, metavar="EXPR", help="Such as 'price<500'; repeated ones all hold.")
 @click.option("--sort", metavar="FIELD[:desc],...", help="As in the search that is asked about.")
+@viewed_option
+@price_band_option
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", show_default=True, help="Of the sentences.")
 @click.option("--html", "page", type=click.Path(path_type=Path), metavar="FILE", help="Write a page as well.")
 @recipe_option
@@ -46,6 +57,7 @@ def explain(context: click.Context, /, folder: Path, query: str, product_id: str
         filter=filter_of(given["filters"]),
         sort=parse_sort(given["sort"]) if given["sort"] else (),
         mode=given["mode"],
+        shopper=shopper_of(given["viewed"], given["price_band"]),
     )
     with open_engine(folder, given["recipe_file"], given["model"]) as engine:
         found = explain_product(engine, request, product_id)

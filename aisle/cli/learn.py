@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,35 +17,38 @@ from aisle.cli.overwriting import refuse_replacing
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @judgments_option
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the learnt combination.")
+@click.option(
+    "--shoppers",
+    "shoppers_file",
+    type=click.Path(path_type=Path),
+    help="Who asked: query_id, viewed, price_low, price_high as CSV, TSV or JSON Lines; adds their features.",
+)
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="A setting of docs/learnt_ranking.md.")
 @click.option("--force", is_flag=True, help="Promote whatever the gate says; the folder records it.")
 @recipe_option
 @json_option
-def learn(
-    folder: Path,
-    judgments: Path,
-    out: Path,
-    changes: tuple[str, ...],
-    force: bool,
-    recipe_file: Path | None,
-    as_json: bool,
-) -> None:
+@click.pass_context
+def learn(context: click.Context, /, folder: Path, judgments: Path, out: Path, **_: Any) -> None:
     """Learn how much words, meaning, wording and ratings count for the index in DIR, and say whether it ranks better.
 
     The folder is `learnt` in `[ranking]` of a recipe. Every query is held out once; exit code 0 whatever the verdict.
+    The same words asked by two shoppers are two query_ids.
 
     Example: aisle learn shop --judgments samples/icecat/ratings.csv --out combination
     """
     from aisle.config import DiversitySettings, with_changes
     from aisle.engine import SearchEngine
-    from aisle.judgments import read_judgments
+    from aisle.judgments import read_judgments, read_shoppers
     from aisle.learn_ranking import learn_ranking
     from aisle.training.gate import format_verdict
     from aisle.training.ranking.recipe import RankingRecipe
 
-    refuse_replacing(out, [folder, judgments, recipe_file])
+    given = context.params
+    shoppers_file, recipe_file = given["shoppers_file"], given["recipe_file"]
+    refuse_replacing(out, [folder, judgments, recipe_file, shoppers_file])
     recipe = recipe_of(folder, recipe_file)
-    settings = RankingRecipe.from_dict(with_changes({}, changes), "--set")
+    settings = RankingRecipe.from_dict(with_changes({}, given["changes"]), "--set")
+    shoppers = read_shoppers(shoppers_file) if shoppers_file is not None else None
     bare = replace(
         recipe.ranking, learnt="", model="", calibration="", rules="", diversity=DiversitySettings()
     )  # what comes after it
@@ -55,10 +59,11 @@ def learn(
             read_judgments(judgments).by_gain(),
             settings,
             out,
-            force=force,
+            shoppers=shoppers,
+            force=given["force"],
             note=lambda text: click.echo(text, err=True),
         )
-    if as_json:
+    if given["as_json"]:
         print_json(made.to_dict())
         return
     rows = [

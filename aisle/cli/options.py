@@ -11,7 +11,7 @@ import click
 
 from aisle.config import Recipe
 from aisle.errors import JudgmentError, RecipeError
-from aisle.types import MODES, And, Filter
+from aisle.types import MODES, And, Filter, Shopper
 
 if TYPE_CHECKING:
     from aisle.judgments.scale import Scale
@@ -30,6 +30,15 @@ model_option = click.option(
     "--model",
     metavar="DIR|FILE|NAME",
     help="Re-rank with it: a trained model, a cross-encoder, a language model's TOML file, or 'embedded'.",
+)
+viewed_option = click.option(
+    "--viewed",
+    multiple=True,
+    metavar="ID",
+    help="A product that the shopper viewed lately, the latest first; repeatable. For a learnt combination.",
+)
+price_band_option = click.option(
+    "--price-band", metavar="LOW:HIGH", help="Prices that the shopper usually looks at, such as 20:80."
 )
 column_option = click.option(
     "--column", "columns", multiple=True, metavar="FIELD=NAME", help="Which column holds a product field; repeatable."
@@ -70,6 +79,17 @@ def filter_of(expressions: Sequence[str]) -> Filter | None:
 
     parts = tuple(parse_filter(text) for text in expressions)
     return parts[0] if len(parts) == 1 else And(parts) if parts else None
+
+
+def shopper_of(viewed: Sequence[str], price_band: str | None) -> Shopper:
+    """What --viewed and --price-band say of who asks.
+
+    Raises:
+        RequestError: The band is none.
+    """
+    from aisle.shopper import parse_band
+
+    return Shopper(viewed=tuple(viewed), price_band=parse_band(price_band) if price_band is not None else None)
 
 
 def recipe_of(folder: Path, recipe_file: Path | None, model: str | None = None) -> Recipe:

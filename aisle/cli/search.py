@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aisle.cli.options import filter_of, json_option, mode_option, model_option, recipe_of, recipe_option
+from aisle.cli.options import (
+    filter_of,
+    json_option,
+    mode_option,
+    model_option,
+    price_band_option,
+    recipe_of,
+    recipe_option,
+    shopper_of,
+    viewed_option,
+)
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.cli.verdicts import say_if_not_promoted
@@ -41,6 +51,8 @@ def open_engine(folder: Path, recipe_file: Path | None = None, model: str | None
 @click.option("--facet", "facets", multiple=True, metavar="FIELD", help="Count its values over what was found.")
 @click.option("--explain", is_flag=True, help="Say beside every hit why it is there.")
 @click.option("--deadline", "deadline_ms", type=float, metavar="MS", help="Leave stages out once this is spent.")
+@viewed_option
+@price_band_option
 @recipe_option
 @model_option
 @json_option
@@ -62,6 +74,7 @@ def search(context: click.Context, /, folder: Path, query: str, **_: Any) -> Non
         k=given["k"],
         mode=given["mode"],
         deadline_ms=given["deadline_ms"],
+        shopper=shopper_of(given["viewed"], given["price_band"]),
     )
     with open_engine(folder, given["recipe_file"], given["model"]) as engine:
         ranking = engine.search(request)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from aisle.engine import SearchEngine
 from aisle.query.constraint import Constraint
-from aisle.ranking.features import NAMES, Asked, rank_features
+from aisle.ranking.features import NAMES, Asked, rank_features, shopper_context
 from aisle.ranking.listed import Scored
 from aisle.stages import WORDS
 from aisle.types import Hit, Part, SearchRequest, Stage
@@ -42,7 +42,9 @@ def learnt_by_feature(
     read = (before(hit.product_id, hit.parts) for hit in hits if STAGE in hit.parts)
     order = sorted(read, key=lambda item: (-item[1], item[0]))
     _, vector = engine.asked(asked)
-    table = rank_features(engine.index, Asked(asked, vector, constraints), order, WORDS, learnt.rating, learnt.reads)
+    shopper = shopper_context(asked.shopper, learnt.reads, engine.index.stored)
+    wanted = Asked(asked, vector, constraints, shopper)
+    table = rank_features(engine.index, wanted, order, WORDS, learnt.rating, learnt.reads)
     if product_id not in table.ids:
         return {}
     row = learnt.contributions(table.values)[table.ids.index(product_id)]

@@ -14,7 +14,7 @@ from aisle.catalogue.render import Renderer
 from aisle.engine import SearchEngine
 from aisle.explain.asked import Asked
 from aisle.explain.learnt import SAME, STAGE, before
-from aisle.ranking.features import INDEXED, rank_features
+from aisle.ranking.features import INDEXED, rank_features, shopper_context
 from aisle.ranking.features import Asked as FeaturesAsked
 from aisle.ranking.learnt import LearntRanking
 from aisle.stages import WORDS
@@ -65,7 +65,8 @@ class Again:
             return None
         read = tuple(hit for hit in hits if STAGE in hit.parts)
         _, vector = engine.asked(asked.request)
-        wanted = FeaturesAsked(asked.request, vector, asked.constraints)
+        shopper = shopper_context(asked.request.shopper, learnt.reads, engine.index.stored)
+        wanted = FeaturesAsked(asked.request, vector, asked.constraints, shopper)
         records = engine.index.stored([hit.product_id for hit in read])
         made = cls(engine, learnt, wanted, records, read, own, above)
         now = made._scores(read)

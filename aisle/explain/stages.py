@@ -79,6 +79,9 @@ FEATURES: Mapping[str, Text] = {
     "satisfied": {"en": "demands met", "zh": "符合的要求"},
     "contradicted": {"en": "demands not met", "zh": "不符合的要求"},
     "rating": {"en": "rating", "zh": "评分"},
+    "views": {"en": "likeness to products viewed lately", "zh": "与近期浏览的商品相似"},
+    "views:brand": {"en": "a brand viewed lately", "zh": "近期浏览的品牌"},
+    "price:band": {"en": "the shopper's usual prices", "zh": "常看价位"},
 }
 """Feature of a learnt combination to its name; others keep their own."""
 

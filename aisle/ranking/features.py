@@ -19,7 +19,7 @@ from aisle.ranking import feature_values as values
 from aisle.ranking.feature_values import RatingPrior, ShopperContext
 from aisle.ranking.listed import Scored
 from aisle.ranking.pool_bm25 import Segmenter
-from aisle.types import Array, Index, Product, Record, SearchRequest
+from aisle.types import Array, Index, Product, Record, SearchRequest, Shopper
 
 Sign = Literal[-1, 0, 1]
 Doubles = NDArray[np.float64]
@@ -86,6 +86,11 @@ FEATURES: tuple[Feature, ...] = (
 INDEXED = ("bm25:", "cosine", "image")
 """Beginnings of the names of features that the index computes."""
 NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
+SHOPPER: tuple[str, ...] = tuple(feature.name for feature in FEATURES if feature.group == "shopper")
+"""Those that need to know who asks."""
+OF_VIEWED = ("views", "views:brand")
+Fetch = Callable[[Sequence[str]], Mapping[str, Record]]
+"""From product ids to what is stored of them; unknown ids are absent."""
 
 
 class Wording(Protocol):
@@ -139,6 +144,28 @@ class FeatureTable:
     def ids(self) -> tuple[str, ...]:
         """Product ids, a row each."""
         return tuple(product.id for product in self.products)
+
+
+def shopper_context(shopper: Shopper, reads: Collection[str], fetch: Fetch) -> ShopperContext | None:
+    """What the features need to know of a shopper, with one look at the products viewed at most.
+
+    Args:
+        shopper: Who asks; viewed products that are not there are passed over, one viewed twice counts once.
+        reads: The features that are read.
+        fetch: Finds the products; not called where no feature that is read asks for them.
+
+    Returns:
+        None where nothing is known, or nothing of it is read.
+    """
+    wanted = dict.fromkeys(shopper.viewed) if not set(OF_VIEWED).isdisjoint(reads) else {}
+    found = fetch(list(wanted)) if wanted else {}
+    there = [found[product_id] for product_id in wanted if product_id in found]
+    band = shopper.price_band if "price:band" in reads else None
+    if not there and band is None:
+        return None
+    vectors = [record.vectors[TEXT] for record in there if TEXT in record.vectors]
+    viewed = np.array(vectors, np.float32).reshape(len(vectors), len(vectors[0]) if vectors else 0)
+    return ShopperContext(viewed, tuple(record.product.brand for record in there), band)
 
 
 def rank_features(

@@ -1,4 +1,4 @@
-"""What never stands in a log: keys, tokens, cookies, passwords in addresses, and personal data."""
+"""What never stands in a log: keys, tokens, cookies, passwords in addresses, personal data, what a person viewed."""
 
 from __future__ import annotations
 
@@ -31,13 +31,15 @@ _SECRETS = (
     (re.compile(r"\b(?:sk|pk|rk)-[A-Za-z0-9_-]{16,}"), "<secret>"),
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)", re.S), "<secret>"),
 )
+_VIEWED = re.compile(r"([?&](?:viewed|price_band)=)[^&#\s'\"]+", re.I)
+"""In the address of a search."""
 
 
 def redact(text: str, personal: bool = True) -> str:
     """A text without secrets and, if asked, without personal data."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
-    return mask(text) if personal else text
+    return mask(_VIEWED.sub(r"\1<viewed>", text)) if personal else text
 
 
 _PATHS = re.compile(r"(?<![\w.:/-])(?:/(?:[^\s/'\"]+/)*|(?:[^\s/'\":]+/){2,})([^\s/'\"]*)")

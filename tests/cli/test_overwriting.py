@@ -161,6 +161,7 @@ def test_a_file_of_another_kind_is_not_replaced_nor_added_to(work, command):
         "adapt catalogue.csv --set base=model/encoder --out model",
         "distil --teacher bm25 --catalogue catalogue.csv --judgments model/q.csv --out model",
         "learn shop --judgments model/q.csv --out model",
+        "learn shop --judgments q.csv --shoppers model/q.csv --out model",
         "calibrate shop --judgments model/q.csv --out model",
         "export embedded --pairs model/q.csv --out model",
         "llm tune judge.toml --pairs model/q.csv --out model",

@@ -200,7 +200,9 @@ def test_head_is_get_without_the_body(reading, address, path):
             assert real.request(method, path).status_code == got.status_code
 
 
-OF_SEARCH = "q, filter, sort, facets, k, offset, mode, fields, highlight, explain, deadline_ms, user"
+OF_SEARCH = (
+    "q, filter, sort, facets, k, offset, mode, fields, highlight, explain, deadline_ms, user, viewed, price_band"
+)
 
 
 @pytest.mark.parametrize(

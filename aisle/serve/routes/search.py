@@ -19,11 +19,15 @@ from aisle.serve.json_filter import read_filter
 from aisle.serve.parts import Parts, Shop
 from aisle.serve.routes.running import run_group
 from aisle.serve.searching import Ask, Found, Searches
+from aisle.serve.writing.change import MAX_ID
+from aisle.shopper import MOST_VIEWED, parse_band
 from aisle.types import Mode, SearchRequest, Shopper
 
 router = APIRouter(tags=["search"], dependencies=[needs("search")], route_class=ApiRoute)
 MAX_QUERY = 10_000
 MAX_FACETS = 20
+Viewed = Annotated[str, Field(min_length=1, max_length=MAX_ID, pattern=r"\S")]
+Price = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _EXAMPLE: dict[str, Any] = {
     "query": "wireless headphones",
     "filter": "price < 100 AND brand IN (Sony, JBL)",
@@ -75,6 +79,14 @@ class SearchBody(BaseModel):
         None, gt=0, le=600_000, description="Stages that can be left out are, once this is spent."
     )
     user: str = Field("", max_length=200, description="The shopper, for stages and experiments that ask for one.")
+    viewed: list[Viewed] = Field(
+        [],
+        max_length=MOST_VIEWED,
+        description="Ids of products that the shopper viewed lately, the latest first, for a learnt combination.",
+    )
+    price_band: list[Price] | None = Field(
+        None, min_length=2, max_length=2, description="Lowest and highest price that the shopper usually looks at."
+    )
 
 
 Deadline = Annotated[float | None, Header(alias="X-Deadline-Ms", gt=0, le=600_000)]
@@ -106,12 +118,18 @@ async def search_by_address(
     explain: bool = False,
     deadline_ms: Annotated[float | None, Query(gt=0, le=600_000)] = None,
     user: Annotated[str, Query(max_length=200)] = "",
+    viewed: Annotated[list[Viewed], Query(max_length=MOST_VIEWED)] = [],  # noqa: B006
+    price_band: Annotated[str, Query(max_length=60, description="LOW:HIGH.")] = "",
     x_deadline_ms: Deadline = None,
 ) -> Response:
-    """The same in the address; facets and fields may be repeated."""
+    """The same in the address; facets, fields and viewed may be repeated.
+
+    Proxies log addresses: what somebody viewed is better posted.
+    """
     body = SearchBody(
         query=q, filter=filter or None, sort=sort, facets=facets, k=k, offset=offset, mode=mode, fields=fields,
         highlight=highlight, explain=explain, deadline_ms=deadline_ms, user=user,
+        viewed=viewed, price_band=list(parse_band(price_band)) if price_band else None,
     )  # fmt: skip
     return await _search(request, shop, body, x_deadline_ms)
 
@@ -192,7 +210,11 @@ def request_of(body: SearchBody) -> SearchRequest:
         offset=body.offset,
         k=body.k,
         mode=body.mode,
-        shopper=Shopper(id=body.user or None),
+        shopper=Shopper(
+            id=body.user or None,
+            viewed=tuple(body.viewed),
+            price_band=(body.price_band[0], body.price_band[1]) if body.price_band is not None else None,
+        ),
     )
 
 
