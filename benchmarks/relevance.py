@@ -6,7 +6,7 @@ nDCG@10 inside each query's judged texts: gain 2^level - 1, level = grade - lowe
 queries whose texts are all graded alike left out, nothing unjudged. The encoders before and after are the 8-bit files
 that are served. crowdflower and icecat: every query held out once (five folds by query); homedepot and qbqtc: a fifth
 of the queries. Icecat's catalogue is searched whole in every row of it. cross, full_both and cross_homedepot train
-cross-encoders: on CrowdFlower alone, with 14,000 pairs of Home Depot first and all signals weighed, and on Home Depot;
+cross-encoders: on CrowdFlower alone, with Home Depot first and all signals weighed, and on Home Depot;
 cross_icecat scores Icecat's judged products with that of full_both. DIR keeps the models; a part whose model is there
 already is only measured again, one that was stopped goes on. Needs aisle[train].
 """
@@ -18,7 +18,6 @@ import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import bilingual_measures as measures
@@ -44,7 +43,6 @@ from aisle.training.relevance.catalogue import judged_products
 from aisle.training.relevance.recipe import load_recipe
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "icecat"
-HOME_DEPOT = 14_000
 NDCG = Metric.parse("nDCG@10")
 HEAD = "| training data -> test | queries | before | after | difference, 95% | p | detectable | promoted |"
 
@@ -140,10 +138,10 @@ def cross(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
 
 
 def full_both(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
-    """As many of Home Depot's judgments first as the issue's trial had."""
-    more = [some(shop(data, "homedepot"), HOME_DEPOT)]
+    """Home Depot's judgments first, without any query of CrowdFlower's, for the encoder and for the cross-encoder."""
+    more = [shop(data, "homedepot")]
     found = learn(shop(data, "crowdflower"), work / "full_both", ["model=full", *changes], 0, more)
-    return signals(f"crowdflower, {HOME_DEPOT:,} pairs of homedepot first", found)
+    return signals("crowdflower, homedepot first", found)
 
 
 def cross_homedepot(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
@@ -162,19 +160,6 @@ def cross_icecat(data: Path, work: Path, changes: list[str]) -> dict[str, Any]:
     after = pool_ndcg(groups, levels, OnnxCrossEncoder(work / "full_both" / "cross").score_pairs(asked, titles))
     values = {"english": list(before.values()), "encoder": [after[query] for query in before]}
     return {"crowdflower, homedepot first -> judged products of Icecat, cross-encoder alone": versus(values)}
-
-
-def some(pairs: PairSet, count: int) -> PairSet:
-    """Whole queries, drawn at random, until there are so many pairs."""
-    groups = pairs.by_query()
-    asked = list(groups)
-    Random(0).shuffle(asked)
-    rows: list[int] = []
-    for query in asked:
-        if len(rows) >= count:
-            break
-        rows += groups[query]
-    return pairs.subset(rows)
 
 
 def signals(label: str, found: dict[str, Any]) -> dict[str, Any]:

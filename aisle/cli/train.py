@@ -66,10 +66,10 @@ def train(
 ) -> None:
     """Train a model on judgments and say whether it ranks better than the encoder it began as.
 
-    Fewer than 1,000 judged pairs give a task head, more a tuned encoder with the words' signals beside it. The first
-    --pairs file (or the catalogue) is the shop: its queries decide whether the model is promoted. Further files are
-    only learnt from. Grades are numbers on any scale, or Exact, Substitute, Complement, Irrelevant (E, S, C, I). Exit
-    code 0 whether promoted or not.
+    Fewer than 1,000 judged pairs give a task head, more a tuned encoder with what words and neighbours say beside it.
+    The first --pairs file (or the catalogue) is the shop: its queries decide whether the model is promoted. Further
+    files are only learnt from. Grades are numbers on any scale, or Exact, Substitute, Complement, Irrelevant (E, S, C,
+    I). Exit code 0 whether promoted or not.
 
     Several processes share the steps of an encoder or a cross-encoder: torchrun --nproc-per-node 2 -m aisle train ...,
     or accelerate launch (docs/tuning.md).

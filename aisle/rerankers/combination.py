@@ -29,6 +29,7 @@ from aisle.rerankers.cosine import product_text
 from aisle.rerankers.cross_encoder import OnnxCrossEncoder
 from aisle.rerankers.cross_encoder import fingerprint as files_of
 from aisle.rerankers.head import FORMAT, KIND, wording
+from aisle.rerankers.pair_words import without_echo
 from aisle.rerankers.spelling import Speller
 from aisle.rerankers.word_trees import WordTrees
 from aisle.types import Array, Encoder, Product, Reranker
@@ -45,7 +46,7 @@ FIRST = 10
 
 @dataclass(frozen=True)
 class Combination:
-    """The weights and what the words' signals need.
+    """The weights and what the signals of the words need.
 
     Attributes:
         weights: Signal to weight; that of the cosine is 1, so that a score is a cosine with corrections. Beside
@@ -53,12 +54,14 @@ class Combination:
         words: How rare words are in the shop that the weights are of.
         description: Whether the description is read beside the title.
         correct: Whether words of a query that the shop lacks are read in the spelling of a near one that it has.
+        ignore_echo: Whether the words do not count the query where a text ends with it as it stands.
     """
 
     weights: Mapping[str, float]
     words: WordStatistics
     description: bool = False
     correct: bool = False
+    ignore_echo: bool = False
 
     def save(self, path: Path) -> None:
         """Write as JSON: equal combinations give equal bytes."""
@@ -67,6 +70,7 @@ class Combination:
             "weights": dict(self.weights),
             "description": self.description,
             **({"correct": True} if self.correct else {}),
+            **({"ignore_echo": True} if self.ignore_echo else {}),
             "words": words | {"carriers": dict(self.words.carriers)},
         }
         path.write_text(json.dumps(data, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
@@ -87,7 +91,8 @@ class Combination:
             weights = {name: float(data["weights"][name]) for name in names}
             if not all(map(math.isfinite, (*weights.values(), statistics.average_length))):
                 raise ValueError("a number that is not finite")
-            return cls(weights, statistics, bool(data["description"]), bool(data.get("correct", False)))
+            flags = [bool(data.get(name, False)) for name in ("correct", "ignore_echo")]
+            return cls(weights, statistics, bool(data["description"]), *flags)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ArtifactError(
                 f"cannot read {str(path)!r}: {type(error).__name__} {error}", fix="train it again"
@@ -196,9 +201,10 @@ class CombinationReranker:
         if not texts:
             return np.empty(0, np.float32)
         asked, words, weights = self._read(query), self.combination.words, self.combination.weights
-        signals = dict(zip(SIGNALS, (cosine, *word_signals(words, asked, texts).T), strict=True))
+        read = [without_echo(asked, text) for text in texts] if self.combination.ignore_echo else texts
+        signals = dict(zip(SIGNALS, (cosine, *word_signals(words, asked, read).T), strict=True))
         if self._trees is not None:
-            signals[TREES] = self._trees.score(asked, texts, words).astype(np.float32)
+            signals[TREES] = self._trees.score(asked, read, words).astype(np.float32)
         if near is not None:
             signals[NEIGHBOURS] = near
         if self.cross is not None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from aisle.indexes import segment
 from aisle.language.normalise import normalise
+from aisle.language.script import has_han
 from aisle.ranking.word_statistics import WordStatistics
 
 Doubles = NDArray[np.float64]
@@ -123,6 +124,22 @@ def of_pairs(queries: Sequence[str], texts: Sequence[str], words: WordStatistics
         if asked.tokens:
             found[row] = _features(asked, _text(text), np.array([known(token) for token in asked.tokens]))
     return found
+
+
+def without_echo(query: str, text: str) -> str:
+    """A text without the query at its end, as often as it stands there; what it begins with stays.
+
+    Sellers set searches behind a title so that it is found by them. A title that ends so by itself loses its end too.
+    """
+    asked, left = " ".join(query.lower().split()), text.rstrip()
+    while asked and left.lower().endswith(asked) and len(left.lower()) == len(left):
+        before = left[: -len(asked)]
+        rest = before.rstrip()
+        apart = before != rest or has_han(before[-1:]) or has_han(asked[0])
+        if not rest or not apart:
+            break
+        left = rest
+    return left
 
 
 def _features(asked: _Query, text: _Text, rarity: Doubles) -> list[float]:

@@ -164,6 +164,27 @@ def test_trees_are_those_that_it_was_trained_with(tmp_path):
         WordTrees.load(made)
 
 
+def test_the_words_of_an_echo_do_not_count_where_they_are_ignored(folder, model, tmp_path):
+    other = write(tmp_path / "shop")
+    Combination(WEIGHTS, model.combination.words, ignore_echo=True).save(other / "combination.json")
+    write_manifest(other, Manifest(KIND, FORMAT, fingerprint(other), {"architecture": "combination"}))
+    ignoring = load_reranker(other)
+    assert isinstance(ignoring, CombinationReranker)
+    assert ignoring.combination.ignore_echo
+    assert not model.combination.ignore_echo
+    stuffed = [*PRODUCTS[:3], Product("x", "desk lamp usb hub")]
+    np.testing.assert_array_equal(ignoring.score("usb hub", PRODUCTS), model.score("usb hub", PRODUCTS))
+    plain, lost = model.score("usb hub", stuffed), model.score("usb hub", stuffed) - ignoring.score("usb hub", stuffed)
+    words, trees = model.combination.words, WordTrees.load(folder)
+    whole, left = ["desk lamp usb hub"], ["desk lamp"]
+    signals = word_signals(words, "usb hub", whole)[0] - word_signals(words, "usb hub", left)[0]
+    grown_by = trees.score("usb hub", whole, words)[0] - trees.score("usb hub", left, words)[0]
+    wanted = signals @ [WEIGHTS["wording"], WEIGHTS["bm25"]] + WEIGHTS["trees"] * grown_by
+    np.testing.assert_allclose(lost, [0, 0, 0, wanted], atol=1e-5)
+    assert wanted > 0.2
+    assert plain[3] > plain[2]
+
+
 def test_weights_of_signals_come_back(folder):
     assert Combination.load(folder / "combination.json").weights == WEIGHTS
     assert json.loads((folder / "combination.json").read_text())["weights"] == WEIGHTS

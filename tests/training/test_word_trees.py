@@ -36,7 +36,7 @@ def planted(number: int, seed: int, scale: Scale = SCALE) -> PairSet:
 
 
 def teacher(pairs: PairSet, more=()) -> WordTeacher:
-    return WordTeacher(more, WordStatistics.of([pair.title for pair in pairs], segment), False, 0)
+    return WordTeacher(more, WordStatistics.of([pair.title for pair in pairs], segment), 0)
 
 
 def right_orders(trees: WordTrees, pairs: PairSet) -> float:

@@ -1,8 +1,8 @@
 """`train`: judged pairs in, a model folder with its verdict out; whole or not at all, resumable.
 
 The folder is a model as `aisle search`, `rank` and `index` take it, with what made it: recipe, fingerprint of the data,
-metrics, verdict, card. Few pairs get a task head, more a tuned encoder with the words' signals beside it; the latter
-needs aisle[train].
+metrics, verdict, card. Few pairs get a task head, more a tuned encoder with what words and neighbours say beside it;
+the latter needs aisle[train].
 """
 
 from __future__ import annotations

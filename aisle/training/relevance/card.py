@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _WHAT = {
     "encoder": "A sentence encoder for product search",
-    "combination": "A sentence encoder for product search with the words' signals beside it",
+    "combination": "A sentence encoder for product search with what words and neighbours say beside it",
     "cross-encoder": "A cross-encoder for product search: query and text are read together",
     "head": "A task head for product search over the vectors of an encoder",
 }
@@ -76,6 +76,8 @@ def changes(recipe: TrainingRecipe) -> list[str]:
             lines.append(f"changed {what} while training: {named}")
     if augment.changes and augment.consistency:
         lines.append(f"consistency with the texts as they were: weight {augment.consistency:g}, lists {augment.lists}")
+    if recipe.ignore_echo:
+        lines.append("where a text ends with the query as it stands, the words do not count it")
     if recipe.correct:
         lines.append("words of a query that the shop lacks are read in the spelling of a near one that it has")
     return lines

@@ -10,11 +10,15 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from aisle.artifacts import MANIFEST, Manifest, write_manifest
+from aisle.augment.settings import drawn
+from aisle.augment.text.clutter import Stuffed
+from aisle.augment.text.table import CHANGES
 from aisle.encoders.cosines import distinct_vectors
 from aisle.encoders.onnx import OnnxEncoder
 from aisle.indexes import segment
@@ -34,6 +38,7 @@ from aisle.rerankers.combination import (
     word_signals,
 )
 from aisle.rerankers.head import FORMAT, KIND
+from aisle.rerankers.pair_words import without_echo
 from aisle.rerankers.spelling import Speller
 from aisle.rerankers.word_trees import WordTrees
 from aisle.training.relevance.recipe import FitSettings, TrainingRecipe
@@ -69,8 +74,7 @@ class Combining:
         self._speller = Speller(self.words.carriers) if recipe.correct else None
         self._teacher: WordTeacher | None = None
         if recipe.trees:
-            read = [self._as_read(one) for one in more]
-            self._teacher = WordTeacher(read, self.words, recipe.description, recipe.fit.seed)
+            self._teacher = WordTeacher([self._for_words(one) for one in more], self.words, recipe.fit.seed)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,11 +88,20 @@ class Combining:
         """Train an encoder and write its folder; trees of the same pairs lie beside it."""
         folder, outcome = self._maker.train(sets, validation, name, settings)
         if self._teacher is not None:
-            self._teacher.grow(self._as_read(sets[0])).save(folder.parent)
+            self._teacher.grow(self._for_words(sets[0])).save(folder.parent)
         return folder, outcome
 
+    @property
+    def changes(self) -> bool:
+        """Whether weights are fitted to changed queries and texts, too."""
+        return self._recipe.augment.changes and self._recipe.augment.lists == "changed"
+
     def score(self, folder: Path, pairs: PairSet) -> Array:
-        """Every signal of each pair, ``(n, len(names))``."""
+        """Every signal of each pair, ``(n, len(names))``; with `changes` as many more, of the pair after a change."""
+        parts = [pairs, self._changed(pairs)] if self.changes else [pairs]
+        return np.concatenate([self._signals(folder, part) for part in parts], axis=1)
+
+    def _signals(self, folder: Path, pairs: PairSet) -> Array:
         read = self._as_read(pairs)
         texts = [pair_text(pair, self._recipe.description) for pair in read]
         encode = OnnxEncoder(folder).encode
@@ -98,6 +111,7 @@ class Combining:
         found = np.zeros((len(pairs), len(self.names)), np.float32)
         for rows in read.by_query().values():
             query, own = read[rows[0]].query, [texts[row] for row in rows]
+            own = [self._of_text(query, text) for text in own]
             signals = self.of_words(query, own)
             vectors = products[[beside[row] for row in rows]]
             cosine = vectors @ queries[asked[rows[0]]]
@@ -107,6 +121,20 @@ class Combining:
                 signals.append(vectors @ mean_of_neighbours(cosine, vectors))
             found[rows] = np.column_stack([cosine, *signals])
         return found
+
+    def _changed(self, pairs: PairSet) -> PairSet:
+        """The same rows as the training's changes may leave them, by its seed: a query alike beside all its texts."""
+        settings, seed = self._recipe.augment, self._recipe.fit.seed
+        asked = list(dict.fromkeys(pair.query for pair in pairs))
+        queries = {query: drawn(settings.query, query, Random(f"{seed}:weights:{query}")) for query in asked}
+        items = []
+        for pair in pairs:
+            changes = {**CHANGES, "stuffed": Stuffed(asked, pair.query)}
+            title = drawn(settings.title, pair.title, Random(f"{seed}:weights:{pair.query}:{pair.title}"), changes)
+            query = queries[pair.query]
+            as_drawn = replace(pair, title=title[0] if title else pair.title)
+            items.append(replace(as_drawn, query=query[0] if query else pair.query))
+        return replace(pairs, items=tuple(items))
 
     def of_words(self, query: str, texts: Sequence[str]) -> list[Array]:
         """What the words of a query's texts say, a column for each of ``SIGNALS`` but the cosine."""
@@ -119,6 +147,17 @@ class Combining:
         corrected = {query: self._speller.corrected(query) for query in {pair.query for pair in pairs}}
         return replace(pairs, items=tuple(replace(pair, query=corrected[pair.query]) for pair in pairs))
 
+    def _for_words(self, pairs: PairSet) -> PairSet:
+        """Queries and texts as the words' signals will read them, the whole text in place of the title."""
+        read = self._as_read(pairs)
+        texts = [self._of_text(pair.query, pair_text(pair, self._recipe.description)) for pair in read]
+        items = tuple(replace(pair, title=text, description="") for pair, text in zip(read, texts, strict=True))
+        return replace(read, items=items)
+
+    def _of_text(self, query: str, text: str) -> str:
+        """What the words' signals read of a text."""
+        return without_echo(query, text) if self._recipe.ignore_echo else text
+
     def write(self, part: Path, beside: Beside | None, weights: Mapping[str, float], work: Path) -> Path:
         """Gather the parts, from where they were made, in the folder of a combination."""
         folder = work / "folder"
@@ -130,7 +169,8 @@ class Combining:
             if (folder / name).exists():  # a run that was stopped here
                 shutil.rmtree(folder / name)
             made.rename(folder / name)
-        combination = Combination(weights, self.words, self._recipe.description, self._speller is not None)
+        recipe = self._recipe
+        combination = Combination(weights, self.words, recipe.description, recipe.correct, recipe.ignore_echo)
         combination.save(folder / FILE)
         write_manifest(folder, Manifest(KIND, FORMAT, fingerprint(folder), {"architecture": ARCHITECTURE}))
         return folder

@@ -1,4 +1,4 @@
-"""Training an encoder on judged pairs, alone or with the words' signals beside it. Needs aisle[train]."""
+"""Training an encoder on judged pairs, alone or with what words and neighbours say beside it. Needs aisle[train]."""
 
 from __future__ import annotations
 
@@ -86,10 +86,12 @@ class EncoderRoute:
         scored, outcome, part = rounds(pairs, self.recipe, self if combining is None else combining, self.note)
         scores, weights = scored.score, None
         if combining is not None:
-            signals, names = scored.signals.astype(np.float64), combining.names
+            names = combining.names
+            signals, changed = np.split(scored.signals.astype(np.float64), [len(names)], axis=1)
             if beside is not None:
                 signals, names = np.column_stack([signals, beside.score]), (*names, CROSS)
-            scores, kept = weigh(scored, signals)
+            # What a cross-encoder says of changed texts nobody asked it.
+            scores, kept = weigh(scored, signals, changed if combining.changes and beside is None else None)
             weights = {name: float(value) for name, value in zip(names, kept, strict=True)}
         held = scored.pairs.subset(np.flatnonzero(scored.judged).tolist())
         now = cosines(self.before.encode, held, self.recipe.description)

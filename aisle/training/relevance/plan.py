@@ -41,7 +41,7 @@ def estimate(route: EncoderRoute, pairs: PairSet, combine: bool) -> Estimate:
     Args:
         route: About to make a model of the pairs.
         pairs: Of the shop.
-        combine: Whether signals of the words will be weighed.
+        combine: Whether signals of words and neighbours will be weighed.
     """
     compute = Compute.of(route.recipe.fit)
     in_turns = route.recipe.in_turns(len(pairs.by_query()))
@@ -175,7 +175,7 @@ def _trees(route: EncoderRoute, pairs: PairSet, in_turns: bool) -> float:
     some = pairs.subset(np.random.default_rng(0).permutation(len(pairs))[:_GROWN].tolist())
     words = WordStatistics.of([pair_text(pair, route.recipe.description) for pair in some], segment)
     start = time.perf_counter()
-    WordTeacher([], words, route.recipe.description, 0).grow(some)
+    WordTeacher([], words, 0).grow(some)
     each = (time.perf_counter() - start) / len(some)
     trainings = FOLDS + 1 if in_turns else 1
     return each * trainings * (len(pairs) + sum(len(without_queries_of(more, pairs)) for more in route.more))

@@ -217,6 +217,8 @@ class TrainingRecipe:
         negatives: Which products of an index are hard negatives.
         correct: Whether a combination reads words of a query that no text has in the spelling of a near one that texts
             have.
+        ignore_echo: Whether the words of a combination do not count the query where a text ends with it as it stands,
+            as stuffed titles do.
         trees: Whether a combination grows trees over the words of query and text.
         neighbours: Whether it compares each text with the best ones of its list.
         augment: Which changes its queries and texts undergo while training (docs/augmentation.md); none.
@@ -240,6 +242,7 @@ class TrainingRecipe:
     cross: CrossSettings = Field(default_factory=CrossSettings)
     negatives: NegativeSettings = Field(default_factory=NegativeSettings)
     correct: bool = False
+    ignore_echo: bool = False
     trees: bool = True
     neighbours: bool = True
     augment: AugmentSettings = Field(default_factory=AugmentSettings)

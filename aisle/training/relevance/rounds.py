@@ -95,20 +95,28 @@ def rounds(pairs: PairSet, recipe: TrainingRecipe, maker: Maker, note: Note) -> 
     return _by_share(pairs, recipe, maker)
 
 
-def weigh(scored: Scored, signals: Doubles) -> tuple[Array, Doubles]:
+def weigh(scored: Scored, signals: Doubles, changed: Doubles | None = None) -> tuple[Array, Doubles]:
     """The scores of all rows, each by weights that were fitted to other turns; and weights fitted to all rows.
 
     Args:
         scored: Says which rows belong together.
         signals: ``(n, k)``; the first is what ranks without any judgments.
+        changed: The same of the rows' queries and texts after a change: fitted to as well, each a query of its own.
     """
     pairs, levels, counts = scored.pairs, scored.pairs.levels(), scored.pairs.weights()
+
+    def fitted(chosen: NDArray[np.bool_]) -> Doubles:
+        parts = [one[chosen] for one in (signals, changed) if one is not None]
+        groups, size = _groups(pairs, chosen), int(chosen.sum())
+        every = [[place + at * size for place in group] for at in range(len(parts)) for group in groups]
+        one, other = (np.tile(values[chosen], len(parts)) for values in (levels, counts))
+        return fit_weights(np.concatenate(parts), one, every, other)
+
     scores = np.zeros(len(pairs), np.float32)
     for turn in np.unique(scored.turn):
         others = scored.turn != turn
-        found = fit_weights(signals[others], levels[others], _groups(pairs, others), counts[others])
-        scores[~others] = signals[~others] @ found
-    return scores, fit_weights(signals, levels, list(pairs.by_query().values()), counts)
+        scores[~others] = signals[~others] @ fitted(others)
+    return scores, fitted(np.ones(len(pairs), bool))
 
 
 def _in_turns(pairs: PairSet, recipe: TrainingRecipe, maker: Maker, note: Note) -> tuple[Scored, Outcome, Path]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from aisle.judgments.pairs import PairSet, pair_text
+from aisle.judgments.pairs import PairSet
 from aisle.ranking.word_statistics import WordStatistics
 from aisle.rerankers.pair_words import Doubles, of_pairs
 from aisle.rerankers.word_trees import WordTrees, feature_names
@@ -25,18 +25,17 @@ class WordTeacher:
     """Grows trees for one shop; the features of further judgments are counted once.
 
     Args:
-        more: Further judgments, without the queries of the shop.
+        more: Further judgments, without the queries of the shop; of all pairs the titles are read.
         words: How rare words are in the shop.
-        description: Whether the description is read beside the title.
         seed: Of what each tree sees.
     """
 
-    def __init__(self, more: Sequence[PairSet], words: WordStatistics, description: bool, seed: int) -> None:
-        self._words, self._description, self._seed = words, description, seed
+    def __init__(self, more: Sequence[PairSet], words: WordStatistics, seed: int) -> None:
+        self._words, self._seed = words, seed
         self._more = [self._table(pairs) for pairs in more if len(pairs)]
 
     def grow(self, pairs: PairSet) -> WordTrees:
-        """Learn the levels of pairs and of the further judgments, as shares of each one's highest (least squares).
+        """Learn, by query and title, levels as shares of each set's highest one (least squares).
 
         Every row counts alike but for its own weight. Rows without a grade or of weight 0 are left out.
         """
@@ -67,5 +66,5 @@ class WordTeacher:
         levels, weights = pairs.levels() / top_level(pairs), pairs.weights()
         kept = [row for row in range(len(pairs)) if np.isfinite(levels[row]) and weights[row] > 0]
         some = [pairs[row] for row in kept]
-        texts = [pair_text(pair, self._description) for pair in some]
-        return of_pairs([pair.query for pair in some], texts, self._words), levels[kept], weights[kept]
+        features = of_pairs([pair.query for pair in some], [pair.title for pair in some], self._words)
+        return features, levels[kept], weights[kept]
