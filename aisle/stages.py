@@ -32,7 +32,7 @@ from aisle.query.parse import Asked as Demands
 from aisle.query.parse import read_demands
 from aisle.query.relax import Step, relaxations
 from aisle.ranking.calibration import Calibration, Doubles
-from aisle.ranking.cascade import STEP, rerank
+from aisle.ranking.cascade import STEP, Pace, rerank
 from aisle.ranking.clock import Clock
 from aisle.ranking.cut_features import candidate_features
 from aisle.ranking.cutoff import cut
@@ -164,6 +164,9 @@ class Stages:
             reranker = load_reranker(settings.model)
         remembers = reranker is None or isinstance(reranker, SlowReranker)
         self.reranker = reranker if reranker is None or remembers else CachedReranker(reranker)
+        self._step = Pace() if together(self.reranker) else STEP
+        if isinstance(self.reranker, SlowReranker) and self.reranker.together:  # it keeps to the deadline by itself
+            self._step = recipe.search.rerank_depth
         self._written = read_rules(Path(settings.rules)) if settings.rules else RuleSet()
         self.rules: RuleSet | None = fit(self._written, index) if settings.rules else None
         self._fitted = time.monotonic()
@@ -266,7 +269,7 @@ class Stages:
             page = request.offset + request.k
             reranked = rerank(
                 scored, lambda ids: self._scores(reading.text, ids, shelf, clock), search.rerank_depth, page,
-                search.rerank_slack, clock, search.rerank_depth if together(self.reranker) else STEP,
+                search.rerank_slack, clock, self._step,
             )  # fmt: skip
             scored = reranked.scored
             left_out += [reranked.left_out] if reranked.left_out else []

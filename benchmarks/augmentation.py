@@ -1,13 +1,15 @@
 """What changed texts bring to a training: all together against the robustness suite (each: augmentation_each.py).
 
-    python benchmarks/augmentation.py --work DIR [--data ../shared/data] [--variant NAME ...]
+    python benchmarks/augmentation.py --work DIR [--data ../shared/data] [--variant NAME ...] [--record]
 
 nDCG@10 inside each query's judged texts, gain 2^level - 1, titles only, the 8-bit files that are served.
 
-Two folds by query. An encoder learns from half of CrowdFlower's queries with one of VARIANTS and is measured by
-SUITE, from `aisle evaluate --robustness`, on the other half and on the titles of Icecat's judged products, of which it
-saw nothing; also with the words' signals beside it, weighed on the half that its twin did not see; each with queries
-corrected by the words of the shop's titles (`correct = true`). Loss: clean less the mean over the suite.
+CrowdFlower and Icecat's judged products, two folds by query each: a combination learns from half of a shop's queries as
+one of VARIANTS says and is measured by SUITE, from `aisle evaluate --robustness`, on the other half; its weights are
+fitted to that half's twin: to what the encoder and the trees of the other half say of its own. WAYS: as it is; with
+queries corrected by the words of the shop's titles (`correct = true`); and with echoes left out of the words
+(`ignore_echo = true`). Loss: clean less the mean over the suite. "crowdflower -> icecat": CrowdFlower's encoders alone,
+corrected by the words of Icecat's judged titles.
 
 DIR keeps the models and what was measured; a run that was stopped goes on. Needs aisle[train].
 """
@@ -16,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -35,12 +38,14 @@ from aisle.indexes import segment
 from aisle.judgments.pairs import PairSet, read_pairs
 from aisle.judgments.split import folds
 from aisle.ranking.word_statistics import WordStatistics
-from aisle.rerankers.combination import word_signals
+from aisle.rerankers.combination import CombinationReranker
 from aisle.rerankers.spelling import Speller
-from aisle.training.combine import fit_weights
 from aisle.training.relevance.catalogue import judged_products
+from aisle.training.relevance.combining import Combining
 from aisle.training.relevance.data import cosines
-from aisle.training.relevance.recipe import load_recipe
+from aisle.training.relevance.fit import Outcome
+from aisle.training.relevance.recipe import FitSettings, TrainingRecipe, load_recipe
+from aisle.training.relevance.rounds import Scored, weigh
 from aisle.types import Array
 
 SAMPLE = Path(__file__).parent.parent / "samples" / "icecat"
@@ -48,21 +53,27 @@ _MILD = (
     "augment.query={typos=0.2,phonetic=0.05,joined=0.1,torn=0.05,order=0.1,wordy=0.05}",
     "augment.title={truncated=0.1,dropped=0.1,typos=0.05,markup=0.1,stuffed=0.1,joined=0.05}",
 )
-_STRONG = (
+_CHANGES = (
     "augment.query={typos=0.3,phonetic=0.1,joined=0.15,order=0.05}",
     "augment.title={truncated=0.15,dropped=0.05,typos=0.05,stuffed=0.35}",
-    "fit.rate=1e-4",
-    "fit.epochs=4",
 )
+_STRONG = (*_CHANGES, "fit.rate=1e-4", "fit.epochs=4")
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     "clean": (),
     "control": ("fit.rate=1e-4", "fit.epochs=4"),
+    "light": _CHANGES,
     "mild": (*_MILD, "augment.consistency=2"),
     "strong": (*_STRONG, "augment.consistency=10"),
     "strong, clean lists": (*_STRONG, "augment.consistency=10", "augment.lists=clean"),
     "strong, no consistency": _STRONG,
 }
-"""What each training is told beyond the defaults; the control has the rate and the length of strong, and no change."""
+"""What each training is told beyond the defaults; light has the changes of strong alone, the control its rate and its
+length without any."""
+WAYS: Mapping[str, tuple[str, ...]] = {
+    "combination": (),
+    "combination, corrected": ("correct=true",),
+    "combination, corrected, echoes ignored": ("correct=true", "ignore_echo=true"),
+}
 SUITE = (
     "typo", "phonetic", "case", "order", "plural", "synonym", "units", "abbreviations", "joined", "mixed", "around",
     "case@title", "typo@title", "truncated@title", "html@title", "stuffed@title",
@@ -76,13 +87,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
-    parser.add_argument("--variant", nargs="*", choices=list(VARIANTS)[1:], default=["strong"])
+    parser.add_argument("--variant", nargs="*", choices=list(VARIANTS)[1:], default=["light"])
     parser.add_argument("--record", action="store_true")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
-    pairs = read_pairs(given.data / "crowdflower" / "pairs.csv", need_grades=True)
+    shops = {
+        "crowdflower": read_pairs(given.data / "crowdflower" / "pairs.csv", need_grades=True),
+        "icecat": judged_products(SAMPLE / "products.jsonl.gz", SAMPLE / "ratings.csv", False),
+    }
     numbers: dict[str, Any] = {"notes": " ".join(__doc__.split())}
-    numbers["robust"] = robust(pairs, given.work, given.variant)
+    numbers["robust"] = robust(shops, given.work, given.variant)
     if given.record:
         record("augmentation", numbers)
     return 0
@@ -110,61 +124,60 @@ def line(row: Mapping[str, Any]) -> str:
 # --- the whole suite -----------------------------------------------------------------------------------------
 
 
-def robust(pairs: PairSet, work: Path, variants: Sequence[str]) -> dict[str, Any]:
+def robust(shops: Mapping[str, PairSet], work: Path, variants: Sequence[str]) -> dict[str, Any]:
     """Clean and robust nDCG@10 of each variant, and what they are to the training without changes."""
-    found = {name: measured(pairs, work, name) for name in ("clean", *variants)}
+    found = {name: measured(shops, work, name) for name in ("clean", *variants)}
     rows: dict[str, Any] = {}
     for name, labels in found.items():
         for label, folds_ in labels.items():
-            plain = found["clean"][label.removesuffix(", corrected")]
+            plain = found["clean"][label.split(", ")[0]]
             rows[f"{name}: {label}"] = row = against(plain, folds_)
             drops = " ".join(f"{what} {value:+.3f}" for what, value in row["drops"].items())
             print(f"{name}: {label}: {row['clean']:.4f} robust {row['robust']:.4f} loss {row['loss']:.4f} | {drops}")
             print("   ", {what: line(row[what]) for what in ("clean_difference", "loss_difference")}, flush=True)
-            if "control" in found and name not in ("clean", "control"):  # what is left for the changes themselves
-                beside = against(found["control"][label], folds_)
-                row["beside_control"] = {what: beside[what] for what in ("clean_difference", "loss_difference")}
-                print("    beside control", {what: line(value) for what, value in row["beside_control"].items()})
+            if name != "clean":  # what the changes bring by themselves
+                row["beside_clean"] = beside = {
+                    what: against(found["clean"][label], folds_)[what]
+                    for what in ("clean_difference", "loss_difference")
+                }
+                print("    the same way without changes", {what: line(value) for what, value in beside.items()})
     return rows
 
 
-def measured(pairs: PairSet, work: Path, name: str) -> dict[str, list[dict[str, Any]]]:
-    """For each way to score the two folds: values of each query, clean and in the mean of the suite, and the drops."""
+def measured(shops: Mapping[str, PairSet], work: Path, name: str) -> dict[str, list[dict[str, Any]]]:
+    """For each shop and way the two folds: values of each query, clean and in the mean of the suite, and the drops."""
     path = work / f"{name}.json"
     if path.exists():
         kept: dict[str, list[dict[str, Any]]] = json.loads(path.read_text())
         return kept
-    suite = named(SUITE, standard())
-    words = WordStatistics.of([pair.title for pair in pairs], segment)
-    speller = Speller(words.carriers)
-    icecat = judged_products(SAMPLE / "products.jsonl.gz", SAMPLE / "ratings.csv", False)
-    other = Speller(WordStatistics.of([pair.title for pair in icecat], segment).carriers)
-    halves = [{judgment.query_id for judgment in fold.test} for fold in folds(pairs.judgments(), 2, 0)]
-    tests = [pairs.subset([row for row, pair in enumerate(pairs) if pair.query_id in half]) for half in halves]
-    scores = [scorer(encoder(tests[1 - fold], work / f"{name}{fold}", VARIANTS[name])) for fold in (0, 1)]
-    signals = [signals_of(score, words, corrected(tests[fold], speller)) for fold, score in enumerate(scores)]
     found: dict[str, list[dict[str, Any]]] = {}
-    for fold, score in enumerate(scores):
-        twin = tests[1 - fold]
-        weights = fit_weights(signals[1 - fold], twin.levels(), list(twin.by_query().values()))
-        mixed = combined(score, words, weights)
-        for label, one, asked, spelling in (
-            ("encoder", score, tests[fold], speller),
-            ("combination", mixed, tests[fold], speller),
-            ("encoder, Icecat", score, icecat, other),
-        ):
-            both = ((label, one), (f"{label}, corrected", spelled(one, spelling)))
-            for full, way in both:
-                report = robustness(way, asked, suite, SEEDS)
-                found.setdefault(full, []).append(
-                    {
-                        "clean": dict(report.clean_values),
-                        "robust": dict(report.robust_values),
-                        "drops": {drop.name: drop.difference.interval.mean for drop in report.drops},
-                    }
+    for shop, pairs in shops.items():
+        tests = halves(pairs)
+        for label, way in WAYS.items():
+            told = (*VARIANTS[name], *way)
+            served = combinations(pairs, work / shop / name, told)
+            for fold, folder in enumerate(served):
+                found.setdefault(f"{shop}: {label}", []).append(
+                    told_by(by_query(CombinationReranker(folder)), tests[fold])
                 )
+    other = Speller(WordStatistics.of([pair.title for pair in shops["icecat"]], segment).carriers)
+    for fold in (0, 1):
+        score = scorer(work / "crowdflower" / name / str(fold) / "m" / "folder")
+        for label, one in (("", score), (", corrected", spelled(score, other))):
+            found.setdefault(f"crowdflower -> icecat: encoder{label}", []).append(told_by(one, shops["icecat"]))
     path.write_text(json.dumps(found) + "\n")
     return found
+
+
+def told_by(score: Score, pairs: PairSet) -> dict[str, Any]:
+    report = robustness(score, pairs, named(SUITE, standard()), SEEDS)
+    drops = {drop.name: drop.difference.interval.mean for drop in report.drops}
+    return {"clean": dict(report.clean_values), "robust": dict(report.robust_values), "drops": drops}
+
+
+def halves(pairs: PairSet) -> list[PairSet]:
+    sides = [{judgment.query_id for judgment in fold.test} for fold in folds(pairs.judgments(), 2, 0)]
+    return [pairs.subset([row for row, pair in enumerate(pairs) if pair.query_id in side]) for side in sides]
 
 
 def against(plain: Sequence[Mapping[str, Any]], given: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -198,22 +211,6 @@ def values(given: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]
     return {query: tuple(np.mean(some, axis=0).tolist()) for query, some in found.items()}
 
 
-def signals_of(score: Score, words: WordStatistics, pairs: PairSet) -> np.ndarray:
-    """Cosine, wording and BM25 of each pair, ``(n, 3)``."""
-    found = np.zeros((len(pairs), 3))
-    found[:, 0] = score(pairs)
-    rows_of: dict[str, list[int]] = {}
-    for row, pair in enumerate(pairs):
-        rows_of.setdefault(pair.query, []).append(row)
-    for query, rows in rows_of.items():
-        found[rows, 1:] = word_signals(words, query, [pairs[row].title for row in rows])
-    return found
-
-
-def combined(score: Score, words: WordStatistics, weights: np.ndarray) -> Score:
-    return lambda pairs: np.asarray(signals_of(score, words, pairs) @ weights, np.float32)
-
-
 def corrected(pairs: PairSet, speller: Speller) -> PairSet:
     known = {query: speller.corrected(query) for query in dict.fromkeys(pair.query for pair in pairs)}
     return replace(pairs, items=tuple(replace(pair, query=known[pair.query]) for pair in pairs))
@@ -226,18 +223,69 @@ def spelled(score: Score, speller: Speller) -> Score:
 # --- models --------------------------------------------------------------------------------------------------
 
 
+class Trainer:
+    """Trains an encoder on all pairs it is given; one that is there already stays as it is."""
+
+    def __init__(self, folder: Path, recipe: TrainingRecipe) -> None:
+        self.folder, self.recipe = folder, recipe
+
+    def train(
+        self, sets: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings
+    ) -> tuple[Path, Outcome]:
+        from aisle.training.relevance.encoder_route import EncoderRoute
+
+        done = self.folder / name / "folder"
+        outcome = Outcome(0.0, (), 0, 1.0, 0.0)
+        if not (done / "manifest.json").exists():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            route = EncoderRoute(self.recipe, [], self.folder, lambda *_: None, lambda _: None)
+            done, outcome = route.train(sets, validation, name, settings)
+            (self.folder / name / "checkpoint.pt").unlink(missing_ok=True)
+        return done, outcome
+
+    def score(self, folder: Path, pairs: PairSet) -> Array:
+        return cosines(OnnxEncoder(folder, threads=1).encode, pairs, False)
+
+
 def encoder(pairs: PairSet, folder: Path, told: Sequence[str]) -> Path:
     """The folder of an encoder that learnt from all of the pairs."""
-    from aisle.training.relevance.encoder_route import EncoderRoute
+    recipe = load_recipe(None, ["model=encoder", "fit.threads=1", "fit.track=none", *told])
+    return Trainer(folder, recipe).train([pairs], pairs.subset([]), "m", recipe.fit)[0]
 
-    done = folder / "m" / "folder"
-    if not (done / "manifest.json").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        recipe = load_recipe(None, ["model=encoder", "fit.threads=1", "fit.track=none", *told])
-        route = EncoderRoute(recipe, [], folder, lambda *_: None, lambda _: None)
-        route.train([pairs], pairs.subset([]), "m", recipe.fit)
-        (folder / "m" / "checkpoint.pt").unlink(missing_ok=True)
-    return done
+
+def combinations(pairs: PairSet, work: Path, told: Sequence[str]) -> list[Path]:
+    """For each half the folder of a combination that learnt from the other one."""
+    recipe = load_recipe(None, ["model=combination", "fit.threads=1", "fit.track=none", *told])
+    tests = halves(pairs)
+    makers = [Combining(Trainer(work / str(fold), recipe), pairs, [], recipe) for fold in (0, 1)]
+    parts = [makers[fold].train([tests[1 - fold]], pairs.subset([]), "m", recipe.fit)[0] for fold in (0, 1)]
+    scored = [makers[fold].score(parts[fold], tests[fold]) for fold in (0, 1)]
+    found = []
+    for fold in (0, 1):
+        twin, maker = tests[1 - fold], makers[fold]
+        signals, changed = np.split(scored[1 - fold].astype(np.float64), [len(maker.names)], axis=1)
+        rows = Scored(twin, scored[1 - fold], np.zeros(len(twin), np.int64), np.ones(len(twin), bool))
+        weights = weigh(rows, signals, changed if maker.changes else None)[1]
+        out = work / f"{fold}-{'-'.join(str(flag) for flag in (recipe.correct, recipe.ignore_echo))}"
+        if not (out / "folder" / "manifest.json").exists():
+            copy = out / "m" / "folder"
+            shutil.copytree(parts[fold], copy, dirs_exist_ok=True)
+            shutil.copy(parts[fold].parent / "trees.txt", copy.parent)
+            maker.write(copy, None, dict(zip(maker.names, weights.tolist(), strict=True)), out)
+        found.append(out / "folder")
+    return found
+
+
+def by_query(model: CombinationReranker) -> Score:
+    """Scores of pairs, each query's texts as one list."""
+
+    def score(pairs: PairSet) -> Array:
+        found = np.zeros(len(pairs), np.float32)
+        for rows in pairs.by_query().values():
+            found[rows] = model.score_texts(pairs[rows[0]].query, [pairs[row].title for row in rows])
+        return found
+
+    return score
 
 
 def scorer(folder: Path = FOLDER) -> Score:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -33,6 +34,26 @@ class Reranked:
     left_out: str | None = None
 
 
+class Pace:
+    """How long a product takes a re-ranker that must be given all of them at once, remembered from search to search.
+
+    The slowest of late counts: one that was fast since it knew the list, or the texts, promises nothing of the next.
+    """
+
+    def __init__(self) -> None:
+        self.each_ms = 0.0
+
+    def took(self, count: int, ms: float) -> None:
+        """So many products were read in so many milliseconds."""
+        self.each_ms = max(ms / max(count, 1), 0.9 * self.each_ms)
+
+    def affordable(self, count: int, left_ms: float) -> int:
+        """How many of so many products can be read in the time that is left; all before anything was timed."""
+        if left_ms <= 0:
+            return 0
+        return count if self.each_ms * count <= left_ms else int(left_ms / self.each_ms)
+
+
 def rerank(
     scored: Sequence[Scored],
     score: Callable[[Sequence[str]], Sequence[float | None]],
@@ -40,7 +61,7 @@ def rerank(
     k: int,
     slack: float,
     clock: Clock,
-    step: int = STEP,
+    step: int | Pace = STEP,
 ) -> Reranked:
     """Order the first ``depth`` products by a re-ranker.
 
@@ -51,7 +72,8 @@ def rerank(
         k: Places that the page shows; with ``slack`` it may end early (`may_stop`).
         slack: 0 always reads to the full depth.
         clock: Once its deadline is spent, or would be by one more step, no more are read.
-        step: Products between two looks at the clock; ``depth`` where a score depends on the other products.
+        step: Products between two looks at the clock; where a score depends on the other products ``depth``, or the
+            pace that says how many can be read at once.
     """
     head = list(scored[:depth])
     before = _level(head)
@@ -60,17 +82,20 @@ def rerank(
     done, left_out = 0, None
     slowest = 0.0
     while done < len(head) and not may_stop(before, after, k, slack):
-        if clock.left_ms <= slowest:
+        size = step if isinstance(step, int) else 0 if done else step.affordable(len(head), clock.left_ms)
+        if clock.left_ms <= slowest or not size:
             left_out = f"the deadline of {clock.deadline_ms:g} ms was spent"
             break
-        began = clock.left_ms
-        part = head[done : done + step]
+        began, start = clock.left_ms, time.perf_counter()
+        part = head[done : done + size]
         try:
             scores = score([item[0] for item in part])
         except Exception as error:
             LOG.warning("a re-ranker failed: %s", error)
             left_out = f"it failed: {_reason(error)}"
             break
+        if isinstance(step, Pace):
+            step.took(len(part), 1000 * (time.perf_counter() - start))
         if clock.deadline_ms is not None:
             slowest = max(slowest, began - clock.left_ms)
         known = [value for value in scores if value is not None]

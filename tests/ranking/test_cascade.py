@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import linregress
 
 from aisle.errors import LlmError, RequestError
-from aisle.ranking.cascade import rerank
+from aisle.ranking.cascade import Pace, rerank
 from aisle.ranking.clock import Clock
 from aisle.ranking.early_stop import LEAST, may_stop
 from aisle.types import Part
@@ -160,3 +160,34 @@ def test_the_step_below_what_a_learnt_combination_read_is_no_reason_to_stop():
 
     assert 30 < read(plain) == read(lifted)
     assert read([(key, score, {}) for key, score, _ in lifted]) == 30, "left in, the step promises nothing below it"
+
+
+def test_a_list_that_is_read_at_once_is_as_long_as_the_pace_affords():
+    pace = Pace()
+    assert pace.affordable(50, 1e9) == 50, "nothing was timed yet"
+    pace.took(50, 200.0)
+    assert pace.affordable(50, 200.0) == 50
+    assert pace.affordable(50, 100.0) == 25
+    assert pace.affordable(50, 3.0) == 0
+    pace.took(50, 1.0)  # a list that was known
+    assert pace.affordable(50, 100.0) == 27, "still the slow one's, a tenth forgotten"
+    listed = [(str(place), 1.0 - place / 100, {}) for place in range(50)]
+    asked = []
+
+    def score(ids):
+        asked.append(list(ids))
+        return [float(one) for one in ids]
+
+    clock = Clock(1e6)
+    slow = Pace()
+    slow.took(1, 1e6 / 20.5)
+    found = rerank(listed, score, 50, 10, 2.0, clock, slow)
+    assert [len(ids) for ids in asked] == [20]
+    assert found.left_out == "rerank: 20 of 50 products, the deadline of 1e+06 ms was spent"
+    assert [item[0] for item in found.scored[:2]] == ["19", "18"]
+    whole = rerank(listed, score, 50, 10, 2.0, Clock(None), slow)
+    assert (whole.read, whole.left_out) == (50, None)
+    assert len(asked[-1]) == 50, "all at once, whatever the slack"
+    never = Pace()
+    never.took(1, 1e9)
+    assert rerank(listed, score, 50, 10, 0.0, Clock(1e6), never).read == 0
