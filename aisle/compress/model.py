@@ -25,7 +25,7 @@ from aisle.encoders.load import EMBEDDED
 from aisle.encoders.tokenise import BilingualTokenizer, WordPieceTokenizer
 from aisle.encoders.weights import read_weights
 from aisle.errors import ArtifactError
-from aisle.rerankers import combination, cross_encoder
+from aisle.rerankers import combination, cross_encoder, word_trees
 from aisle.rerankers.cross_encoder import PairTokenizer
 from aisle.rerankers.cross_export import CrossWeights, read_cross_encoder, write_cross_encoder
 from aisle.rerankers.head import FORMAT, KIND
@@ -156,7 +156,9 @@ def write_served(model: Served, out: Path, arithmetic: Arithmetic, details: Mapp
     if model.projection is not None:
         _project(inside, model.projection)
     if model.architecture == COMBINATION:
-        shutil.copy(model.folder / combination.FILE, out / combination.FILE)
+        for name in (combination.FILE, word_trees.FILE):
+            if (model.folder / name).exists():
+                shutil.copy(model.folder / name, out / name)
         if model.inside is not None:
             write_served(model.inside, out / combination.CROSS, arithmetic, details)
         rewrite_combination(out, details)

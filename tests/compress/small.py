@@ -92,16 +92,19 @@ def cross() -> Served:
 
 
 def combination(folder: Path) -> Path:
-    """An encoder and a cross-encoder in float32, with the words' signals beside them; returns its folder."""
+    """An encoder and a cross-encoder in float32, with all other signals beside them; returns its folder."""
     from aisle.compress.model import rewrite_combination, write_served
     from aisle.encoders.graph import Real
     from aisle.indexes import segment
     from aisle.ranking.word_statistics import WordStatistics
-    from aisle.rerankers.combination import CROSS, ENCODER, FILE, Combination
+    from aisle.rerankers.combination import CROSS, ENCODER, FILE, NEIGHBOURS, TREES, Combination
+    from aisle.rerankers.word_trees import WordTrees
+    from tests.rerankers.trees import grown
 
     write_served(encoder(), folder / ENCODER, Real(), {})
     write_served(cross(), folder / CROSS, Real(), {})
-    weights = {"cosine": 1.0, "wording": 0.3, "bm25": 0.1, CROSS: 0.2}
+    WordTrees(grown()).save(folder)
+    weights = {"cosine": 1.0, "wording": 0.3, "bm25": 0.1, TREES: 0.5, NEIGHBOURS: 0.4, CROSS: 0.2}
     Combination(weights, WordStatistics.of(TITLES, segment)).save(folder / FILE)
     rewrite_combination(folder, {})
     return folder

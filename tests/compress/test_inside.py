@@ -15,11 +15,13 @@ from aisle.compress.model import read_served  # noqa: E402
 from aisle.compress.plan import Plan  # noqa: E402
 from aisle.compress.shrink import Shrinking  # noqa: E402
 from aisle.encoders.onnx import OnnxEncoder  # noqa: E402
-from aisle.rerankers.combination import CombinationReranker, word_signals  # noqa: E402
+from aisle.rerankers.combination import CombinationReranker, mean_of_neighbours, word_signals  # noqa: E402
 from aisle.rerankers.cross_encoder import OnnxCrossEncoder  # noqa: E402
 from aisle.rerankers.load import load_reranker  # noqa: E402
+from aisle.rerankers.word_trees import WordTrees  # noqa: E402
 from aisle.types import Product  # noqa: E402
 from tests.compress import small  # noqa: E402
+from tests.rerankers.trees import grown  # noqa: E402
 
 pytestmark = [pytest.mark.train, pytest.mark.filterwarnings("default")]
 QUERY, TEXTS = "laptop accessories", list(small.TITLES)
@@ -56,8 +58,11 @@ def test_what_is_inside_is_what_each_part_becomes_when_it_is_exported_alone(whol
             assert (tmp_path / "small" / name / path.name).read_bytes() == path.read_bytes(), name
     combined = CombinationReranker(tmp_path / "small")
     encoder, cross = OnnxEncoder(alone["encoder"]), OnnxCrossEncoder(alone["cross"])
-    expected = encoder.encode(TEXTS, "product") @ encoder.encode([QUERY], "query")[0]
-    expected = expected + word_signals(combined.combination.words, QUERY, TEXTS) @ [0.3, 0.1]
+    vectors, words = encoder.encode(TEXTS, "product"), combined.combination.words
+    expected = vectors @ encoder.encode([QUERY], "query")[0]
+    expected = expected + 0.4 * (vectors @ mean_of_neighbours(expected, vectors))
+    expected = expected + 0.5 * WordTrees(grown()).score(QUERY, TEXTS, words)
+    expected = expected + word_signals(words, QUERY, TEXTS) @ [0.3, 0.1]
     expected = expected + 0.2 * cross.score_texts(QUERY, TEXTS)
     assert np.allclose(combined.score_texts(QUERY, TEXTS), expected, atol=1e-5)
 

@@ -21,9 +21,10 @@ from aisle.rerankers.combination import Combination, CombinationReranker, finger
 from aisle.rerankers.head import FORMAT, KIND
 from aisle.rerankers.listwise import among, together
 from aisle.rerankers.load import load_reranker
-from aisle.rerankers.pair_words import NAMES, word_features
+from aisle.rerankers.pair_words import word_features
 from aisle.rerankers.word_trees import WordTrees
 from aisle.types import Product, Reranker, SearchRequest
+from tests.rerankers.trees import grown
 
 THINGS = (
     "USB hub",
@@ -38,17 +39,6 @@ THINGS = (
 TITLES = [f"{thing} {colour}" for thing in THINGS for colour in ("black", "red")]
 PRODUCTS = [Product(str(number), title) for number, title in enumerate(TITLES)]
 WEIGHTS = {"cosine": 1.0, "wording": 0.25, "bm25": 0.125, "trees": 0.5, "neighbours": 0.4}
-
-
-def grown() -> str:
-    """LightGBM's text of a few trees that say how many of a query's words a text has."""
-    import lightgbm
-
-    rows = np.random.default_rng(0).random((400, len(NAMES)))
-    names = [name.replace(":", "_") for name in NAMES]
-    data = lightgbm.Dataset(rows, rows[:, 0], feature_name=names)
-    settings = {"objective": "regression", "verbosity": -1, "num_threads": 1, "deterministic": True}
-    return lightgbm.train(settings, data, 10).model_to_string()
 
 
 def write(folder, weights=WEIGHTS):
