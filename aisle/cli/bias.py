@@ -30,7 +30,7 @@ def measure(given: Mapping[str, Any]) -> None:
 
     axes = _check(given)
     pairs = read_pairs(given["pairs"][0], named_columns(given["columns"]))
-    scorer = scorer_of(str(given["model"]))
+    scorer = scorer_of(str(given["model"]), pairs)
 
     def score(asked: PairSet) -> Any:
         return scorer(asked, lambda stage, done, total: None)

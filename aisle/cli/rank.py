@@ -140,14 +140,19 @@ def _run(pairs: PairSet, scores: Array) -> dict[str, list[tuple[str, float]]]:
 # --- models ------------------------------------------------------------------------------------------------
 
 
-def scorer_of(model: str) -> Scorer:
+def scorer_of(model: str, lists: PairSet | None = None) -> Scorer:
     """What scores pairs under this name, as `aisle rank` does.
+
+    Args:
+        model: A model's name.
+        lists: Where a score depends on a query's other texts, each pair is scored as it would stand in the list of its
+            query here; a line feed and what follows it in a query's id do not count.
 
     Raises:
         ArtifactError: It names no model, or one that cannot be loaded.
     """
     reranker = _reranker(model)
-    return _scorer(model) if reranker is None else _by_reranker(reranker)
+    return _scorer(model) if reranker is None else _by_reranker(reranker, lists)
 
 
 def _reranker(model: str) -> Reranker | None:
@@ -206,17 +211,26 @@ def _by_encoder(encoder: Encoder) -> Scorer:
     return score
 
 
-def _by_reranker(reranker: Reranker) -> Scorer:
+def _by_reranker(reranker: Reranker, lists: PairSet | None = None) -> Scorer:
+    from aisle.rerankers.listwise import among
+
+    known = {} if lists is None else {key: _products(lists, rows) for key, rows in lists.by_query().items()}
+
     def score(pairs: PairSet, progress: Progress) -> Array:
         scores = np.empty(len(pairs), np.float32)
         groups = pairs.by_query()
-        for done, rows in enumerate(groups.values(), start=1):
-            products = [Product(pairs[row].doc_id, pairs[row].title, pairs[row].description) for row in rows]
-            scores[rows] = reranker.score(pairs[rows[0]].query, products)
+        for done, (key, rows) in enumerate(groups.items(), start=1):
+            query, there = pairs[rows[0]].query, known.get(key.split("\n")[0])
+            asked = reranker if there is None else among(reranker, query, there)
+            scores[rows] = asked.score(query, _products(pairs, rows))
             progress("queries", done, len(groups))
         return scores
 
     return score
+
+
+def _products(pairs: PairSet, rows: Sequence[int]) -> list[Product]:
+    return [Product(pairs[row].doc_id, pairs[row].title, pairs[row].description) for row in rows]
 
 
 # --- what to do next ---------------------------------------------------------------------------------------

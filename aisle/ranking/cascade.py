@@ -37,7 +37,7 @@ class Reranked:
 class Pace:
     """How long a product takes a re-ranker that must be given all of them at once, remembered from search to search.
 
-    The slowest of late counts: one that was fast since it knew the list, or the texts, promises nothing of the next.
+    The slowest of late counts. What took less than a tenth of it knew the list or the texts: that promises nothing.
     """
 
     def __init__(self) -> None:
@@ -45,13 +45,20 @@ class Pace:
 
     def took(self, count: int, ms: float) -> None:
         """So many products were read in so many milliseconds."""
-        self.each_ms = max(ms / max(count, 1), 0.9 * self.each_ms)
+        each = ms / max(count, STEP)  # a few carry what a list costs whatever its length
+        if each >= 0.1 * self.each_ms:
+            self.each_ms = max(each, 0.9 * self.each_ms)
 
     def affordable(self, count: int, left_ms: float) -> int:
-        """How many of so many products can be read in the time that is left; all before anything was timed."""
+        """How many of so many products can be read in the time that is left, in whole steps; all before any was timed.
+
+        One step is read as long as any time is left, so that the pace is measured anew.
+        """
         if left_ms <= 0:
             return 0
-        return count if self.each_ms * count <= left_ms else int(left_ms / self.each_ms)
+        if self.each_ms * count <= left_ms:
+            return count
+        return min(count, max(STEP, int(left_ms / self.each_ms) // STEP * STEP))
 
 
 def rerank(

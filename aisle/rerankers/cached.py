@@ -61,6 +61,8 @@ class CachedReranker:
             for key in known:
                 self._scores.move_to_end(key)
             fresh = [i for i, key in enumerate(keys) if key not in known]
+            if fresh and self.together:
+                fresh = list(range(len(keys)))  # a part of the list would be another list
             self.hits += len(keys) - len(fresh)
             self.misses += len(fresh)
         if fresh:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from aisle.indexes import segment
 from aisle.language.normalise import normalise
-from aisle.language.script import has_han
 from aisle.ranking.word_statistics import WordStatistics
 
 Doubles = NDArray[np.float64]
@@ -129,16 +128,12 @@ def of_pairs(queries: Sequence[str], texts: Sequence[str], words: WordStatistics
 def without_echo(query: str, text: str) -> str:
     """A text without the query at its end, as often as it stands there; what it begins with stays.
 
-    Sellers set searches behind a title so that it is found by them. A title that ends so by itself loses its end too.
+    Sellers set searches behind a title so that it is found by them. A title that ends so by itself loses its end too,
+    unless no blank stands before it, as in Chinese: 红色手机壳 ends with its own noun. Blanks are made single.
     """
-    asked, left = " ".join(query.lower().split()), text.rstrip()
-    while asked and left.lower().endswith(asked) and len(left.lower()) == len(left):
-        before = left[: -len(asked)]
-        rest = before.rstrip()
-        apart = before != rest or has_han(before[-1:]) or has_han(asked[0])
-        if not rest or not apart:
-            break
-        left = rest
+    asked, left = " ".join(query.lower().split()), " ".join(text.split())
+    while asked and left.lower().endswith(f" {asked}") and len(left.lower()) == len(left):
+        left = left[: -len(asked)].rstrip()
     return left
 
 
@@ -191,14 +186,14 @@ def _mean(found: Sequence[bool]) -> float:
     return sum(found) / len(found) if found else math.nan
 
 
-@lru_cache(maxsize=10_000)
+@lru_cache(maxsize=1_000)
 def _query(text: str) -> _Query:
     tokens = tuple(dict.fromkeys(map(_singular, segment.query_tokens(normalise(text)))))
     things = [place for place, token in enumerate(tokens) if not token[0].isdigit() and token not in _FUNCTION]
     return _Query(tokens, tuple(things), tuple(map(_pieces, tokens)))
 
 
-@lru_cache(maxsize=20_000)  # the same products come again and again
+@lru_cache(maxsize=2_000)  # 7 KB each; the same products come again and again
 def _text(text: str) -> _Text:
     text = normalise(text)
     tokens = tuple(map(_singular, segment.product_tokens(text)))

@@ -167,10 +167,19 @@ def test_a_list_that_is_read_at_once_is_as_long_as_the_pace_affords():
     assert pace.affordable(50, 1e9) == 50, "nothing was timed yet"
     pace.took(50, 200.0)
     assert pace.affordable(50, 200.0) == 50
-    assert pace.affordable(50, 100.0) == 25
-    assert pace.affordable(50, 3.0) == 0
-    pace.took(50, 1.0)  # a list that was known
-    assert pace.affordable(50, 100.0) == 27, "still the slow one's, a tenth forgotten"
+    assert pace.affordable(50, 100.0) == 20, "of 25 the whole steps"
+    assert pace.affordable(50, 3.0) == 10, "a step, so that the pace is measured anew"
+    assert pace.affordable(4, 3.0) == 4
+    assert pace.affordable(50, 0.0) == 0
+    for _ in range(100):
+        pace.took(50, 1.0)  # a list that was known
+    assert pace.affordable(50, 100.0) == 20
+    for _ in range(50):
+        pace.took(50, 50.0)  # a faster machine
+    assert pace.affordable(50, 50.0) == 50
+    single = Pace()
+    single.took(1, 60.0)
+    assert single.affordable(50, 300.0) == 50, "one product carries what any list costs"
     listed = [(str(place), 1.0 - place / 100, {}) for place in range(50)]
     asked = []
 
@@ -180,7 +189,7 @@ def test_a_list_that_is_read_at_once_is_as_long_as_the_pace_affords():
 
     clock = Clock(1e6)
     slow = Pace()
-    slow.took(1, 1e6 / 20.5)
+    slow.took(10, 1e7 / 20.5)
     found = rerank(listed, score, 50, 10, 2.0, clock, slow)
     assert [len(ids) for ids in asked] == [20]
     assert found.left_out == "rerank: 20 of 50 products, the deadline of 1e+06 ms was spent"
@@ -189,5 +198,6 @@ def test_a_list_that_is_read_at_once_is_as_long_as_the_pace_affords():
     assert (whole.read, whole.left_out) == (50, None)
     assert len(asked[-1]) == 50, "all at once, whatever the slack"
     never = Pace()
-    never.took(1, 1e9)
-    assert rerank(listed, score, 50, 10, 0.0, Clock(1e6), never).read == 0
+    never.took(10, 1e9)
+    assert rerank(listed, score, 50, 10, 0.0, Clock(1e6), never).read == 10
+    assert rerank(listed, score, 50, 10, 0.0, Clock(1e-9), never).read == 0

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from aisle.artifacts import Manifest, write_manifest
+from aisle.cli.rank import scorer_of
 from aisle.config import Recipe, SearchSettings
 from aisle.encoders.embedded import FOLDER, EmbeddedEncoder
 from aisle.engine import SearchEngine
 from aisle.errors import ArtifactError, FingerprintError
 from aisle.explain import explain
 from aisle.indexes import segment
+from aisle.judgments.pairs import PairSet, TextPair
 from aisle.ranking.word_statistics import WordStatistics
 from aisle.rerankers.cached import CachedReranker
 from aisle.rerankers.combination import Combination, CombinationReranker, fingerprint, word_signals
@@ -120,6 +123,16 @@ def test_of_a_list_that_changed_nothing_is_remembered(model):
     np.testing.assert_array_equal(some, model.score("usb", PRODUCTS[:5]))
 
 
+def test_a_list_that_is_partly_forgotten_is_scored_whole(model):
+    cached = CachedReranker(model, size=12)
+    first, other = PRODUCTS[:8], PRODUCTS[8:]
+    wanted = cached.score("usb", first)
+    cached.score("usb", other)  # forgets some of the first list
+    np.testing.assert_array_equal(cached.score("usb", first), wanted)
+    np.testing.assert_array_equal(cached.score("usb", first), wanted)
+    assert (cached.hits, cached.misses) == (8, 24)
+
+
 def test_a_search_gives_it_the_whole_list_and_an_explanation_keeps_it(folder, model, tmp_path):
     recipe = Recipe(search=SearchSettings(rerank_depth=12, rerank_slack=1.0))
     SearchEngine.build(PRODUCTS, tmp_path / "index").close()
@@ -178,3 +191,17 @@ def test_the_words_of_an_echo_do_not_count_where_they_are_ignored(folder, model,
 def test_weights_of_signals_come_back(folder):
     assert Combination.load(folder / "combination.json").weights == WEIGHTS
     assert json.loads((folder / "combination.json").read_text())["weights"] == WEIGHTS
+
+
+def test_a_pair_is_scored_in_the_list_of_its_query_where_lists_are_given(folder, model):
+    items = tuple(TextPair("q", "usb hub", product.id, product.title) for product in PRODUCTS)
+    pairs = PairSet(items, None, "rows")
+    whole = model.score("usb hub", PRODUCTS)
+    scored = scorer_of(str(folder), pairs)
+    changed = replace(items[3], title="Garden hose", query_id="q\nanother")
+    alone = scored(replace(pairs, items=(items[2], changed)), lambda *_: None)
+    assert alone[0] == pytest.approx(whole[2], abs=1e-6)
+    wanted = model.among("usb hub", PRODUCTS).score("usb hub", [Product("x", "Garden hose")])
+    assert alone[1] == pytest.approx(wanted[0], abs=1e-6)
+    without = scorer_of(str(folder))(replace(pairs, items=(items[2],)), lambda *_: None)
+    assert abs(without[0] - whole[2]) > 0.01, "by itself it is another list"

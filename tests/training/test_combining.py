@@ -10,11 +10,15 @@ import numpy as np
 import pytest
 
 from aisle.encoders.embedded import FOLDER
+from aisle.indexes import segment
 from aisle.judgments.pairs import PairSet, read_pairs
+from aisle.ranking.word_statistics import WordStatistics
+from aisle.rerankers.word_trees import WordTrees
 from aisle.training.combine import fit_weights
 from aisle.training.relevance.combining import Combining
 from aisle.training.relevance.recipe import load_recipe
 from aisle.training.relevance.rounds import Scored, weigh
+from aisle.training.relevance.word_trees import WordTeacher
 
 PHONES = Path(__file__).parent.parent.parent / "samples" / "phones"
 CHANGES = ["augment.query={typos=0.5}", "augment.title={stuffed=0.5}"]
@@ -115,3 +119,17 @@ def test_trees_learn_and_words_read_texts_without_their_echo(pairs, tmp_path):
     found, plain = ignoring.score(folder, stuffed), ignoring.score(folder, bare)
     np.testing.assert_array_equal(found[:, 1:4], plain[:, 1:4])
     assert np.abs(found[:, 0] - plain[:, 0]).max() > 0.05, "the cosine reads the whole text"
+
+
+def test_queries_of_other_shops_are_not_spelt_by_the_words_of_this_one(pairs, tmp_path):
+    words = WordStatistics.of([pair.title for pair in pairs], segment)
+    word = max((w for w, texts in words.carriers.items() if w.isascii() and w.isalpha() and texts > 1), key=len)
+    slip = word[:3] + word[4:]
+    others = replace(pairs, items=tuple(replace(pair, query=f"{slip} {pair.title}") for pair in pairs))
+    recipe = load_recipe("combination", ["correct=true"])
+    helped = Combining(Untrained(tmp_path), pairs, [others], recipe)
+    assert helped._as_read(others)[0].query != others[0].query
+    part, _ = helped.train([pairs], pairs.subset([]), "helped", recipe.fit)
+    wanted = WordTeacher([others], helped.words, recipe.fit.seed).grow(helped._as_read(pairs))
+    assert WordTrees.load(part.parent) == wanted
+    assert wanted != WordTeacher([helped._as_read(others)], helped.words, recipe.fit.seed).grow(helped._as_read(pairs))

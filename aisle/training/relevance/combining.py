@@ -74,7 +74,9 @@ class Combining:
         self._speller = Speller(self.words.carriers) if recipe.correct else None
         self._teacher: WordTeacher | None = None
         if recipe.trees:
-            self._teacher = WordTeacher([self._for_words(one) for one in more], self.words, recipe.fit.seed)
+            # Queries of other shops are not spelt by the words of this one.
+            read = [self._for_words(one) for one in more]
+            self._teacher = WordTeacher(read, self.words, recipe.fit.seed)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -88,7 +90,7 @@ class Combining:
         """Train an encoder and write its folder; trees of the same pairs lie beside it."""
         folder, outcome = self._maker.train(sets, validation, name, settings)
         if self._teacher is not None:
-            self._teacher.grow(self._for_words(sets[0])).save(folder.parent)
+            self._teacher.grow(self._for_words(self._as_read(sets[0]))).save(folder.parent)
         return folder, outcome
 
     @property
@@ -148,11 +150,10 @@ class Combining:
         return replace(pairs, items=tuple(replace(pair, query=corrected[pair.query]) for pair in pairs))
 
     def _for_words(self, pairs: PairSet) -> PairSet:
-        """Queries and texts as the words' signals will read them, the whole text in place of the title."""
-        read = self._as_read(pairs)
-        texts = [self._of_text(pair.query, pair_text(pair, self._recipe.description)) for pair in read]
-        items = tuple(replace(pair, title=text, description="") for pair, text in zip(read, texts, strict=True))
-        return replace(read, items=items)
+        """Texts as the words' signals will read them beside these queries, the whole text in place of the title."""
+        texts = [self._of_text(pair.query, pair_text(pair, self._recipe.description)) for pair in pairs]
+        items = tuple(replace(pair, title=text, description="") for pair, text in zip(pairs, texts, strict=True))
+        return replace(pairs, items=items)
 
     def _of_text(self, query: str, text: str) -> str:
         """What the words' signals read of a text."""

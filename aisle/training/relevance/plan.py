@@ -150,6 +150,8 @@ def _encoding(route: EncoderRoute, pairs: PairSet, in_turns: bool, combine: bool
     single = (time.perf_counter() - start) / len(asked[:_SINGLE])
     recipe = route.recipe
     shares = 2.0 if in_turns else recipe.validation + 2 * recipe.held_out
+    if combine and recipe.augment.changes:
+        shares += 1.0 if in_turns else recipe.validation + recipe.held_out  # the same after a change
     reranked = _RERANKS * min(RERANKED, len(texts)) if combine else 0
     return each * (len(every) * shares + reranked) + single * 2 * min(len(asked), TIMED)
 

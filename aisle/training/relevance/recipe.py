@@ -249,6 +249,8 @@ class TrainingRecipe:
 
     def __post_init__(self) -> None:
         """Refuse what would make no sense together."""
+        if self.ignore_echo and self.description:
+            raise ValueError("ignore_echo without description: echoes stand behind titles, not behind descriptions")
         if self.fit.seeds > 1 and self.peft.method not in ("full", "last"):
             raise ValueError("peft.method full or last with fit.seeds above 1: the parts of the others have no mean")
 
