@@ -196,7 +196,7 @@ def distiller(student: Path | str, changes: Sequence[str], folder: Path) -> Dist
 
 
 def teacher_of(material: Material, folder: Path) -> Path:
-    """A combination as `aisle train` makes it of the training queries.
+    """A combination as `aisle train` makes it of the training queries with ``trees=false`` and ``neighbours=false``.
 
     Its weights are fitted to the cosines of the untouched encoder, which learnt from none of them.
     """

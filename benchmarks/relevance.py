@@ -1,6 +1,6 @@
 """What training on judgments brings, on queries that nothing was learnt or tuned on; every part can be run alone.
 
-    python benchmarks/relevance.py --work DIR [--data ../shared/data] [--only PART ...]
+    python benchmarks/relevance.py --work DIR [--data ../shared/data] [--only PART ...] [--name NAME]
 
 nDCG@10 inside each query's judged texts: gain 2^level - 1, level = grade - lowest grade, discount log2(rank + 1),
 queries whose texts are all graded alike left out, nothing unjudged. The encoders before and after are the 8-bit files
@@ -53,6 +53,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, default=Path("../shared/data"))
     parser.add_argument("--only", nargs="*", choices=list(PARTS), help="default: all whose data is there")
     parser.add_argument("--set", dest="changes", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--name", help="record a run of some parts, or of other settings, under this name")
     given = parser.parse_args()
     given.work.mkdir(parents=True, exist_ok=True)
     numbers: dict[str, Any] = {"notes": " ".join(__doc__.split()), "changes": given.changes, "parts": {}}
@@ -68,8 +69,8 @@ def main() -> int:
         numbers["parts"][name] = found
         for label, row in found.items():
             print(line(label, row), flush=True)
-    if not given.changes and not given.only:
-        record("relevance", numbers)
+    if given.name or (not given.changes and not given.only):
+        record(given.name or "relevance", numbers)
     return 0
 
 
