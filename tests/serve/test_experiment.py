@@ -15,6 +15,7 @@ from aisle.engine import SearchEngine
 from aisle.errors import ArtifactError, RecipeError
 from aisle.monitor.experiments import read_experiments
 from aisle.serve.app import Outside, create_app
+from aisle.serve.experiment.arms import Arms
 from aisle.serve.experiment.settings import ExperimentSettings
 from aisle.serve.experiment.shadow import Scored, ShadowSender
 from aisle.serve.processes.plan import Plan
@@ -181,12 +182,27 @@ def test_a_place_to_explore_is_logged_with_its_propensities(built, encoder, tmp_
         assert running.client.post("/v1/events", json={"events": clicks}).status_code == 202
         trial = running.app.state.parts.trial
         if method == "thompson":
-            until(lambda: sum(1 for _ in read_experiments(running.state / "experiments").pages) == 60, 30)
-            trial._arms._next = 0.0
-            trial.refresh()
             products = served_ids(running.engine, QUERIES[1], 8)
-            assert sum(trial._arms.of(QUERIES[1].upper(), one)[0] for one in products) == 30
-            assert sum(trial._arms.of(QUERIES[1], one)[1] for one in products) == len(clicks)
+
+            def counted(query: str) -> tuple[float, float]:
+                """Looks and clicks of the query's products, as the logs have them by now."""
+                trial._arms._next = 0.0
+                trial.refresh()
+                arms = [trial._arms.of(query, one) for one in products]
+                return sum(arm[0] for arm in arms), sum(arm[1] for arm in arms)
+
+            until(lambda: sum(1 for _ in read_experiments(running.state / "experiments").pages) == 60, 30)
+            until(lambda: counted(QUERIES[1])[1] >= len(clicks), 30)  # events are written behind the answer
+            assert counted(QUERIES[1].upper()) == (30, len(clicks))
+            (tmp_path / "later" / "pages").mkdir(parents=True)
+            later = Arms(tmp_path / "later" / "pages", tmp_path / "later" / "events", trial._arms.experiment)
+            for name in ("events", "pages"):  # the clicks are read before the pages
+                shutil.copytree(getattr(trial._arms, name), tmp_path / "later" / name, dirs_exist_ok=True)
+                later._next = 0.0
+                later.refresh()
+            assert [later.of(QUERIES[1], one) for one in products] == [
+                trial._arms.of(QUERIES[1], one) for one in products
+            ]
     found = running.report()["explored"]
     assert (found["pages"], found["explored"]) == (60, shown[True])
     lines = read_experiments(running.state / "experiments").pages

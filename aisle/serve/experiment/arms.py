@@ -41,6 +41,7 @@ class Arms:
         self._tail = Tail()
         self._shown: OrderedDict[str, tuple[str, str]] = OrderedDict()
         self._clicked: set[str] = set()
+        self._early: OrderedDict[str, set[str]] = OrderedDict()  # clicks whose page was not read yet
         self._counts: OrderedDict[tuple[str, str], list[int]] = OrderedDict()
         self._next = 0.0
         self._reading = threading.Lock()
@@ -80,6 +81,8 @@ class Arms:
         arm = (query_key(page.query), page.items[page.slot - page.first].id)
         self._shown[page.request_id] = arm
         self._counts.setdefault(arm, [0, 0])[0] += 1
+        if arm[1] in self._early.pop(page.request_id, ()):
+            self._click(page.request_id, arm)
         while len(self._shown) > MOST_PAGES:
             self._clicked.discard(self._shown.popitem(last=False)[0])
         while len(self._counts) > MOST_ARMS:
@@ -92,8 +95,18 @@ class Arms:
             of_click = event.get("type") == "click"
         except (ValueError, TypeError, KeyError, AttributeError):
             return
+        if not of_click or not isinstance(request, str):
+            return
         arm = self._shown.get(request)
-        if of_click and arm is not None and arm[1] in clicked and request not in self._clicked:
+        if arm is None:  # both logs are written behind the answers: the page may come later
+            self._early.setdefault(request, set()).update(clicked)
+            while len(self._early) > MOST_PAGES:
+                self._early.popitem(last=False)
+        elif arm[1] in clicked:
+            self._click(request, arm)
+
+    def _click(self, request: str, arm: tuple[str, str]) -> None:
+        if request not in self._clicked:
             self._clicked.add(request)
             if arm in self._counts:
                 self._counts[arm][1] += 1
