@@ -43,7 +43,7 @@ def fuse(
         if len(lists) == 1:
             added = raw
         elif rrf_k is None:
-            added = np.maximum(weight * raw / best, 0.0) if best > 0 else np.zeros(len(raw))
+            added = weight * np.maximum(raw, 0.0) / best if best > 0 else np.zeros(len(raw))
         else:
             added = np.asarray(weight / (rrf_k + ranks))
         totals[items.rows] += added

@@ -84,3 +84,10 @@ def test_scores_are_added_as_shares_of_the_best():
 def test_a_list_without_a_score_above_zero_adds_nothing():
     scored = fuse({"bm25": [("a", 0.0)], "dense": [("b", 0.5), ("a", 0.25)], "image": []}, {})
     assert [(i, s) for i, s, _ in scored] == [("b", 1.0), ("a", 0.5)]
+
+
+def test_a_best_score_next_to_nothing_overflows_nothing():
+    found = fuse(
+        {"bm25": [], "dense:text": [("a", 2.2250738585e-313), ("b", -1.0)]}, {"bm25": 0.35, "dense:text": 0.65}
+    )
+    assert [(key, score) for key, score, _ in found] == [("a", pytest.approx(0.65)), ("b", 0.0)]
