@@ -107,11 +107,7 @@ def word_features(query: str, texts: Sequence[str], words: WordStatistics) -> Do
         texts: ``n`` of them.
         words: How rare words are.
     """
-    asked = _query(query)
-    if not asked.tokens or not texts:
-        return np.full((len(texts), len(NAMES)), np.nan)
-    rarity = np.array([words.idf(token) for token in asked.tokens])
-    return np.array([_features(asked, _text(text), rarity) for text in texts])
+    return of_pairs([query] * len(texts), texts, words)
 
 
 def of_pairs(queries: Sequence[str], texts: Sequence[str], words: WordStatistics) -> Doubles:

@@ -114,7 +114,7 @@ class Combining:
         for rows in read.by_query().values():
             query, own = read[rows[0]].query, [texts[row] for row in rows]
             own = [self._of_text(query, text) for text in own]
-            signals = self.of_words(query, own)
+            signals = list(word_signals(self.words, query, own).T)
             vectors = products[[beside[row] for row in rows]]
             cosine = vectors @ queries[asked[rows[0]]]
             if trees is not None:
@@ -137,10 +137,6 @@ class Combining:
             as_drawn = replace(pair, title=title[0] if title else pair.title)
             items.append(replace(as_drawn, query=query[0] if query else pair.query))
         return replace(pairs, items=tuple(items))
-
-    def of_words(self, query: str, texts: Sequence[str]) -> list[Array]:
-        """What the words of a query's texts say, a column for each of ``SIGNALS`` but the cosine."""
-        return list(word_signals(self.words, query, texts).T)
 
     def _as_read(self, pairs: PairSet) -> PairSet:
         """Queries as the model will read them."""

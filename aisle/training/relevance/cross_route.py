@@ -24,7 +24,7 @@ from aisle.training.gate import Check
 from aisle.training.relevance.adapters import keep_adapter
 from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.cross_model import CrossModel, begin
-from aisle.training.relevance.data import Lesson, cosines, without_queries_of
+from aisle.training.relevance.data import Lesson, cosines, others_of
 from aisle.training.relevance.earlier import forgetting, not_forgotten
 from aisle.training.relevance.encoder_route import base_folder
 from aisle.training.relevance.evidence import evidence
@@ -119,7 +119,7 @@ class CrossRoute:
     def _learn_from_more(self, pairs: PairSet) -> None:
         """The weights that every training begins with: those of the base, taught by the other judgments."""
         self.work.mkdir(exist_ok=True)
-        kept = [found for found in (without_queries_of(more, pairs) for more in self.more) if len(found)]
+        kept = others_of(self.more, pairs)
         if kept:
             self.note(f"learning from {sum(map(len, kept)):,} pairs of other files first")
             settings = replace(self.recipe.fit, epochs=self.recipe.more_epochs, choose=False, seeds=1)

@@ -99,6 +99,11 @@ def without_queries_of(more: PairSet, *others: PairSet) -> PairSet:
     return more.subset(rows)
 
 
+def others_of(more: Iterable[PairSet], pairs: PairSet) -> list[PairSet]:
+    """Further judgments without the queries of the shop's pairs; those that have others."""
+    return [found for found in (without_queries_of(one, pairs) for one in more) if len(found)]
+
+
 def lesson(
     train: Sequence[PairSet],
     validation: PairSet,

@@ -23,7 +23,7 @@ from aisle.training.gate import Check
 from aisle.training.relevance.adapters import write_tuned
 from aisle.training.relevance.candidate import Candidate, Note, Report
 from aisle.training.relevance.combining import Beside, Combining
-from aisle.training.relevance.data import Lesson, cosines, without_queries_of
+from aisle.training.relevance.data import Lesson, cosines, others_of
 from aisle.training.relevance.earlier import forgetting, not_forgotten
 from aisle.training.relevance.evidence import against, evidence
 from aisle.training.relevance.extras import Extras
@@ -81,8 +81,9 @@ class EncoderRoute:
             combine: Whether the signals of words and neighbours are weighed beside the cosine.
             beside: A cross-encoder whose scores are weighed, too.
         """
-        self._learn_from_more(pairs)
-        combining = Combining(self, pairs, self._others(pairs), self.recipe) if combine else None
+        more = others_of(self.more, pairs)
+        self._learn_from(more)
+        combining = Combining(self, pairs, more, self.recipe) if combine else None
         scored, outcome, part = rounds(pairs, self.recipe, self if combining is None else combining, self.note)
         scores, weights = scored.score, None
         if combining is not None:
@@ -125,24 +126,19 @@ class EncoderRoute:
 
     def along(self, pairs: PairSet) -> None:
         """Take part in every training of `make` in another process, which writes and scores."""
-        self._learn_from_more(pairs)
+        self._learn_from(others_of(self.more, pairs))
         rounds(pairs, self.recipe, Along(self._fit), self.note)
 
     # --- encoders --------------------------------------------------------------------------------------------
 
-    def _learn_from_more(self, pairs: PairSet) -> None:
+    def _learn_from(self, kept: Sequence[PairSet]) -> None:
         """The weights that every training begins with: those of the base, taught by the other judgments."""
-        kept = self._others(pairs)
         if not kept:
             return
         self.note(f"learning from {sum(map(len, kept)):,} pairs of other files first")
         settings = replace(self.recipe.fit, epochs=self.recipe.more_epochs, choose=False, seeds=1)
         model, _ = self._fit(kept, kept[0].subset([]), "more", settings)
         self._start = {name: value.detach().clone() for name, value in model.trained().items()}
-
-    def _others(self, pairs: PairSet) -> list[PairSet]:
-        """Further judgments without the queries of the shop."""
-        return [found for found in (without_queries_of(more, pairs) for more in self.more) if len(found)]
 
     def train(
         self, sets: Sequence[PairSet], validation: PairSet, name: str, settings: FitSettings

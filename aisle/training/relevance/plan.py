@@ -6,7 +6,6 @@ import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,12 +13,11 @@ import numpy as np
 from aisle.indexes import segment
 from aisle.judgments.pairs import PairSet, pair_text
 from aisle.ranking.word_statistics import WordStatistics
-from aisle.rerankers.combination import SIGNALS
+from aisle.rerankers.combination import SIGNALS, word_signals
 from aisle.training.combine import fit_weights
-from aisle.training.relevance.combining import Combining
 from aisle.training.relevance.compute import Compute, give_back, memory_now, peak_rss
 from aisle.training.relevance.cross_route import CrossRoute
-from aisle.training.relevance.data import FOLDS, without_queries_of
+from aisle.training.relevance.data import FOLDS, others_of
 from aisle.training.relevance.encoder_route import TIMED, EncoderRoute
 from aisle.training.relevance.fit import Fit
 from aisle.training.relevance.forecast import Estimate, forward_operations, operations, pace, validated
@@ -115,7 +113,7 @@ def _fits(
     if not in_turns or settings.choose:
         checked = recipe.validation * fits * forward_operations(model, validated(model, task))
         whole += checked * (settings.epochs + 1) * settings.seeds
-    more = [kept for kept in (without_queries_of(part, pairs) for part in route.more) if len(kept)]
+    more = others_of(route.more, pairs)
     if more:
         other = Fit(model, route.lesson(more, pairs.subset([])), settings, work)
         batches = other.batches(0)
@@ -162,11 +160,11 @@ def _words(route: EncoderRoute, pairs: PairSet) -> float:
     rows = [row for group in groups[:: max(1, len(groups) // 20)] for row in group]
     some = pairs.subset(rows)
     start = time.perf_counter()
-    combining = Combining(route, some, (), replace(route.recipe, trees=False))
+    words = WordStatistics.of([pair_text(pair, route.recipe.description) for pair in some], segment)
     signals = np.zeros((len(some), len(SIGNALS)))
     for own in some.by_query().values():
         texts = [pair_text(some[row], route.recipe.description) for row in own]
-        signals[own, 1:] = np.column_stack(combining.of_words(some[own[0]].query, texts))
+        signals[own, 1:] = word_signals(words, some[own[0]].query, texts)
     for _ in range(FOLDS + 1):
         fit_weights(signals, some.levels(), list(some.by_query().values()))
     return (time.perf_counter() - start) * len(pairs) / len(rows)
@@ -180,7 +178,7 @@ def _trees(route: EncoderRoute, pairs: PairSet, in_turns: bool) -> float:
     WordTeacher([], words, 0).grow(some)
     each = (time.perf_counter() - start) / len(some)
     trainings = FOLDS + 1 if in_turns else 1
-    return each * trainings * (len(pairs) + sum(len(without_queries_of(more, pairs)) for more in route.more))
+    return each * trainings * (len(pairs) + sum(map(len, others_of(route.more, pairs))))
 
 
 def _scoring(route: CrossRoute, folder: Path, pairs: PairSet, in_turns: bool, alone: bool) -> float:
