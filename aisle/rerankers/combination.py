@@ -28,8 +28,8 @@ from aisle.rerankers import word_trees
 from aisle.rerankers.cosine import product_text
 from aisle.rerankers.cross_encoder import OnnxCrossEncoder
 from aisle.rerankers.cross_encoder import fingerprint as files_of
+from aisle.rerankers.echoes import Echoes
 from aisle.rerankers.head import FORMAT, KIND, wording
-from aisle.rerankers.pair_words import without_echo
 from aisle.rerankers.spelling import Speller
 from aisle.rerankers.word_trees import WordTrees
 from aisle.types import Array, Encoder, Product, Reranker
@@ -54,14 +54,14 @@ class Combination:
         words: How rare words are in the shop that the weights are of.
         description: Whether the description is read beside the title.
         correct: Whether words of a query that the shop lacks are read in the spelling of a near one that it has.
-        ignore_echo: Whether the words do not count the query where a text ends with it as it stands.
+        echoes: What takes queries off the ends of texts before all but a cross-encoder read them; None: nothing.
     """
 
     weights: Mapping[str, float]
     words: WordStatistics
     description: bool = False
     correct: bool = False
-    ignore_echo: bool = False
+    echoes: Echoes | None = None
 
     def save(self, path: Path) -> None:
         """Write as JSON: equal combinations give equal bytes."""
@@ -70,9 +70,10 @@ class Combination:
             "weights": dict(self.weights),
             "description": self.description,
             **({"correct": True} if self.correct else {}),
-            **({"ignore_echo": True} if self.ignore_echo else {}),
             "words": words | {"carriers": dict(self.words.carriers)},
         }
+        if self.echoes is not None:
+            data["echoes"] = {word: sorted(others) for word, others in sorted(self.echoes.follow.items())}
         path.write_text(json.dumps(data, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
     @classmethod
@@ -91,8 +92,10 @@ class Combination:
             weights = {name: float(data["weights"][name]) for name in names}
             if not all(map(math.isfinite, (*weights.values(), statistics.average_length))):
                 raise ValueError("a number that is not finite")
-            flags = [bool(data.get(name, False)) for name in ("correct", "ignore_echo")]
-            return cls(weights, statistics, bool(data["description"]), *flags)
+            echoes = None
+            if "echoes" in data:
+                echoes = Echoes({str(word): frozenset(map(str, others)) for word, others in data["echoes"].items()})
+            return cls(weights, statistics, bool(data["description"]), bool(data.get("correct", False)), echoes)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ArtifactError(
                 f"cannot read {str(path)!r}: {type(error).__name__} {error}", fix="train it again"
@@ -189,11 +192,16 @@ class CombinationReranker:
     def _read(self, query: str) -> str:
         return self._speller.corrected(query) if self._speller is not None else query
 
+    def _of_texts(self, query: str, texts: Sequence[str]) -> Sequence[str]:
+        """What is read of texts, by all but a cross-encoder."""
+        echoes = self.combination.echoes
+        return texts if echoes is None else [echoes.without(self._read(query), text) for text in texts]
+
     def _encoded(self, query: str, texts: Sequence[str]) -> tuple[Array, Array]:
         """Cosines ``(n,)`` and vectors ``(n, dim)``."""
         if not texts:
             return np.empty(0, np.float32), np.empty((0, self.encoder.dim), np.float32)
-        vectors = self.encoder.encode(texts, "product")
+        vectors = self.encoder.encode(self._of_texts(query, texts), "product")
         return np.asarray(vectors @ self.encoder.encode([self._read(query)], "query")[0]), vectors
 
     def _score(self, query: str, texts: Sequence[str], cosine: Array, near: Array | None) -> Array:
@@ -201,7 +209,7 @@ class CombinationReranker:
         if not texts:
             return np.empty(0, np.float32)
         asked, words, weights = self._read(query), self.combination.words, self.combination.weights
-        read = [without_echo(asked, text) for text in texts] if self.combination.ignore_echo else texts
+        read = self._of_texts(query, texts)
         signals = dict(zip(SIGNALS, (cosine, *word_signals(words, asked, read).T), strict=True))
         if self._trees is not None:
             signals[TREES] = self._trees.score(asked, read, words).astype(np.float32)

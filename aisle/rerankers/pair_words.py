@@ -121,18 +121,6 @@ def of_pairs(queries: Sequence[str], texts: Sequence[str], words: WordStatistics
     return found
 
 
-def without_echo(query: str, text: str) -> str:
-    """A text without the query at its end, as often as it stands there; what it begins with stays.
-
-    Sellers set searches behind a title so that it is found by them. A title that ends so by itself loses its end too,
-    unless no blank stands before it, as in Chinese: 红色手机壳 ends with its own noun. Blanks are made single.
-    """
-    asked, left = " ".join(query.lower().split()), " ".join(text.split())
-    while asked and left.lower().endswith(f" {asked}") and len(left.lower()) == len(left):
-        left = left[: -len(asked)].rstrip()
-    return left
-
-
 def _features(asked: _Query, text: _Text, rarity: Doubles) -> list[float]:
     tokens = asked.tokens
     has = np.array([token in text.distinct for token in tokens], np.float64)

@@ -21,6 +21,7 @@ from aisle.judgments.pairs import PairSet, TextPair
 from aisle.ranking.word_statistics import WordStatistics
 from aisle.rerankers.cached import CachedReranker
 from aisle.rerankers.combination import Combination, CombinationReranker, fingerprint, word_signals
+from aisle.rerankers.echoes import Echoes
 from aisle.rerankers.head import FORMAT, KIND
 from aisle.rerankers.listwise import among, together
 from aisle.rerankers.load import load_reranker
@@ -167,25 +168,23 @@ def test_trees_are_those_that_it_was_trained_with(tmp_path):
         WordTrees.load(made)
 
 
-def test_the_words_of_an_echo_do_not_count_where_they_are_ignored(folder, model, tmp_path):
+def test_an_echo_is_read_neither_by_words_nor_by_the_encoder_where_echoes_are_ignored(folder, model, tmp_path):
     other = write(tmp_path / "shop")
-    Combination(WEIGHTS, model.combination.words, ignore_echo=True).save(other / "combination.json")
+    usual = Echoes.of(["garden lamp usb hub", "old lamp usb hub", "garden hose"])
+    Combination(WEIGHTS, model.combination.words, echoes=usual).save(other / "combination.json")
     write_manifest(other, Manifest(KIND, FORMAT, fingerprint(other), {"architecture": "combination"}))
     ignoring = load_reranker(other)
     assert isinstance(ignoring, CombinationReranker)
-    assert ignoring.combination.ignore_echo
-    assert not model.combination.ignore_echo
-    stuffed = [*PRODUCTS[:3], Product("x", "desk lamp usb hub")]
+    assert ignoring.combination.echoes == usual
+    assert model.combination.echoes is None
     np.testing.assert_array_equal(ignoring.score("usb hub", PRODUCTS), model.score("usb hub", PRODUCTS))
-    plain, lost = model.score("usb hub", stuffed), model.score("usb hub", stuffed) - ignoring.score("usb hub", stuffed)
-    words, trees = model.combination.words, WordTrees.load(folder)
-    whole, left = ["desk lamp usb hub"], ["desk lamp"]
-    signals = word_signals(words, "usb hub", whole)[0] - word_signals(words, "usb hub", left)[0]
-    grown_by = trees.score("usb hub", whole, words)[0] - trees.score("usb hub", left, words)[0]
-    wanted = signals @ [WEIGHTS["wording"], WEIGHTS["bm25"]] + WEIGHTS["trees"] * grown_by
-    np.testing.assert_allclose(lost, [0, 0, 0, wanted], atol=1e-5)
-    assert wanted > 0.2
-    assert plain[3] > plain[2]
+    stuffed, bare = ([*PRODUCTS[:3], Product("x", title)] for title in ("desk chair usb hub", "desk chair"))
+    np.testing.assert_array_equal(ignoring.score("usb hub", stuffed), model.score("usb hub", bare))
+    beside = ignoring.among("usb hub", stuffed).score("usb hub", stuffed)
+    np.testing.assert_array_equal(beside, model.among("usb hub", bare).score("usb hub", bare))
+    assert model.score("usb hub", stuffed)[3] > model.score("usb hub", bare)[3] + 0.2
+    own = [*PRODUCTS[:3], Product("x", "desk lamp usb hub")]
+    np.testing.assert_array_equal(ignoring.score("usb hub", own), model.score("usb hub", own))
 
 
 def test_weights_of_signals_come_back(folder):

@@ -9,7 +9,7 @@ import pytest
 
 from aisle.indexes import segment
 from aisle.ranking.word_statistics import WordStatistics
-from aisle.rerankers.pair_words import NAMES, of_pairs, without_echo, word_features
+from aisle.rerankers.pair_words import NAMES, of_pairs, word_features
 
 SHOP = ["black usb hub", "usb cable", "red mouse", "华为手机"]
 
@@ -105,24 +105,3 @@ def test_a_text_has_the_same_numbers_alone_in_company_and_in_other_letters(words
         np.testing.assert_array_equal(together[row], word_features(query, [text], words)[0])
     np.testing.assert_array_equal(word_features(queries[0], texts[:2], words), together[:2])
     np.testing.assert_array_equal(word_features("ＵＳＢ　ｈｕｂｓ", ["black usb hub, 4 ports"], words)[0], together[0])
-
-
-@pytest.mark.parametrize(
-    ("query", "text", "left"),
-    [
-        ("usb hub", "Garden hose usb hub", "Garden hose"),
-        ("USB  hub", "Garden hose usb HUB  usb hub ", "Garden hose"),
-        ("usb hub", "Garden hose usbhub", "Garden hose usbhub"),
-        ("hub", "Red usbhub", "Red usbhub"),
-        ("usb hub", "USB hub", "USB hub"),
-        ("usb hub", "USB hub usb hub", "USB hub"),
-        ("usb hub", "usb hub for a garden", "usb hub for a garden"),
-        ("手机壳", "红色手机壳", "红色手机壳"),
-        ("手机壳", "红色钱包 手机壳 手机壳", "红色钱包"),
-        ("usb hub", "Garden hose  usb   hub", "Garden hose"),
-        ("", "Garden hose", "Garden hose"),
-        ("hub", "\u0130 hub", "\u0130 hub"),
-    ],
-)
-def test_a_text_without_the_query_at_its_end(query, text, left):
-    assert without_echo(query, text) == left

@@ -13,6 +13,7 @@ from aisle.encoders.embedded import FOLDER
 from aisle.indexes import segment
 from aisle.judgments.pairs import PairSet, read_pairs
 from aisle.ranking.word_statistics import WordStatistics
+from aisle.rerankers.echoes import Echoes
 from aisle.rerankers.word_trees import WordTrees
 from aisle.training.combine import fit_weights
 from aisle.training.relevance.combining import Combining
@@ -105,20 +106,38 @@ def test_signals_that_are_switched_off_are_not_there(pairs, tmp_path):
     assert bare.score(folder, pairs).shape == (len(pairs), 3)
 
 
-def test_trees_learn_and_words_read_texts_without_their_echo(pairs, tmp_path):
+def test_trees_and_all_signals_read_texts_without_their_echo(pairs, tmp_path):
     stuffed = replace(pairs, items=tuple(replace(pair, title=f"{pair.title} {pair.query}") for pair in pairs))
     ignoring, folder = made(tmp_path / "one", stuffed, "ignore_echo=true")
     _, other = made(tmp_path / "other", stuffed)
-    bare = replace(pairs, items=tuple(ignoring._for_words(pairs)))
-    words = ["trees=true", "ignore_echo=true"]
-    expected = Combining(Untrained(tmp_path), stuffed, [], load_recipe("combination", words))
-    again, _ = expected.train([bare], bare.subset([]), "again", load_recipe("combination", words).fit)
-    tree = (folder.parent / "trees.txt").read_bytes()
-    assert tree == (again.parent / "trees.txt").read_bytes(), "grown from what is left without the echo"
-    assert tree != (other.parent / "trees.txt").read_bytes()
-    found, plain = ignoring.score(folder, stuffed), ignoring.score(folder, bare)
-    np.testing.assert_array_equal(found[:, 1:4], plain[:, 1:4])
-    assert np.abs(found[:, 0] - plain[:, 0]).max() > 0.05, "the cosine reads the whole text"
+    bare = ignoring._texts_as_read(stuffed, Echoes.of([pair.title for pair in stuffed]))
+    cut = sum(one.title == two.title for one, two in zip(bare, pairs, strict=True))
+    assert len(pairs) / 2 < cut < len(pairs), "but for ends that the shop has in other titles"
+    plain, folder_of_bare = made(tmp_path / "bare", pairs)
+    as_read = WordTeacher([], ignoring.words, 0).grow(bare)
+    assert WordTrees.load(folder.parent) == as_read, "grown from what is left without the echo"
+    assert WordTrees.load(folder.parent) != WordTrees.load(other.parent)
+    expected = Combining(Untrained(tmp_path), stuffed, [], load_recipe("combination"))
+    as_read.save(folder_of_bare.parent)
+    np.testing.assert_array_equal(ignoring.score(folder, stuffed), expected.score(folder_of_bare, bare))
+    assert np.abs(ignoring.score(folder, stuffed) - plain.score(folder_of_bare, stuffed))[:, 0].max() > 0.05
+
+
+def test_how_other_shops_write_is_told_by_their_own_titles(pairs, tmp_path):
+    recipe = load_recipe("combination", ["ignore_echo=true"])
+    others = replace(
+        pairs, items=tuple(replace(pair, title=f"{row} zebra {pair.query}") for row, pair in enumerate(pairs))
+    )
+    part, _ = Combining(Untrained(tmp_path), pairs, [others], recipe).train([pairs], pairs.subset([]), "m", recipe.fit)
+    words = WordStatistics.of([pair.title for pair in pairs], segment)
+    here = Echoes.of([pair.title for pair in pairs])
+    own = replace(pairs, items=tuple(replace(p, title=here.without(p.query, p.title), description="") for p in pairs))
+    there = Echoes.of([pair.title for pair in others])
+    read = replace(others, items=tuple(replace(p, title=there.without(p.query, p.title)) for p in others))
+    bare = replace(others, items=tuple(replace(p, title=here.without(p.query, p.title)) for p in others))
+    assert read.items != bare.items
+    assert WordTrees.load(part.parent) == WordTeacher([read], words, recipe.fit.seed).grow(own)
+    assert WordTrees.load(part.parent) != WordTeacher([bare], words, recipe.fit.seed).grow(own)
 
 
 def test_queries_of_other_shops_are_not_spelt_by_the_words_of_this_one(pairs, tmp_path):

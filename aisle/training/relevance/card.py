@@ -77,7 +77,7 @@ def changes(recipe: TrainingRecipe) -> list[str]:
     if augment.changes and augment.consistency:
         lines.append(f"consistency with the texts as they were: weight {augment.consistency:g}, lists {augment.lists}")
     if recipe.ignore_echo:
-        lines.append("where a text ends with the query as it stands, the words do not count it")
+        lines.append("a text is read without the query at its end, unless the shop writes so itself")
     if recipe.correct:
         lines.append("words of a query that the shop lacks are read in the spelling of a near one that it has")
     return lines

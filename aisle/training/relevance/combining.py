@@ -37,8 +37,8 @@ from aisle.rerankers.combination import (
     mean_of_neighbours,
     word_signals,
 )
+from aisle.rerankers.echoes import Echoes
 from aisle.rerankers.head import FORMAT, KIND
-from aisle.rerankers.pair_words import without_echo
 from aisle.rerankers.spelling import Speller
 from aisle.rerankers.word_trees import WordTrees
 from aisle.training.relevance.recipe import FitSettings, TrainingRecipe
@@ -71,11 +71,12 @@ class Combining:
     def __init__(self, maker: Maker, pairs: PairSet, more: Sequence[PairSet], recipe: TrainingRecipe) -> None:
         self._maker, self._recipe = maker, recipe
         self.words = WordStatistics.of([pair_text(pair, recipe.description) for pair in pairs], segment)
+        self._echoes = self._echoes_of(pairs)
         self._speller = Speller(self.words.carriers) if recipe.correct else None
         self._teacher: WordTeacher | None = None
         if recipe.trees:
-            # Queries of other shops are not spelt by the words of this one.
-            read = [self._for_words(one) for one in more]
+            # Queries of other shops are not spelt by the words of this one, nor do they write as it does.
+            read = [self._texts_as_read(one, self._echoes_of(one)) for one in more]
             self._teacher = WordTeacher(read, self.words, recipe.fit.seed)
 
     @property
@@ -90,7 +91,7 @@ class Combining:
         """Train an encoder and write its folder; trees of the same pairs lie beside it."""
         folder, outcome = self._maker.train(sets, validation, name, settings)
         if self._teacher is not None:
-            self._teacher.grow(self._for_words(self._as_read(sets[0]))).save(folder.parent)
+            self._teacher.grow(self._texts_as_read(self._as_read(sets[0]), self._echoes)).save(folder.parent)
         return folder, outcome
 
     @property
@@ -105,7 +106,7 @@ class Combining:
 
     def _signals(self, folder: Path, pairs: PairSet) -> Array:
         read = self._as_read(pairs)
-        texts = [pair_text(pair, self._recipe.description) for pair in read]
+        texts = self._texts(read, self._echoes)
         encode = OnnxEncoder(folder).encode
         queries, asked = distinct_vectors(encode, [pair.query for pair in read], "query")
         products, beside = distinct_vectors(encode, texts, "product")
@@ -113,7 +114,6 @@ class Combining:
         found = np.zeros((len(pairs), len(self.names)), np.float32)
         for rows in read.by_query().values():
             query, own = read[rows[0]].query, [texts[row] for row in rows]
-            own = [self._of_text(query, text) for text in own]
             signals = list(word_signals(self.words, query, own).T)
             vectors = products[[beside[row] for row in rows]]
             cosine = vectors @ queries[asked[rows[0]]]
@@ -145,15 +145,20 @@ class Combining:
         corrected = {query: self._speller.corrected(query) for query in {pair.query for pair in pairs}}
         return replace(pairs, items=tuple(replace(pair, query=corrected[pair.query]) for pair in pairs))
 
-    def _for_words(self, pairs: PairSet) -> PairSet:
+    def _texts_as_read(self, pairs: PairSet, echoes: Echoes | None) -> PairSet:
         """Texts as the words' signals will read them beside these queries, the whole text in place of the title."""
-        texts = [self._of_text(pair.query, pair_text(pair, self._recipe.description)) for pair in pairs]
+        texts = self._texts(pairs, echoes)
         items = tuple(replace(pair, title=text, description="") for pair, text in zip(pairs, texts, strict=True))
         return replace(pairs, items=items)
 
-    def _of_text(self, query: str, text: str) -> str:
-        """What the words' signals read of a text."""
-        return without_echo(query, text) if self._recipe.ignore_echo else text
+    def _texts(self, pairs: PairSet, echoes: Echoes | None) -> list[str]:
+        texts = [pair_text(pair, self._recipe.description) for pair in pairs]
+        if echoes is None:
+            return texts
+        return [echoes.without(pair.query, text) for pair, text in zip(pairs, texts, strict=True)]
+
+    def _echoes_of(self, pairs: PairSet) -> Echoes | None:
+        return Echoes.of(self._texts(pairs, None)) if self._recipe.ignore_echo else None
 
     def write(self, part: Path, beside: Beside | None, weights: Mapping[str, float], work: Path) -> Path:
         """Gather the parts, from where they were made, in the folder of a combination."""
@@ -167,7 +172,7 @@ class Combining:
                 shutil.rmtree(folder / name)
             made.rename(folder / name)
         recipe = self._recipe
-        combination = Combination(weights, self.words, recipe.description, recipe.correct, recipe.ignore_echo)
+        combination = Combination(weights, self.words, recipe.description, recipe.correct, self._echoes)
         combination.save(folder / FILE)
         write_manifest(folder, Manifest(KIND, FORMAT, fingerprint(folder), {"architecture": ARCHITECTURE}))
         return folder

@@ -217,8 +217,8 @@ class TrainingRecipe:
         negatives: Which products of an index are hard negatives.
         correct: Whether a combination reads words of a query that no text has in the spelling of a near one that texts
             have.
-        ignore_echo: Whether the words of a combination do not count the query where a text ends with it as it stands,
-            as stuffed titles do.
+        ignore_echo: Whether a combination reads texts without the query at their end, as stuffed titles have it, unless
+            the shop writes so itself.
         trees: Whether a combination grows trees over the words of query and text.
         neighbours: Whether it compares each text with the best ones of its list.
         augment: Which changes its queries and texts undergo while training (docs/augmentation.md); none.

@@ -1,0 +1,58 @@
+"""Queries that sellers set behind titles so that these are found by them, told from titles that end so by themselves.
+
+    Logitech M185 mouse ink cartridge  ->  Logitech M185 mouse      HP 301 black ink cartridge stays
+
+A title ends with a query by itself where the shop writes so: where the last word before it and its first word stand
+side by side in other titles, too. Knows pairs of words, no grades and no model.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+
+from aisle.indexes import segment
+
+TEXTS = 2
+"""Texts of the shop in which two words stand side by side: one alone may be the seller's doing."""
+
+
+@dataclass(frozen=True)
+class Echoes:
+    """Takes queries off the ends of texts.
+
+    Attributes:
+        follow: Word to the words that follow it in ``TEXTS`` texts of the shop or more.
+    """
+
+    follow: Mapping[str, frozenset[str]]
+
+    @classmethod
+    def of(cls, texts: Iterable[str]) -> Echoes:
+        """Learn how a shop writes; a text that comes several times counts once."""
+        counts: Counter[tuple[str, str]] = Counter()
+        for text in dict.fromkeys(texts):
+            counts.update(set(pairwise(segment.product_tokens(text))))
+        follow = defaultdict(set)
+        for (word, other), texts_with in counts.items():
+            if texts_with >= TEXTS:
+                follow[word].add(other)
+        return cls({word: frozenset(others) for word, others in follow.items()})
+
+    def without(self, query: str, text: str) -> str:
+        """The text without the query at its end, as often as it stands there; or as it is, where the shop writes so.
+
+        What a text begins with stays, and so does a query before which no blank stands, as in Chinese: 红色手机壳 ends
+        with its own noun. Blanks are made single where something is taken away.
+        """
+        asked, left = " ".join(query.lower().split()), " ".join(text.split())
+        whole = left
+        while asked and left.lower().endswith(f" {asked}") and len(left.lower()) == len(left):
+            left = left[: -len(asked)].rstrip()
+        return text if left == whole or self._usual(left, query) else left
+
+    def _usual(self, left: str, query: str) -> bool:
+        before, first = segment.product_tokens(left), segment.product_tokens(query)
+        return bool(before and first) and first[0] in self.follow.get(before[-1], ())
