@@ -15,13 +15,15 @@ class Expansion:
     """Another name for something in a query, searched beside the query's own words.
 
     ``language`` is "zh", "en", "ja", "es" or "" where nothing says. ``weight`` from 0 to 1 is what the name counts
-    beside the words it stands for. ``because`` is the part of the query that it is a name of.
+    beside the words it stands for. ``because`` is the part of the query that it is a name of; ``instead`` says that the
+    catalogue lacks that.
     """
 
     name: str
     language: str
     weight: float
     because: str
+    instead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

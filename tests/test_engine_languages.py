@@ -1,6 +1,7 @@
 """One search in several languages, through the engine: other names, corrections, scripts the encoder cannot read."""
 
 import json
+import math
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from aisle.cli.main import cli
 from aisle.config import Recipe
 from aisle.engine import WORDS_ONLY, SearchEngine
 from aisle.errors import FingerprintError, RecipeError
+from aisle.indexes.segment import product_tokens
 from aisle.language.lexicon import Lexicon
 from aisle.types import Product, SearchRequest
 from tests.language.lexicons import small_lexicon
@@ -112,7 +114,55 @@ def test_what_the_shopper_said_beats_what_else_it_is_called(tmp_path, lexicon):
         assert len(ids) == 60
 
 
-@pytest.mark.parametrize("text", ["手机", "mouse pro", "小米首机", "耳机 sony"])
+def test_pieces_of_a_word_that_the_catalogue_lacks_count_as_one_word(tmp_path, lexicon):
+    """移动电话 in a shop of 手机: power banks (移动, 动电) and desk phones (电话) have pieces of it by chance."""
+    titles = {"a": "小米手机", "b": "华为手机", "c": "苹果手机", "d": "移动电源", "e": "家用座机电话", "f": "无线鼠标"}
+    products = [Product(product_id, title) for product_id, title in titles.items()]
+    SearchEngine.build(products, tmp_path / "shop", encoder=ReadsAll()).close()
+    with open_engine(tmp_path / "shop", lexicon) as engine:
+        ids, rewrites = found(engine, "移动电话")
+        assert rewrites == ("移动电话 also as 手机",)
+        assert ids[:3] == ["a", "b", "c"]
+        assert set(ids[3:]) == {"d", "e"}
+        asked = scores(engine, "移动电话")
+        weight = engine.recipe.index.field_weights["title"]
+        assert asked["a"] == pytest.approx(weight * 3 * bm25("手机", "a", titles), rel=1e-3)
+        pieces = bm25("移动", "d", titles) + bm25("动电", "d", titles)
+        assert asked["d"] == pytest.approx(weight * pieces / 3, rel=1e-3)
+        assert asked["e"] == pytest.approx(weight * bm25("电话", "e", titles) / 3, rel=1e-3)
+        beside = scores(engine, "移动电话 无线鼠标")
+        assert beside["f"] == scores(engine, "无线鼠标")["f"], "the query's other words count as ever"
+        assert beside["d"] == asked["d"]
+    SearchEngine.build([*products, Product("g", "老人移动电话")], tmp_path / "other", encoder=ReadsAll()).close()
+    with open_engine(tmp_path / "other", lexicon) as engine:
+        assert found(engine, "移动电话")[0][:2] == ["g", "d"], "what the catalogue has is as it was written"
+
+
+def test_latin_pieces_of_a_name_that_the_catalogue_lacks_are_words(tmp_path, lexicon):
+    titles = {"a": "纯棉短袖 衬衫", "b": "camiseta roja", "c": "letter t"}
+    products = [Product(product_id, title) for product_id, title in titles.items()]
+    SearchEngine.build(products, tmp_path / "shop", encoder=ReadsAll()).close()
+    with open_engine(tmp_path / "shop", lexicon) as engine:
+        assert found(engine, "T恤")[1] == ("T恤 also as camiseta",)
+        assert scores(engine, "T恤")["c"] == scores(engine, "t")["c"]
+        assert scores(engine, "T恤")["b"] == scores(engine, "camiseta")["b"], "a word of letters counts as one"
+
+
+def bm25(token, product_id, titles):
+    """By the book, over one field."""
+    tokens = {name: product_tokens(title) for name, title in titles.items()}
+    carriers = sum(token in found for found in tokens.values())
+    mean = sum(map(len, tokens.values())) / len(tokens)
+    count, length = tokens[product_id].count(token), len(tokens[product_id])
+    idf = math.log(1 + (len(tokens) - carriers + 0.5) / (carriers + 0.5))
+    return idf * count * 2.2 / (count + 1.2 * (0.25 + 0.75 * length / mean))
+
+
+def scores(engine, text):
+    return {hit.product_id: hit.score for hit in engine.search(SearchRequest(text, mode="bm25")).hits}
+
+
+@pytest.mark.parametrize("text", ["手机", "mouse pro", "小米首机", "耳机 sony", "移动电话 sony", "手机壳 10000mah"])
 def test_fields_add_up_to_the_score_with_other_names(folder, lexicon, text):
     with open_engine(folder, lexicon) as engine:
         understood = engine._understand(SearchRequest(text))

@@ -20,6 +20,7 @@ from aisle.indexes.snapshot import Mask, Snapshot
 from aisle.indexes.snapshots import Snapshots
 from aisle.indexes.sql import one_of
 from aisle.indexes.vocabulary import Vocabulary
+from aisle.language.script import has_han
 from aisle.types import Array, SearchRequest
 
 SCORE_DECIMALS = 4
@@ -55,13 +56,26 @@ class WordSearch:
         self.settings = settings
 
     def clauses(self, request: SearchRequest) -> Clauses:
-        """What to look for: the query's words, its other names, and the characters inside its Chinese words."""
-        finding = [Clause(tuple(self.words(request.text)))]
+        """What to look for: the query's words, its other names, and the characters inside its Chinese words.
+
+        Pairs of characters are no words: those of a Chinese word that the catalogue lacks (移动, 动电, 电话, found in
+        移动电源 and 固定电话) count as one word together, and each of its other Chinese names as much as they all would.
+        """
+        lacked = {one.because for one in request.expansions if one.instead and has_han(one.because)}
+        pieces = {name: [token for token in query_tokens(name) if has_han(token)] for name in lacked}
+        pieces_of = {piece: len(found) for found in pieces.values() for piece in found}
+        words = self.words(request.text)
+        finding = [Clause(tuple(word for word in words if word not in pieces_of))]
+        finding += [Clause((word,), 1 / pieces_of[word]) for word in words if word in pieces_of]
         for expansion in request.expansions:
             name = query_tokens(expansion.name)
             # a name of two words would count twice what a word does
-            finding.append(Clause(tuple(name), expansion.weight / max(1, len(name)), every=True))
-        characters = query_characters(request.text)[: self.settings.max_query_terms]
+            stands_for = len(pieces.get(expansion.because, ())) if has_han(expansion.name) else 1
+            weight = expansion.weight * max(1, stands_for) / max(1, len(name))
+            finding.append(Clause(tuple(name), weight, every=True))
+        unread = set().union(*lacked)
+        characters = [one for one in query_characters(request.text) if one not in unread]
+        characters = characters[: self.settings.max_query_terms]
         return Clauses(
             tuple(clause for clause in finding if clause.tokens and clause.weight > 0),
             (Clause(tuple(characters), CHARACTER_WEIGHT),) if characters else (),

@@ -123,7 +123,8 @@ class Understanding:
             places[one.because, one.language] += 1
             share = (weight if one.because in had else 1.0) / names[one.because]
             place = places[one.because, one.language] if one.language else 1  # a shop's own names are all alike
-            found.append(replace(one, weight=share * one.weight / math.sqrt(place)))
+            weighed = share * one.weight / math.sqrt(place)
+            found.append(replace(one, weight=weighed, instead=one.because not in had))
         return found
 
 
