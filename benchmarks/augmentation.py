@@ -7,7 +7,7 @@ nDCG@10 inside each query's judged texts, gain 2^level - 1, titles only, the 8-b
 CrowdFlower and Icecat's judged products, two folds by query each: a combination learns from half of a shop's queries as
 one of VARIANTS says and is measured by SUITE, from `aisle evaluate --robustness`, on the other half; its weights are
 fitted to that half's twin: to what the encoder and the trees of the other half say of its own. WAYS: as it is; with
-queries corrected by the words of the shop's titles (`correct = true`); and with echoes left out of the words
+queries corrected by the words of the shop's titles (`correct = true`); and with texts read without their echoes
 (`ignore_echo = true`). Loss: clean less the mean over the suite. "crowdflower -> icecat": CrowdFlower's encoders alone,
 corrected by the words of Icecat's judged titles.
 
@@ -147,25 +147,25 @@ def robust(shops: Mapping[str, PairSet], work: Path, variants: Sequence[str]) ->
 def measured(shops: Mapping[str, PairSet], work: Path, name: str) -> dict[str, list[dict[str, Any]]]:
     """For each shop and way the two folds: values of each query, clean and in the mean of the suite, and the drops."""
     path = work / f"{name}.json"
-    if path.exists():
-        kept: dict[str, list[dict[str, Any]]] = json.loads(path.read_text())
-        return kept
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[dict[str, Any]]] = json.loads(path.read_text()) if path.exists() else {}
+
+    def put(label: str, folds_: list[dict[str, Any]]) -> None:
+        found[label] = folds_
+        path.write_text(json.dumps(found) + "\n")
+
     for shop, pairs in shops.items():
         tests = halves(pairs)
-        for label, way in WAYS.items():
-            told = (*VARIANTS[name], *way)
-            served = combinations(pairs, work / shop / name, told)
-            for fold, folder in enumerate(served):
-                found.setdefault(f"{shop}: {label}", []).append(
-                    told_by(by_query(CombinationReranker(folder)), tests[fold])
-                )
+        for way, told in WAYS.items():
+            if f"{shop}: {way}" not in found:
+                served = combinations(pairs, work / shop / name, (*VARIANTS[name], *told))
+                models = [by_query(CombinationReranker(folder)) for folder in served]
+                put(f"{shop}: {way}", [told_by(model, test) for model, test in zip(models, tests, strict=True)])
     other = Speller(WordStatistics.of([pair.title for pair in shops["icecat"]], segment).carriers)
-    for fold in (0, 1):
-        score = scorer(work / "crowdflower" / name / str(fold) / "m" / "folder")
-        for label, one in (("", score), (", corrected", spelled(score, other))):
-            found.setdefault(f"crowdflower -> icecat: encoder{label}", []).append(told_by(one, shops["icecat"]))
-    path.write_text(json.dumps(found) + "\n")
+    scorers = [scorer(work / "crowdflower" / name / str(fold) / "m" / "folder") for fold in (0, 1)]
+    for label, change in (("", lambda one: one), (", corrected", lambda one: spelled(one, other))):
+        if f"crowdflower -> icecat: encoder{label}" not in found:
+            folds_ = [told_by(change(one), shops["icecat"]) for one in scorers]
+            put(f"crowdflower -> icecat: encoder{label}", folds_)
     return found
 
 

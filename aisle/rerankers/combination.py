@@ -73,7 +73,8 @@ class Combination:
             "words": words | {"carriers": dict(self.words.carriers)},
         }
         if self.echoes is not None:
-            data["echoes"] = {word: sorted(others) for word, others in sorted(self.echoes.follow.items())}
+            follow = {word: sorted(others) for word, others in sorted(self.echoes.follow.items())}
+            data["echoes"] = {"follow": follow, "inner": sorted(self.echoes.inner)}
         path.write_text(json.dumps(data, ensure_ascii=False, indent=0) + "\n", encoding="utf-8")
 
     @classmethod
@@ -94,7 +95,9 @@ class Combination:
                 raise ValueError("a number that is not finite")
             echoes = None
             if "echoes" in data:
-                echoes = Echoes({str(word): frozenset(map(str, others)) for word, others in data["echoes"].items()})
+                follow, inner = data["echoes"]["follow"], data["echoes"]["inner"]
+                known = {str(word): frozenset(map(str, others)) for word, others in follow.items()}
+                echoes = Echoes(known, frozenset(map(str, inner)))
             return cls(weights, statistics, bool(data["description"]), bool(data.get("correct", False)), echoes)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ArtifactError(
