@@ -59,7 +59,7 @@ class WordSearch:
         """What to look for: the query's words, its other names, and the characters inside its Chinese words.
 
         Pairs of characters are no words: those of a Chinese word that the catalogue lacks (移动, 动电, 电话, found in
-        移动电源 and 固定电话) count as one word together, and each of its other Chinese names as much as they all would.
+        移动电源 and 固定电话) count as one word together, each of its other Chinese names as much as they all would.
         """
         lacked = {one.because for one in request.expansions if one.instead and has_han(one.because)}
         pieces = {name: [token for token in query_tokens(name) if has_han(token)] for name in lacked}
