@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,6 +63,43 @@ def find_header(line: str) -> Header | None:
         if header.is_judgments or header.is_queries:
             return header
     return None
+
+
+def places_of(names: Sequence[str], columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
+    """Where each meaning stands among the names of a header.
+
+    Args:
+        names: In their order.
+        columns: Usual names by meaning, the surest first; compared without case, blanks, hyphens and underscores.
+    """
+    folded = [_fold(name) for name in names]
+    places: dict[str, int] = {}
+    for meaning, usual in columns.items():
+        place = next((folded.index(_fold(name)) for name in usual if _fold(name) in folded), None)
+        if place is not None:
+            places[meaning] = place
+    return places
+
+
+def named_header(text: str, columns: Mapping[str, Sequence[str]], path: Path, formats: str) -> tuple[str, list[str]]:
+    """The delimiter of a table under which most of the columns are found, and the names in its first line.
+
+    Args:
+        text: Of the file; not blank.
+        columns: As for `places_of`.
+        path: For messages.
+        formats: What is allowed, for messages.
+
+    Raises:
+        JudgmentError: The first line cannot be cut.
+    """
+    first = next(line for line in text.splitlines() if line.strip())
+    try:
+        headers = {mark: next(csv.reader([first], delimiter=mark)) for mark in "\t,;"}
+    except csv.Error as error:
+        raise JudgmentError(f"{path}: the first line {first[:80]!r} is no header: {error}", allowed=formats) from None
+    mark = max(headers, key=lambda one: (len(places_of(headers[one], columns)), len(headers[one])))
+    return mark, headers[mark]
 
 
 def rows(text: str, header: Header, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
