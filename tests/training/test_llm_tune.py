@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -212,6 +213,40 @@ def test_an_interrupted_run_goes_on_to_the_same_adapter(base, tuned, tmp_path):
     assert weights[0] == weights[1]
 
 
+def kept(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.suffix != ".lock"}
+
+
+def test_a_finished_one_is_not_gone_on_with_and_may_be_made_again(base, tuned, tmp_path):
+    _, whole, _ = tuned
+    out = shutil.copytree(whole, tmp_path / "adapter")
+    assert not list(out.rglob("checkpoint*"))
+    with pytest.raises(ArtifactError, match=r"is finished: there is no interrupted tuning of it to go on with"):
+        run(base, out, resume=True)
+    assert kept(out) == {out / path.relative_to(whole): content for path, content in kept(whole).items()}
+    (out / "llm.toml").write_text("", encoding="utf-8")
+    run(base, out)
+    assert (out / "llm.toml").read_bytes() == (whole / "llm.toml").read_bytes()
+
+
+def test_what_ends_it_after_the_last_step_loses_nothing(base, tuned, tmp_path, monkeypatch):
+    from aisle.training.llm import tune
+
+    def stop(part, out):
+        raise Stopped
+
+    out = tmp_path / "adapter"
+    with monkeypatch.context() as patch:
+        patch.setattr(tune, "swap_in", stop)
+        with pytest.raises(Stopped, match=r"^$"):
+            run(base, out)
+    steps = []
+    run(base, out, resume=True, report=lambda step, steps_, losses: steps.append(step))
+    assert steps == []
+    weights = [(folder / "adapter" / "adapter_model.safetensors").read_bytes() for folder in (tuned[1], out)]
+    assert weights[0] == weights[1]
+
+
 def test_another_runs_checkpoint_is_refused(base, tmp_path):
     out = tmp_path / "adapter"
 
@@ -221,8 +256,15 @@ def test_another_runs_checkpoint_is_refused(base, tmp_path):
 
     with pytest.raises(Stopped, match=r"^$"):
         run(base, out, report=stop)
+    before = kept(tmp_path)
     with pytest.raises(ArtifactError, match="is of other data or settings"):
         run(base, out, [*SETTINGS, "seed=1"], resume=True)
+    for changes in (SETTINGS, [*SETTINGS, "seed=1"]):
+        with pytest.raises(ArtifactError, match=r"an interrupted tuning of .*adapter' lies in .*, and would be lost"):
+            run(base, out, changes)
+    assert kept(tmp_path) == before, "nothing is lost"
+    run(base, tmp_path / "another")
+    assert (tmp_path / "another" / "adapter").is_dir()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "letter.txt").write_text("dear")
     with pytest.raises(ArtifactError, match=r"has no manifest\.json"):

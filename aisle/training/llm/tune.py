@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import tomli_w
 
-from aisle.artifacts import Manifest, one_writer, read_manifest, swap_in, write_manifest, write_text
+from aisle.artifacts import MANIFEST, Manifest, one_writer, read_manifest, swap_in, write_manifest, write_text
 from aisle.errors import ArtifactError, OptionalDependencyError, RecipeError
 from aisle.evaluate.pools import pool_ndcg
 from aisle.judgments.pairs import PairSet
@@ -102,7 +102,8 @@ def tune(
 
     Raises:
         RecipeError: The spec is of something else.
-        ArtifactError: The model cannot be loaded, or there is something else at ``out``.
+        ArtifactError: The model cannot be loaded, there is something else at ``out``, what is to be resumed was of
+            other data or is finished, or an interrupted tuning that is not to be resumed would be lost.
         IndexLockedError: Another process is making this folder.
         OptionalDependencyError: PyTorch, transformers, peft or a tracker is not installed.
     """
@@ -111,6 +112,7 @@ def tune(
     part = out.with_name(f".{out.name}.tuning")
     out.parent.mkdir(parents=True, exist_ok=True)
     with one_writer(out):
+        _check_interrupted(out, part, resume)
         if not resume:
             shutil.rmtree(part, ignore_errors=True)
         part.mkdir(parents=True, exist_ok=True)
@@ -120,7 +122,7 @@ def tune(
         if resume and not fit.resume(signature) and (part / CHECKPOINT).exists():
             raise ArtifactError(
                 f"the checkpoint in {str(part)!r} is of other data or settings",
-                fix="tune without --resume, or with what it was begun with",
+                fix=f"give it the same files and settings, or remove {str(part)!r} to begin anew",
             )
         took: dict[str, Any] = {}
         if not fit.done:
@@ -142,6 +144,7 @@ def tune(
         )  # fmt: skip
         _finish(part, spec, settings, tuned)
         swap_in(part, out)
+        (out / CHECKPOINT).unlink(missing_ok=True)  # not before: whatever ends it until here, it can be gone on with
     return tuned
 
 
@@ -252,6 +255,22 @@ def _check_out(out: Path) -> None:
         read_manifest(out, KIND, FORMAT)  # another adapter may be replaced, nothing else
 
 
+def _check_interrupted(out: Path, part: Path, resume: bool) -> None:
+    """A checkpoint is gone on with or left alone, as by the trainings of other models."""
+    if (part / CHECKPOINT).exists():
+        if not resume:
+            raise ArtifactError(
+                f"an interrupted tuning of {str(out)!r} lies in {str(part)!r}, and would be lost",
+                fix="add --resume to go on with it (same files and settings), name another --out, or remove that "
+                "folder to begin anew",
+            )
+    elif resume and (out / MANIFEST).exists():
+        raise ArtifactError(
+            f"{str(out)!r} is finished: there is no interrupted tuning of it to go on with",
+            fix="leave --resume out to make it again and replace it",
+        )
+
+
 def _prompts(pairs: PairSet, rows: list[int], spec: LlmSpec, local: LocalModel, settings: TuneSettings) -> Prompts:
     asker = PointwiseLlm(spec, LlmClient(local, Store(None), spec.llm))
     levels = pairs.levels()
@@ -291,7 +310,6 @@ def _finish(part: Path, spec: LlmSpec, settings: TuneSettings, tuned: Tuned) -> 
     made = dataclasses.replace(spec, llm=dataclasses.replace(spec.llm, adapter=ADAPTER))
     write_text(part / FILE, tomli_w.dumps(_without_none(asdict(made))))
     write_text(part / "metrics.json", json.dumps(tuned.to_dict(), indent=1) + "\n")
-    (part / CHECKPOINT).unlink(missing_ok=True)
     weights = blake2b((part / ADAPTER / "adapter_model.safetensors").read_bytes(), digest_size=16).hexdigest()
     details = {"model": spec.llm.model, "prompt": spec.prompt, "settings": asdict(settings)}
     write_manifest(part, Manifest(KIND, FORMAT, {"adapter": weights, "model": spec.llm.model}, details))
