@@ -5,15 +5,16 @@ Knows engines; fitting is ``aisle.training.calibrate``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
+from aisle.judgments import refuse_unasked
 from aisle.provenance import made_with, ranked_with
 from aisle.ranking.calibration import Calibration, Doubles
 from aisle.training.calibrate import CalibrationSettings, fit_calibration, tables_of
-from aisle.types import Judgment, Progress, SearchRequest
+from aisle.types import Judgment, Progress, SearchRequest, Shopper
 
 
 def calibrate(
@@ -21,6 +22,7 @@ def calibrate(
     judgments: Sequence[Judgment],
     settings: CalibrationSettings,
     progress: Progress | None = None,
+    shoppers: Mapping[str, Shopper] | None = None,
 ) -> Calibration:
     """Fit a calibration for the ranking that an engine gives. What lies below the candidates it looks at counts as cut.
 
@@ -29,9 +31,11 @@ def calibrate(
         judgments: With query texts.
         settings: How to fit.
         progress: Told of the stage "calibrate".
+        shoppers: From a query's id to who asked; of a query that it lacks nothing is known of who did.
 
     Raises:
-        InputError: The engine cuts, arranges or obeys rules already, or the judgments do not suffice.
+        InputError: The engine cuts, arranges or obeys rules already, the judgments do not suffice, or a shopper asked
+            none of the queries.
     """
     ranking = engine.recipe.ranking
     if ranking.calibration or ranking.rules or ranking.diversity.active:
@@ -48,9 +52,11 @@ def calibrate(
     settings = replace(settings, relevant_grade=min(reached, default=settings.relevant_grade))  # one that there is
     report = progress or (lambda stage, done, total: None)
     texts = {judgment.query_id: judgment.query for judgment in judgments}
+    who = shoppers or {}
+    refuse_unasked(who, texts)
     found: dict[str, tuple[Sequence[str], Doubles]] = {}
     for query_id, text in texts.items():
-        request = SearchRequest(text)
+        request = SearchRequest(text, shopper=who.get(query_id, Shopper()))
         searched, vector = engine.asked(request)
         if vector is not None:
             scored = engine.ranked(request)

@@ -159,7 +159,7 @@ class RankingSettings:
         learnt: How the signals of hybrid search are weighed: "embedded" as two other shops' judgments taught, a folder
             as this shop's own did (`aisle learn`), or nothing, which leaves the fusion's order.
         model: Re-ranker: a folder, "embedded", the TOML file of a language model, the name of a Hugging Face
-            cross-encoder, or nothing.
+            cross-encoder, or nothing. Where ``learnt`` reads its score, it is no stage of its own.
         calibration: Folder that `aisle calibrate` made, or nothing.
         cut: With it, the share of a query's relevant products that may be cut on average; 0 cuts nothing.
         cut_guaranteed: Whether that holds for a new query like those judged, or is an estimate that cuts more.

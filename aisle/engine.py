@@ -25,14 +25,16 @@ from aisle.language.normalise import normalise
 from aisle.language.script import ReadsScripts, readable, scripts_of
 from aisle.language.synonyms import Synonyms
 from aisle.language.understand import Understanding, Understood, told
-from aisle.query.relax import said
+from aisle.query.constraint import Constraint
+from aisle.query.relax import said_to
+from aisle.query.unmet import said_of_unmet
 from aisle.ranking.clock import Clock
 from aisle.ranking.fusion import fuse
 from aisle.ranking.listed import Scored, ids_of
 from aisle.ranking.sorting import order_by, worth_sorting
 from aisle.retrieve import check_request, retrieve
 from aisle.shelf import Shelf
-from aisle.stages import MAX_QUERY_CHARS, Context, Reading, Stages
+from aisle.stages import MAX_QUERY_CHARS, Arranged, Context, Reading, Stages
 from aisle.types import (
     Array,
     Encoder,
@@ -306,7 +308,7 @@ class SearchEngine:
         acting = reading.active
         degraded = [] if len(request.text) <= MAX_QUERY_CHARS else [f"query cut at {MAX_QUERY_CHARS} characters"]
         if acting.refused is not None:
-            return _Found([], 0, tuple(degraded), (), clock, reading, Shelf(self.index))
+            return _Found([], 0, tuple(degraded), (), clock, reading, Shelf(self.index), Arranged(()))
         text = reading.text
         unread = self._unread(text) if text and request.mode != "bm25" else None
         if unread:
@@ -326,16 +328,16 @@ class SearchEngine:
             vector = found.vector
             if any(found.lists.values()):
                 break
-        told_of += [said(step)] if step.dropped else []
+        told_of += [said_to(request.text, step)] if step.dropped else []
         degraded += found.left_out
         lists = {WORDS_ONLY if unread else stage: hits for stage, hits in found.lists.items()}
         scored = fuse(lists, settings.weights, settings.rrf_k if settings.fusion == "ranks" else None)
-        total, dropped = found.total, 0
+        total, arranged = found.total, Arranged(scored)
         context = Context(clean, reading, vector if mode != "bm25" else None, clock, Shelf(self.index))
         if text:
             clock.lap("fusion")
             arranged = self.stages.arrange(scored, context)
-            scored, dropped = arranged.scored, arranged.dropped
+            scored = arranged.scored
             degraded += arranged.left_out
             if request.sort:
                 by_id = {item[0]: item for item in scored if worth_sorting(item[2], settings.rerank_depth)}
@@ -343,7 +345,8 @@ class SearchEngine:
                 scored = [by_id[product.id] for product in ordered]
         scored = self.stages.finish(scored, context)
         total = len(scored) if text else total
-        return _Found(scored, total, tuple(degraded), tuple(told_of), clock, reading, context.shelf, dropped)
+        notes = tuple(degraded), tuple(told_of)
+        return _Found(scored, total, *notes, clock, reading, context.shelf, arranged, step.dropped)
 
     def _ranking(self, request: SearchRequest, found: _Found) -> Ranking:
         hits = self._hits(found, request)
@@ -356,11 +359,22 @@ class SearchEngine:
             degraded=found.degraded,
             timings_ms=found.clock.laps,
             rewrites=found.rewrites,
-            cut=found.cut,
+            cut=found.arranged.dropped,
+            reranked=found.arranged.read,
             redirect=acting.redirect,
             refused=acting.refused.reason if acting.refused is not None else None,
             ids=tuple(ids_of(found.scored)) if found.reading.text else (),
+            unmet=self._unmet(found, request) if hits else None,
         )
+
+    def _unmet(self, found: _Found, request: SearchRequest) -> str | None:
+        """Demands that nothing down to the end of the page meets; what was given up has been said."""
+        demands = found.reading.demands
+        asked = [one for one in (demands.constraints if demands else ()) if one not in found.given_up]
+        if not asked:
+            return None
+        shown = found.shelf.page([item[0] for item in found.scored[: request.offset + request.k]])
+        return said_of_unmet(asked, list(shown.values()), request.text)
 
     def _hits(self, found: _Found, request: SearchRequest) -> tuple[Hit, ...]:
         page = found.scored[request.offset : request.offset + request.k]
@@ -382,4 +396,5 @@ class _Found:
     clock: Clock
     reading: Reading
     shelf: Shelf
-    cut: int = 0
+    arranged: Arranged
+    given_up: tuple[Constraint, ...] = ()

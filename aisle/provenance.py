@@ -12,6 +12,8 @@ from aisle.config import Recipe
 from aisle.errors import FingerprintError
 from aisle.types import Encoder
 
+_OBJECT = "an object"
+
 
 def made_with(encoder: Encoder, recipe: Recipe) -> dict[str, str]:
     """What the signals of retrieval come from: what was learnt of them holds for no others."""
@@ -30,11 +32,23 @@ def ranked_with(recipe: Recipe, given: bool = False) -> dict[str, str]:
     """
     ranking, search = recipe.ranking, recipe.search
     stages = f"{ranking.demands} {ranking.demand_weight:g} {ranking.compatibility:g} {ranking.category:g}"
-    model = "an object" if given else _identity(ranking.model)
+    model = _OBJECT if given else _identity(ranking.model)
     if given or ranking.model:
         model += f", {search.rerank_depth} products, slack {search.rerank_slack:g}"
     depth = f"the first {ranking.cut_depth}" if ranking.cut_depth else "all"
     return {"demands and knowledge": stages, "learnt": _identity(ranking.learnt), "model": model, "candidates": depth}
+
+
+def reranked_with(recipe: Recipe, given: bool = False) -> dict[str, str]:
+    """The re-ranker whose score a learnt combination reads, its name for people, and how many products it reads.
+
+    Args:
+        recipe: Names it.
+        given: Whether it was given as an object, of which nothing is known.
+    """
+    model = recipe.ranking.model
+    identity, name = (_OBJECT, _OBJECT) if given else (_identity(model), Path(model).name)
+    return {"model": identity, "model_name": name, "rerank_depth": str(recipe.search.rerank_depth)}
 
 
 def _identity(name: str) -> str:
@@ -59,3 +73,35 @@ def same_making(what: str, folder: str, made: Mapping[str, str], wanted: Mapping
                 f"the {what} {folder!r} was made with {part} {made[part]}, this search would use {part} {value}",
                 fix=f"make the {what} again with this recipe, or leave it out of [ranking]",
             )
+
+
+def same_reranker(learnt: str, made: Mapping[str, str], wanted: Mapping[str, str] | None) -> None:
+    """Refuse a learnt combination whose re-ranker is not the one that a search has.
+
+    Args:
+        learnt: Names the combination.
+        made: What it was made with; where it does not say which re-ranker, any will do.
+        wanted: As `reranked_with` gives it of the search; None where that has no re-ranker.
+
+    Raises:
+        FingerprintError: There is none, it is another one, or it reads another number of products.
+    """
+    name = made.get("model_name", "any")
+    begin = f"the learnt combination {learnt!r} reads the score of a re-ranker"
+    if wanted is None:
+        raise FingerprintError(
+            f"{begin} ({name}), and this search has none",
+            fix="set [ranking] model (or --model) to it, or leave the combination out of [ranking]",
+        )
+    if made.get("model", wanted["model"]) != wanted["model"]:
+        raise FingerprintError(
+            f"{begin}, {name} ({made['model']}), and this search has {wanted['model_name']} ({wanted['model']})",
+            fix=f"set [ranking] model to the {name} it was learnt with, or learn a combination with this one "
+            "(aisle learn --model)",
+        )
+    depth = wanted["rerank_depth"]
+    if made.get("rerank_depth", depth) != depth:
+        raise FingerprintError(
+            f"{begin} of the first {made['rerank_depth']} products, and this search would have it read {depth}",
+            fix=f"set [search] rerank_depth = {made['rerank_depth']}, or learn a combination with this recipe",
+        )

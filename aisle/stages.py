@@ -1,7 +1,7 @@
 """What a recipe's `[ranking]` does to one search: before anything is searched, and with what was found.
 
     read     a merchant's rules for the query, its demands, the device it asks something for, the category it names
-    arrange  knowledge, demands, learnt combination, re-ranker, boosts, identifiers, cut-off
+    arrange  knowledge, demands, learnt combination, re-ranker (or its score within it), boosts, identifiers, cut-off
     finish   diversity, pins
     safe     the safety list, on the page
 
@@ -25,14 +25,14 @@ from aisle.knowledge import asked as devices
 from aisle.knowledge.taxonomy import Named
 from aisle.known import Known
 from aisle.language.lexicon import Lexicon
-from aisle.provenance import made_with, ranked_with, same_making
+from aisle.provenance import made_with, ranked_with, reranked_with, same_making, same_reranker
 from aisle.query.boost import boost
 from aisle.query.constraint import Constraint
 from aisle.query.parse import Asked as Demands
 from aisle.query.parse import read_demands
 from aisle.query.relax import Step, relaxations
 from aisle.ranking.calibration import Calibration, Doubles
-from aisle.ranking.cascade import STEP, Pace, rerank
+from aisle.ranking.cascade import scores_read
 from aisle.ranking.clock import Clock
 from aisle.ranking.cut_features import candidate_features
 from aisle.ranking.cutoff import cut
@@ -41,13 +41,11 @@ from aisle.ranking.features import Asked as FeaturesAsked
 from aisle.ranking.features import Words, rank_features, shopper_context
 from aisle.ranking.fusion import lift, reorder
 from aisle.ranking.identifiers import identifier_keys
-from aisle.ranking.learnt import EMBEDDED, LearntRanking, for_everybody
+from aisle.ranking.learnt import EMBEDDED, RERANK, LearntRanking, for_everybody
 from aisle.ranking.listed import Scored, behind
-from aisle.rerankers.cached import CachedReranker
 from aisle.rerankers.head import wording
-from aisle.rerankers.listwise import together
 from aisle.rerankers.load import load_reranker
-from aisle.rerankers.slow import SlowReranker
+from aisle.reranking import Reranking
 from aisle.rules import (
     Active,
     RuleSet,
@@ -121,11 +119,12 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class Arranged:
-    """The final order, what was left out and why, and how many candidates the cut-off dropped."""
+    """The final order, what was left out and why, how many the cut-off dropped, and the ids that a re-ranker read."""
 
     scored: Sequence[Scored]
     left_out: tuple[str, ...] = ()
     dropped: int = 0
+    read: tuple[str, ...] = ()
 
 
 class Stages:
@@ -142,7 +141,8 @@ class Stages:
 
     Raises:
         ArtifactError: A folder that the recipe names cannot be read, or the index lacks what a stage needs.
-        FingerprintError: The calibration or the learnt combination was made with another encoder or fusion.
+        FingerprintError: The calibration or the learnt combination was made with another encoder or fusion, or the
+            combination reads the score of another re-ranker, or of one where there is none.
         RecipeError: The rules cannot be read.
     """
 
@@ -159,32 +159,33 @@ class Stages:
         settings = recipe.ranking
         self.index, self.encoder, self.recipe, self.settings = index, encoder, recipe, settings
         self.known, self.now = Known(index, folder, lexicon), now
-        given = reranker
+        given = reranker is not None
         if reranker is None and settings.model:
             reranker = load_reranker(settings.model)
-        remembers = reranker is None or isinstance(reranker, SlowReranker)
-        self.reranker = reranker if reranker is None or remembers else CachedReranker(reranker)
-        self._step = Pace() if together(self.reranker) else STEP
-        if isinstance(self.reranker, SlowReranker) and self.reranker.together:  # it keeps to the deadline by itself
-            self._step = recipe.search.rerank_depth
+        self._reranking = Reranking(reranker, recipe.search) if reranker is not None else None
+        self.reranked_with = reranked_with(recipe, given) if reranker is not None else None
         self._written = read_rules(Path(settings.rules)) if settings.rules else RuleSet()
         self.rules: RuleSet | None = fit(self._written, index) if settings.rules else None
         self._fitted = time.monotonic()
         if self.rules is not None:
             _ = self.rules.conditions, self.rules.refusals  # made now, not in the first search
-        self.learnt = _learnt(settings.learnt) if settings.learnt else None
+        wanted = made_with(encoder, recipe)
+        self.learnt = _learnt(settings.learnt, wanted, self.reranked_with) if settings.learnt else None
+        self._combining_ms = 0.0
         self.calibration = Calibration.load(Path(settings.calibration)) if settings.calibration else None
-        if self.learnt is not None:
-            made = self.learnt.details.get("fingerprint", {})
-            same_making("learnt combination", settings.learnt, made, made_with(encoder, recipe))
         self._threshold = 0.0
         if self.calibration is not None:
-            wanted = made_with(encoder, recipe) | ranked_with(recipe, given is not None)
+            wanted |= ranked_with(recipe, given)
             same_making("calibration", settings.calibration, self.calibration.fingerprint, wanted)
             if settings.cut > 0:
                 self._threshold = self.calibration.threshold(settings.cut, guaranteed=settings.cut_guaranteed)
         self._cuts = self._threshold > 0 or (self.calibration is not None and settings.least_best > 0)
         self._meets = meets_in_index(index)
+
+    @property
+    def reranker(self) -> Reranker | None:
+        """What re-ranks, if anything does."""
+        return self._reranking.reranker if self._reranking is not None else None
 
     def read(self, request: SearchRequest, text: str) -> Reading:
         """What a query means for the stages.
@@ -257,20 +258,17 @@ class Stages:
             there = shelf.products(item[0] for item in scored)
             scored = boost(scored, there, wanted.constraints, self.settings.demand_weight, wanted.unwanted)
             clock.lap("demands")
-        ordered = self._cuts or not request.sort
+        ordered, within = self._cuts or not request.sort, False
         if self.learnt is not None and request.mode == "hybrid" and scored and ordered:
             if clock.spent:
                 left_out.append(f"learnt: the deadline of {clock.deadline_ms:g} ms was spent")
             else:
-                scored = self._combined(self.learnt, scored, context)
+                within = RERANK in self.learnt.reads
+                scored, unread = self._combined(self.learnt, scored, context)
+                left_out += [unread] if unread else []
                 clock.lap("learnt")
-        if self.reranker is not None and ordered:
-            search = self.recipe.search
-            page = request.offset + request.k
-            reranked = rerank(
-                scored, lambda ids: self._scores(reading.text, ids, shelf, clock), search.rerank_depth, page,
-                search.rerank_slack, clock, self._step,
-            )  # fmt: skip
+        if self._reranking is not None and ordered and not within:
+            reranked = self._reranking.order(scored, reading.text, request.offset + request.k, clock, shelf)
             scored = reranked.scored
             left_out += [reranked.left_out] if reranked.left_out else []
             clock.lap("rerank")
@@ -280,6 +278,8 @@ class Stages:
         if self.recipe.search.identifiers:
             scored = lift(scored, "identifier", self._identified(request, reading))  # an exact name wins over all that
             clock.lap("identifier")
+        known = scored if self._reranking is not None else ()  # else candidates stay unmade
+        read = tuple(product_id for product_id, _, parts in known if RERANK in parts)
         if self.calibration is not None and self._cuts:
             searched = request.mode == "hybrid" and any(DENSE in parts for _, _, parts in scored)
             if context.vector is None or not searched or left_out:
@@ -288,7 +288,7 @@ class Stages:
             else:
                 scored, dropped = self._cut(self.calibration, scored, reading.text, context.vector, shelf)
                 clock.lap("cut-off")
-        return Arranged(scored, tuple(left_out), dropped)
+        return Arranged(scored, tuple(left_out), dropped, read)
 
     def finish(self, scored: Sequence[Scored], context: Context) -> Sequence[Scored]:
         """Variety and pins: what follows an order by relevance."""
@@ -330,27 +330,28 @@ class Stages:
             scored = self.known.fitting(scored, request, reading.devices, scale * self.settings.compatibility)
         return scored
 
-    def _combined(self, learnt: LearntRanking, scored: Sequence[Scored], context: Context) -> Sequence[Scored]:
+    def _combined(
+        self, learnt: LearntRanking, scored: Sequence[Scored], context: Context
+    ) -> tuple[Sequence[Scored], str | None]:
+        """The first candidates in the combination's order, and what a re-ranker whose score it reads did not read."""
         demands = context.reading.demands.constraints if context.reading.demands is not None else ()
-        head = scored[: learnt.depth]
+        head: Sequence[Scored] = scored[: learnt.depth]
+        unread, known = None, None
+        if self._reranking is not None and RERANK in learnt.reads:
+            clock = context.clock.keeping(min(self._combining_ms, context.clock.left_ms / 2))
+            found = self._reranking.read(head, context.reading.text, clock, context.shelf)
+            head, unread = found.scored, found.left_out
+            known = scores_read((product_id, parts) for product_id, _, parts in head)
+            context.clock.lap("rerank")
+        start = time.perf_counter()
         shopper = shopper_context(context.request.shopper, learnt.reads, context.shelf.records)
-        asked = FeaturesAsked(context.request, context.vector, demands, shopper)
+        asked = FeaturesAsked(context.request, context.vector, demands, shopper, known)
         records = context.shelf.records(item[0] for item in head)
         table = rank_features(self.index, asked, head, WORDS, learnt.rating, learnt.reads, records)
-        scores = dict(zip(table.ids, learnt.score(table.values), strict=True))
+        scores = dict(zip(table.ids, map(float, learnt.score(table.values)), strict=True))
         there = [item for item in head if item[0] in scores]
-        return reorder(behind(scored, learnt.depth, there), "learnt", [float(scores[item[0]]) for item in there])
-
-    def _scores(self, text: str, ids: Sequence[str], shelf: Shelf, clock: Clock) -> list[float | None]:
-        """None for a product that another process has deleted since."""
-        assert self.reranker is not None
-        there = list(shelf.products(ids).values())
-        if isinstance(self.reranker, SlowReranker):
-            scores = self.reranker.score_within(text, there, clock.left_ms / 1000)
-        else:
-            scores = self.reranker.score(text, there)
-        found = dict(zip((product.id for product in there), scores, strict=True))
-        return [float(found[product_id]) if product_id in found else None for product_id in ids]
+        self._combining_ms = 1000 * (time.perf_counter() - start)  # what a deadline leaves to it in the next search
+        return reorder(behind(scored, learnt.depth, there), "learnt", [scores[item[0]] for item in there]), unread
 
     def _identified(self, request: SearchRequest, reading: Reading) -> list[str]:
         """Products that the query names exactly; not a device that something is asked for."""
@@ -387,5 +388,13 @@ class Stages:
         return found.kept, len(scored) - len(found.kept)
 
 
-def _learnt(name: str) -> LearntRanking:
-    return for_everybody() if name == EMBEDDED else LearntRanking.load(Path(name))
+def _learnt(name: str, wanted: Mapping[str, str], reranked: Mapping[str, str] | None) -> LearntRanking:
+    """The combination of a name, if it is of such signals and of such a re-ranker."""
+    if name == EMBEDDED:
+        return for_everybody()
+    found = LearntRanking.load(Path(name))
+    made = found.details.get("fingerprint", {})
+    same_making("learnt combination", name, made, wanted)
+    if RERANK in found.reads:
+        same_reranker(name, made, reranked)
+    return found

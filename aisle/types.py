@@ -180,10 +180,9 @@ Stage = str  # "identifier", "bm25", "dense:text", "browse", "rerank", ...
 
 
 class Part(NamedTuple):
-    """What one stage contributed to a hit.
+    """What one stage contributed to a hit. A tuple, since a search makes thousands of them.
 
-    ``score`` is the stage's own raw score, ``rank`` the place (from 1) it gave the product, ``contribution`` what
-    it added to the final score. A tuple, since a search makes thousands of them.
+    ``score`` is the stage's own, ``rank`` the place (from 1) that it gave, ``contribution`` what the final score got.
     """
 
     score: float
@@ -212,8 +211,9 @@ class Ranking:
 
     ``total`` is how many products were candidates (for a browse: how many pass the filter), ``ids`` all of them, best
     first (of a browse: none), ``cut`` how many more were left out as too unlikely. ``degraded`` names what was left out
-    and why; ``timings_ms`` is the time of each stage. ``rewrites`` says what was corrected, searched under other names
-    too ("手机 also as cell phone") and read as a demand. ``redirect`` is a rule's, ``refused`` why there is no answer.
+    and why, ``timings_ms`` the time of each stage. ``rewrites`` says what was corrected, searched under other names too
+    ("手机 also as cell phone"), read as a demand and given up; ``unmet`` which likely demands nothing meets down to the
+    end of the page. ``reranked`` are those a re-ranker read, ``redirect`` is a rule's, ``refused`` why nothing is here.
     """
 
     request: SearchRequest
@@ -226,6 +226,8 @@ class Ranking:
     redirect: str | None = None
     refused: str | None = None
     ids: tuple[str, ...] = ()
+    unmet: str | None = None
+    reranked: tuple[str, ...] = ()
 
     @property
     def no_good_result(self) -> bool:

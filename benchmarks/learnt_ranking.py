@@ -125,6 +125,8 @@ def with_models(
     few_then_trees = RankingRecipe(choose=False)
     without = {"": cross_fit(tables, RankingRecipe()).scores, ", no choice": cross_fit(tables, few_then_trees).scores}
     found = {}
+    deep = dataclasses.replace(engine.recipe.search, rerank_depth=PLAIN.depth)  # all of them are read
+    engine = engine.with_recipe(dataclasses.replace(engine.recipe, search=deep))
     for kind, made in (("titles", load_reranker), ("whole text", WholeText)):
         rerankers = [made(models / f"icecat{number}") for number in range(5)]
         full = list(gather(engine, judgments, PLAIN.depth, reranker_of=lambda query: rerankers[turn[query]]))  # noqa: B023

@@ -120,8 +120,8 @@ def test_evaluate_an_index_shows_every_mode(work, monkeypatch):
     Path("manifest.json").touch()
     asked = []
 
-    def run_modes(folder, queries, recipe_file, model):
-        asked.append((folder, queries, recipe_file, model))
+    def run_modes(folder, queries, recipe_file, model, shoppers):
+        asked.append((folder, queries, recipe_file, model, shoppers))
         return {
             "bm25": {"usb_hub": [("9", 2.0), ("1", 1.0)], "red_[tv]": [("4", 1.0)], "nothing": []},
             "dense": {"usb_hub": [("1", 2.0)], "red_[tv]": [("3", 1.0), ("4", 0.5)], "nothing": [("5", 1.0)]},
@@ -131,7 +131,9 @@ def test_evaluate_an_index_shows_every_mode(work, monkeypatch):
     module.run_modes = run_modes
     monkeypatch.setitem(sys.modules, "aisle.cli.evaluate_index", module)
     shown = call(evaluate, ".", "--judgments", "j.csv").stdout
-    assert asked == [(Path(), [("usb_hub", "usb hub"), ("red_[tv]", "red [tv]"), ("nothing", "nothing")], None, None)]
+    assert asked == [
+        (Path(), [("usb_hub", "usb hub"), ("red_[tv]", "red [tv]"), ("nothing", "nothing")], None, None, {})
+    ]
     lines = shown.splitlines()
     assert max(map(len, lines[:12])) <= 80
     assert [line.split()[1] for line in lines if line.startswith("│ ") and line[2] != " "] == ["bm25", "dense"]

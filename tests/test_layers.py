@@ -39,6 +39,7 @@ LAYERS = {
     "provenance": 2,
     "compress": 4.2,  # trains what it made smaller
     "known": 4.2,
+    "reranking": 4.2,
     "retrieve": 4.5,
     "stages": 4.5,
     "engine": 5,

@@ -97,8 +97,6 @@ def test_what_cannot_be_learnt_from_is_refused(engine, judgments):
     nameless = [dataclasses.replace(judgment, query="") for judgment in judgments]
     with pytest.raises(InputError, match="query 'notebook' has no text"):
         list(gather(engine, nameless, 10))
-    with (
-        SearchEngine.open(engine._folder, encoder=engine.encoder, reranker=object()) as reranking,
-        pytest.raises(InputError, match="the engine has a re-ranker, which come after learnt ranking"),
-    ):
-        list(gather(reranking, judgments, 10))
+    varied = engine.with_recipe(Recipe.from_dict({"ranking": {"learnt": "", "diversity": {"method": "mmr"}}}))
+    with pytest.raises(InputError, match="the engine has diversity, which come after learnt ranking"):
+        list(gather(varied, judgments, 10))

@@ -251,7 +251,7 @@ def test_a_shopper_of_no_judged_query_is_refused_before_anything_is_searched(tau
         raise AssertionError("searched")
 
     monkeypatch.setattr(LanceIndex, "search", fail)
-    with pytest.raises(InputError, match=r"a shopper asked query 'nobody', which has no judgment \(so did 1 more\)"):
+    with pytest.raises(InputError, match=r"query 'nobody', which is not among the queries \(nor are 1 more\)"):
         learn_ranking(
             engine,
             judgments,

@@ -85,6 +85,8 @@ def _check(given: Mapping[str, Any]) -> tuple[Axis, ...]:
             "--bias of bm25: a word that becomes rarer by the exchange scores more, whatever it means",
             allowed="embedded, an encoder or a re-ranker",
         )
+    if given["shoppers_file"] is not None:
+        raise InputError("--shoppers beside --bias, whose pairs are not searched", fix="leave --shoppers out")
     for name in ("run", "judgments", "metrics", "report"):
         if given[name]:
             raise InputError(f"{name} beside --bias", fix="leave it out")

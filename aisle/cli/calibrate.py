@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from aisle.cli.options import json_option, judgments_option, model_option, recipe_of, recipe_option
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.cli.overwriting import refuse_missing_folder, refuse_overwriting, refuse_replacing
+from aisle.cli.shoppers import say_if_unread, shoppers_of, shoppers_option
+from aisle.cli.verdicts import say_if_not_promoted
 
 
 @click.command()
@@ -32,19 +35,13 @@ from aisle.cli.overwriting import refuse_missing_folder, refuse_overwriting, ref
     metavar="FILE.svg",
     help="Also draw how often the probabilities of held-out queries came true.",
 )
+@shoppers_option
 @recipe_option
 @model_option
 @json_option
+@click.pass_context
 def calibrate(
-    folder: Path,
-    judgments: Path,
-    out: Path,
-    relevant: float | None,
-    cut: float,
-    plot: Path | None,
-    recipe_file: Path | None,
-    model: str | None,
-    as_json: bool,
+    context: click.Context, /, folder: Path, judgments: Path, out: Path, cut: float, plot: Path | None, **_: Any
 ) -> None:
     """Calibrate the ranking of the index in DIR on judgments, so that its lists end where relevance does.
 
@@ -65,10 +62,12 @@ def calibrate(
     from aisle.ranking.calibration import FORMAT, KIND
     from aisle.training.calibrate import CalibrationSettings
 
-    refuse_overwriting({"--plot": plot}, [folder, judgments, recipe_file])
+    given = context.params
+    recipe_file, shoppers_file, relevant = (given[name] for name in ("recipe_file", "shoppers_file", "relevant"))
+    refuse_overwriting({"--plot": plot}, [folder, judgments, recipe_file, shoppers_file])
     refuse_missing_folder({"--plot": plot})
-    refuse_replacing(out, [folder, judgments, recipe_file])
-    recipe = recipe_of(folder, recipe_file, model)
+    refuse_replacing(out, [folder, judgments, recipe_file, shoppers_file])
+    recipe = recipe_of(folder, recipe_file, given["model"])
     if out.is_file():
         raise ArtifactError(f"{str(out)!r} is a file", allowed="a new folder, or an older calibration")
     if out.is_dir() and any(out.iterdir()):
@@ -76,17 +75,20 @@ def calibrate(
     bare = replace(recipe.ranking, calibration="", rules="", diversity=DiversitySettings())
     recipe = replace(recipe, ranking=bare)
     known = read_judgments(judgments)
+    shoppers = shoppers_of(shoppers_file, {judgment.query_id: None for judgment in known})
     usual = float(len(known.gains) - 1) if known.gains else 1.0
     relevant = usual if relevant is None else relevant
+    say_if_not_promoted(recipe.ranking.model, recipe.ranking.learnt)
     with SearchEngine.open(folder, recipe) as engine, progress_bar() as progress:
-        made = run(engine, known, CalibrationSettings(relevant_grade=relevant), progress)
+        say_if_unread(engine, shoppers)
+        made = run(engine, known, CalibrationSettings(relevant_grade=relevant), progress, shoppers)
     made.save(out)
     if plot is not None:
         bins = [ReliabilityBin(**one) for one in made.details.get("reliability", ())]
         plot.write_bytes(reliability_plot({f"grade {made.relevant_grade:g} and more": bins}))
     guaranteed, plain = made.threshold(cut), made.threshold(cut, guaranteed=False)
     details = dict(made.details) | {"curve": made.kind, "threshold": guaranteed, "threshold_without_guarantee": plain}
-    if as_json:
+    if given["as_json"]:
         print_json({"calibration": str(out), "cut": cut, **details})
         return
     shown = {name: value for name, value in details.items() if name != "reliability"}

@@ -17,6 +17,7 @@ from aisle.cli.metric_options import MetricsCommand
 from aisle.cli.options import json_option, judgments_option, model_option, pair_column_option, recipe_option
 from aisle.cli.output import print_json
 from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
+from aisle.cli.shoppers import shoppers_of, shoppers_option
 from aisle.errors import ArtifactError, InputError
 from aisle.types import MODES
 
@@ -37,6 +38,7 @@ report_option = click.option("--report", type=click.Path(path_type=Path), help="
     metavar="NAME...",
     help=f"One or more, separated by blanks or commas.  [default: {' '.join(DEFAULT_METRICS)}]",
 )
+@shoppers_option
 @recipe_option
 @model_option
 @report_option
@@ -91,16 +93,15 @@ def _measure(run: Path, given: Mapping[str, Any]) -> None:
     from aisle.judgments import align, read_judgments
     from aisle.metrics import Metric, split_names
 
-    judgments, metrics, recipe_file, model = (given[name] for name in ("judgments", "metrics", "recipe_file", "model"))
-    report, as_json = given["report"], given["as_json"]
-    refuse_overwriting({"--report": report}, [run, judgments, recipe_file])
+    judgments, metrics, report, as_json = (given[name] for name in ("judgments", "metrics", "report", "as_json"))
+    refuse_overwriting({"--report": report}, [run, judgments, given["recipe_file"], given["shoppers_file"]])
     refuse_other_kind({"--report": report}, "page")
     names = [name for text in metrics for name in split_names(text)] or DEFAULT_METRICS
     for name in names:
         Metric.parse(name)  # a misspelt one is refused before anything is read
     known = read_judgments(judgments)
     chosen = list(dict.fromkeys(Metric.parse(name, known.gains) for name in names))
-    runs = _runs(run, judgments, recipe_file, model)
+    runs = _runs(run, judgments, given)
     evaluations = {name: evaluate_run(align(found, known), known, chosen) for name, found in runs.items()}
     if report:
         _write_report(report, evaluations, judgments)
@@ -112,13 +113,14 @@ def _measure(run: Path, given: Mapping[str, Any]) -> None:
         print_run(run, evaluations[str(run)], known)
 
 
-def _runs(run: Path, judgments: Path, recipe_file: Path | None, model: str | None) -> Mapping[str, Mapping[str, Any]]:
+def _runs(run: Path, judgments: Path, given: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
     """The run under its path, or one run per mode of an index."""
+    recipe_file, model, shoppers_file = (given[name] for name in ("recipe_file", "model", "shoppers_file"))
     if not run.is_dir():
         from aisle.judgments import read_run
 
-        for option, given in (("--model", model), ("--recipe", recipe_file)):
-            if given is not None:
+        for option, value in (("--model", model), ("--recipe", recipe_file), ("--shoppers", shoppers_file)):
+            if value is not None:
                 raise ArtifactError(
                     f"{option} changes nothing in {str(run)!r}: a TREC run is ranked already",
                     allowed="a folder made by aisle index",
@@ -133,7 +135,9 @@ def _runs(run: Path, judgments: Path, recipe_file: Path | None, model: str | Non
     from aisle.cli.evaluate_index import run_modes
     from aisle.judgments import read_queries
 
-    return {str(mode): found for mode, found in run_modes(run, read_queries(judgments), recipe_file, model).items()}
+    queries = read_queries(judgments)
+    shoppers = shoppers_of(shoppers_file, dict(queries))
+    return {str(mode): found for mode, found in run_modes(run, queries, recipe_file, model, shoppers).items()}
 
 
 def _write_report(path: Path, evaluations: Mapping[str, Evaluation], judgments: Path) -> None:

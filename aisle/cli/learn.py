@@ -11,6 +11,7 @@ import click
 from aisle.cli.options import json_option, judgments_option, recipe_of, recipe_option
 from aisle.cli.output import print_json, print_table
 from aisle.cli.overwriting import refuse_replacing
+from aisle.cli.verdicts import say_if_not_promoted
 
 
 @click.command()
@@ -22,6 +23,12 @@ from aisle.cli.overwriting import refuse_replacing
     "shoppers_file",
     type=click.Path(path_type=Path),
     help="Who asked: query_id, viewed, price_low, price_high as CSV, TSV or JSON Lines; adds their features.",
+)
+@click.option(
+    "--model",
+    metavar="DIR|FILE|NAME",
+    help="Learn what the score of this re-ranker counts, too; a search then needs it as [ranking] model. Take one that "
+    "learnt nothing from these judgments.",
 )
 @click.option("--set", "changes", multiple=True, metavar="KEY=VALUE", help="A setting of docs/learnt_ranking.md.")
 @click.option("--force", is_flag=True, help="Promote whatever the gate says; the folder records it.")
@@ -44,15 +51,16 @@ def learn(context: click.Context, /, folder: Path, judgments: Path, out: Path, *
     from aisle.training.ranking.recipe import RankingRecipe
 
     given = context.params
-    shoppers_file, recipe_file = given["shoppers_file"], given["recipe_file"]
-    refuse_replacing(out, [folder, judgments, recipe_file, shoppers_file])
+    shoppers_file, recipe_file, model = given["shoppers_file"], given["recipe_file"], given["model"] or ""
+    refuse_replacing(out, [folder, judgments, recipe_file, shoppers_file, Path(model) if model else None])
     recipe = recipe_of(folder, recipe_file)
     settings = RankingRecipe.from_dict(with_changes({}, given["changes"]), "--set")
     shoppers = read_shoppers(shoppers_file) if shoppers_file is not None else None
     bare = replace(
-        recipe.ranking, learnt="", model="", calibration="", rules="", diversity=DiversitySettings()
-    )  # what comes after it
+        recipe.ranking, learnt="", model=model, calibration="", rules="", diversity=DiversitySettings()
+    )  # what comes after it; the recipe's own re-ranker would, too
     recipe = replace(recipe, ranking=bare)
+    say_if_not_promoted(model)
     with SearchEngine.open(folder, recipe) as engine:
         made = learn_ranking(
             engine,

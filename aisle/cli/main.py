@@ -16,6 +16,7 @@ from aisle.cli.calibrate import calibrate
 from aisle.cli.catalogue import catalogue
 from aisle.cli.check_labels import check_labels
 from aisle.cli.choose import choose
+from aisle.cli.complements import complements
 from aisle.cli.distil import distil
 from aisle.cli.evaluate import compare, evaluate
 from aisle.cli.events import audit, events
@@ -72,6 +73,7 @@ for command in (
     distil,
     adapt,
     learn,
+    complements,
     calibrate,
     choose,
     check_labels,

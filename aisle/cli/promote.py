@@ -10,7 +10,7 @@ import click
 
 from aisle.cli.options import json_option
 from aisle.cli.output import print_json
-from aisle.cli.verdicts import not_promoted
+from aisle.cli.verdicts import not_promoted, say_if_not_promoted
 from aisle.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -85,7 +85,8 @@ def promote(
 
     if since is not None and since.tzinfo is None:
         since = since.replace(tzinfo=dt.UTC)
-    _print(run(candidate, name, _config(config_file), since.timestamp() if since is not None else None), name, as_json)
+    config = _config(config_file)
+    _print_index(run(candidate, name, config, since.timestamp() if since is not None else None), name, config, as_json)
 
 
 @click.command()
@@ -107,13 +108,24 @@ def rollback(name: Path, config_file: Path | None, index: Path | None, as_json: 
         return
     from aisle.serve.versions import roll_back
 
-    _print(roll_back(name, _config(config_file)), name, as_json)
+    config = _config(config_file)
+    _print_index(roll_back(name, config), name, config, as_json)
 
 
 def _config(path: Path | None) -> Config | None:
     from aisle.serve.settings import read_config
 
     return read_config(path) if path is not None else None
+
+
+def _print_index(done: Promotion, name: Path, config: Config | None, as_json: bool) -> None:
+    """What was done, and what models of the index's recipe its gates did not promote."""
+    from aisle.build import stored_recipe
+
+    stored = stored_recipe(done.served)
+    ranking = (stored if config is None else config.recipe_over(stored)).ranking
+    say_if_not_promoted(ranking.model, ranking.learnt)
+    _print(done, name, as_json)
 
 
 def _print(done: Promotion, name: Path, as_json: bool) -> None:

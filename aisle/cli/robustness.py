@@ -13,6 +13,7 @@ from aisle.artifacts import MANIFEST
 from aisle.cli.options import named_columns
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.cli.rank import BM25, scorer_of
+from aisle.cli.shoppers import say_if_unread, shoppers_of
 from aisle.errors import ArtifactError, InputError, JudgmentError
 
 if TYPE_CHECKING:
@@ -118,10 +119,12 @@ def _on_index(given: Mapping[str, Any]) -> dict[str, Report]:
             allowed="a folder made by aisle index, or --pairs",
         )
     judgments, queries = read_judgments(given["judgments"]), read_queries(given["judgments"])
+    shoppers = shoppers_of(given["shoppers_file"], dict(queries))
     with open_engine(folder, given["recipe_file"], given["model"]) as engine:
+        say_if_unread(engine, shoppers)
 
         def ask(asked: Sequence[tuple[str, str]]) -> Mapping[str, Sequence[tuple[str, float]]]:
-            return answer(engine, asked, mode, DEPTH)
+            return answer(engine, asked, mode, DEPTH, shoppers)
 
         found = search_robustness(
             ask,
@@ -165,6 +168,8 @@ def _check(given: Mapping[str, Any]) -> None:
     if given["pairs"]:
         if given["run"] is not None or given["judgments"] is not None:
             raise InputError("--pairs beside an index or --judgments", allowed="one or the other")
+        if given["shoppers_file"] is not None:
+            raise InputError("--shoppers beside --pairs, which are not searched", fix="leave --shoppers out")
         if given["model"] is None:
             raise InputError("--pairs without --model", allowed="bm25, embedded, or what aisle rank --model takes")
     elif given["run"] is None or given["judgments"] is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,8 +22,9 @@ from aisle.cli.options import (
 )
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
+from aisle.cli.shoppers import say_if_unread, shoppers_of, shoppers_option
 from aisle.cli.verdicts import say_if_not_promoted
-from aisle.types import Hit, Mode, Ranking, SearchRequest
+from aisle.types import Hit, Mode, Ranking, SearchRequest, Shopper
 
 if TYPE_CHECKING:
     from aisle.engine import SearchEngine
@@ -108,6 +109,7 @@ def ranking_to_dict(ranking: Ranking) -> dict[str, Any]:
         "redirect": ranking.redirect,
         "refused": ranking.refused,
         "rewrites": list(ranking.rewrites),
+        "unmet": ranking.unmet,
         "degraded": list(ranking.degraded),
         "timings_ms": {stage: round(ms, 3) for stage, ms in ranking.timings_ms.items()},
     }
@@ -138,6 +140,7 @@ def _print_ranking(ranking: Ranking) -> None:
         rows.append([product.title, product.id, price, f"{hit.score:.4f}", found])
     notes = [f"{len(rows)} of {ranking.total:,} candidates, {sum(ranking.timings_ms.values()):.0f} ms"]
     notes += [f"understood: {rewrite}" for rewrite in ranking.rewrites]
+    notes += [ranking.unmet] if ranking.unmet else []
     notes += [f"left out: {reason}" for reason in ranking.degraded]
     notes += ["no good result"] if ranking.no_good_result else []
     notes += [f"cut off as too unlikely: {ranking.cut:,}"] if ranking.cut else []
@@ -153,11 +156,11 @@ def _print_ranking(ranking: Ranking) -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="TREC run to write.")
 @click.option("-k", default=100, show_default=True, help="How many products a query.")
 @mode_option
+@shoppers_option
 @recipe_option
 @model_option
-def run(
-    folder: Path, queries: Path, out: Path, k: int, mode: Mode, recipe_file: Path | None, model: str | None
-) -> None:
+@click.pass_context
+def run(context: click.Context, /, folder: Path, queries: Path, out: Path, mode: Mode, **_: Any) -> None:
     """Answer every query of a file and write a TREC run.
 
     A query is named by its query_id where the file has one, else by its text with white space as `_`.
@@ -166,11 +169,15 @@ def run(
     """
     from aisle.judgments import scan_queries, write_run
 
-    refuse_overwriting({"--out": out}, [folder, queries, recipe_file, Path(model) if model else None])
+    recipe_file, model, shoppers_file = (context.params[name] for name in ("recipe_file", "model", "shoppers_file"))
+    inputs = [folder, queries, recipe_file, shoppers_file, Path(model) if model else None]
+    refuse_overwriting({"--out": out}, inputs)
     refuse_other_kind({"--out": out}, "run")
     asked = scan_queries(queries)
+    shoppers = shoppers_of(shoppers_file, dict(asked.queries))
     with open_engine(folder, recipe_file, model) as engine:
-        found = answer(engine, asked.queries, mode, k)
+        say_if_unread(engine, shoppers)
+        found = answer(engine, asked.queries, mode, context.params["k"], shoppers)
     write_run(out, found, tag=mode)
     print_table(
         f"Wrote {out}",
@@ -186,10 +193,15 @@ def run(
 
 
 def answer(
-    engine: SearchEngine, queries: Sequence[tuple[str, str]], mode: Mode, k: int
+    engine: SearchEngine,
+    queries: Sequence[tuple[str, str]],
+    mode: Mode,
+    k: int,
+    shoppers: Mapping[str, Shopper] | None = None,
 ) -> dict[str, list[tuple[str, float]]]:
-    """Search every query; query id to ``(product id, score)``, best first, with progress on standard error."""
-    requests = [SearchRequest(text=text, k=k, mode=mode) for _, text in queries]
+    """Search every query as its shopper; query id to ``(product id, score)``, best first, with progress on stderr."""
+    who, nobody = shoppers or {}, Shopper()
+    requests = [SearchRequest(text=text, k=k, mode=mode, shopper=who.get(name, nobody)) for name, text in queries]
     found: dict[str, list[tuple[str, float]]] = {}
     with progress_bar() as progress:
         for (query_id, _), hits in zip(queries, engine.run_batch(requests), strict=True):

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from aisle.cli.options import model_option
+from aisle.cli.verdicts import unpromoted
 from aisle.errors import AisleError
 
 LOG = logging.getLogger("aisle.serve")
@@ -37,7 +38,7 @@ def serve(
 
     Example: aisle serve shop --port 8080
     """
-    from aisle.build import check_index
+    from aisle.build import check_index, stored_recipe
     from aisle.serve.processes.supervisor import Supervisor
     from aisle.serve.service_log import install_log
     from aisle.serve.settings import Config, read_config
@@ -47,6 +48,9 @@ def serve(
     settings = config.settings.changed({"host": host, "port": port, "workers": workers})
     config = replace(config, settings=settings)
     install_log("supervisor", settings.log_format)
+    ranking = config.recipe_over(stored_recipe(folder)).ranking
+    for said in unpromoted(ranking.model if model is None else model, ranking.learnt):
+        LOG.warning("%s", said)
     as_json = settings.log_format == "json"
 
     def started(address: str) -> None:

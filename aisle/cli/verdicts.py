@@ -19,8 +19,13 @@ def not_promoted(folder: Path) -> bool:
     return found is False
 
 
+def unpromoted(*names: str) -> list[str]:
+    """A sentence for each model that was not promoted; "" is none."""
+    found = [name for name in names if name and not_promoted(Path(name).expanduser())]
+    return [f"{name} was not promoted; its README.md says why" for name in found]
+
+
 def say_if_not_promoted(*names: str) -> None:
     """A line on standard error for each model that was not promoted; "" is none."""
-    for name in names:
-        if name and not_promoted(Path(name).expanduser()):
-            click.echo(f"note: {name} was not promoted; its README.md says why", err=True)
+    for said in unpromoted(*names):
+        click.echo(f"note: {said}", err=True)

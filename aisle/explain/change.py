@@ -20,7 +20,7 @@ from aisle.types import Hit, Part, Stage
 
 IDENTIFIER, DIVERSITY = "identifier", "diversity"
 DECIDERS = ("learnt", "rerank")
-"""Stages that order what they read by their own scores, one to one: what came before no longer counts. Latest last."""
+"""Stages that order what they read by their own scores, one to one: what came before no longer counts."""
 ASKED = "asked:"
 MARGIN = 1e-9
 """By so much a score must be higher: ties go by id."""
@@ -185,8 +185,8 @@ def changes(
 
 
 def decider(hit: Hit) -> Stage | None:
-    """The last stage that ordered the hit by its own score alone."""
-    return next((stage for stage in reversed(DECIDERS) if stage in hit.parts), None)
+    """The last stage that ordered the hit by its own score alone; one that a combination after it reads did not."""
+    return next((stage for stage in reversed(list(hit.parts)) if stage in DECIDERS), None)
 
 
 def _rank(hit: Hit, stage: Stage) -> int | None:

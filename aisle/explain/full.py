@@ -27,7 +27,7 @@ from aisle.explain.stages import is_bm25
 from aisle.explain.title_word import Trial, word_changes
 from aisle.explain.values import Counterfactual, Effect, Words
 from aisle.query.constraint import Constraint, verdict
-from aisle.rerankers.listwise import among
+from aisle.rerankers.listwise import among, together
 from aisle.rerankers.slow import SlowReranker
 from aisle.types import Hit, Product, Ranking, SearchRequest
 
@@ -71,7 +71,7 @@ def explain(
     hit = next((hit for hit in ranking.hits if hit.product_id == product_id), None)
     notes = (*ranking.rewrites, *ranking.degraded, *([UNHEEDED] if demands and not heeded else []))
     meant = any(DENSE in one.parts or RERANK in one.parts for one in ranking.hits)
-    reader = _reader(engine, asked.text, product, hit, ranking.hits) if asked.text and meant else None
+    reader = _reader(engine, asked.text, product, hit, ranking) if asked.text and meant else None
     words = _words(engine, reader, asked, product) if asked.text else None
     if hit is None:
         verdicts = tuple(verdict(demand, product) for demand in demands)
@@ -121,16 +121,21 @@ def explain_page(
     return tuple(pages)
 
 
-def _reader(engine: SearchEngine, text: str, product: Product, hit: Hit | None, hits: Sequence[Hit]) -> Reader:
-    """The model whose score decided: the re-ranker where it has read the product, else the encoder.
+def _reader(engine: SearchEngine, text: str, product: Product, hit: Hit | None, ranking: Ranking) -> Reader:
+    """The model whose score decided: the re-ranker where it has ordered the product, else the encoder.
 
-    One that looks at the whole list sees those that it has read, whatever is changed of the product.
+    One that looks at the whole list sees all that it has read, also what was cut off or folded away afterwards,
+    whatever is changed of the product.
     A language model is not asked dozens of times for an explanation: the encoder's words stand in for its own.
     """
     reranker = None if isinstance(engine.reranker, SlowReranker) else engine.reranker
-    if reranker is not None and (hit is None or decider(hit) == RERANK):
-        read = [one.product for one in hits if RERANK in one.parts]
-        return RerankerReader(among(reranker, text, read), product)
+    if reranker is not None and RERANK in map(decider, ranking.hits if hit is None else [hit]):
+        if together(reranker):
+            there = {one.product_id: one.product for one in ranking.hits}
+            gone = [one for one in ranking.reranked if one not in there]
+            there |= {one.id: one for one in engine.index.get(gone) if one is not None}
+            reranker = among(reranker, text, [there[one] for one in ranking.reranked if one in there])
+        return RerankerReader(reranker, product)
     return EncoderReader(engine.encoder, Renderer(engine.recipe.render, engine.encoder.count_tokens))
 
 

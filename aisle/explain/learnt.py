@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from aisle.engine import SearchEngine
 from aisle.query.constraint import Constraint
+from aisle.ranking.cascade import scores_read
 from aisle.ranking.features import NAMES, Asked, rank_features, shopper_context
 from aisle.ranking.listed import Scored
 from aisle.stages import WORDS
@@ -43,7 +44,7 @@ def learnt_by_feature(
     order = sorted(read, key=lambda item: (-item[1], item[0]))
     _, vector = engine.asked(asked)
     shopper = shopper_context(asked.shopper, learnt.reads, engine.index.stored)
-    wanted = Asked(asked, vector, constraints, shopper)
+    wanted = Asked(asked, vector, constraints, shopper, scores_read((one.product_id, one.parts) for one in hits))
     table = rank_features(engine.index, wanted, order, WORDS, learnt.rating, learnt.reads)
     if product_id not in table.ids:
         return {}

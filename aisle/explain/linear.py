@@ -14,13 +14,14 @@ from aisle.catalogue.render import Renderer
 from aisle.engine import SearchEngine
 from aisle.explain.asked import Asked
 from aisle.explain.learnt import SAME, STAGE, before
+from aisle.ranking.cascade import scores_read
 from aisle.ranking.features import INDEXED, rank_features, shopper_context
 from aisle.ranking.features import Asked as FeaturesAsked
-from aisle.ranking.learnt import LearntRanking
+from aisle.ranking.learnt import RERANK, LearntRanking
 from aisle.stages import WORDS
-from aisle.types import Array, Hit, Product, Record
+from aisle.types import Array, Hit, Product, Record, Stage
 
-_LATER = ("rerank",)
+_LATER = (RERANK,)
 
 
 @dataclass(frozen=True)
@@ -60,13 +61,13 @@ class Again:
         learnt = engine.stages.learnt
         if learnt is None or learnt.trees:
             return None
-        both = (own.parts, above.parts)
-        if not all(STAGE in parts and not any(stage in parts for stage in _LATER) for parts in both):
+        if not all(STAGE in hit.parts and set(_LATER).isdisjoint(_later(hit)) for hit in (own, above)):
             return None
         read = tuple(hit for hit in hits if STAGE in hit.parts)
         _, vector = engine.asked(asked.request)
         shopper = shopper_context(asked.request.shopper, learnt.reads, engine.index.stored)
-        wanted = FeaturesAsked(asked.request, vector, asked.constraints, shopper)
+        known = scores_read((hit.product_id, hit.parts) for hit in read)
+        wanted = FeaturesAsked(asked.request, vector, asked.constraints, shopper, known)
         records = engine.index.stored([hit.product_id for hit in read])
         made = cls(engine, learnt, wanted, records, read, own, above)
         now = made._scores(read)
@@ -75,8 +76,8 @@ class Again:
 
     @property
     def retitled(self) -> bool:
-        """Whether a product with another title can be scored: not where a feature needs an index that has it."""
-        return not any(name.startswith(INDEXED) for name in self.learnt.reads)
+        """Whether a product with another title can be scored: not where a feature needs an index or a re-ranker."""
+        return not any(name.startswith((*INDEXED, RERANK)) for name in self.learnt.reads)
 
     def then(self, changed: Sequence[Hit], product: Product | None = None) -> tuple[float, float]:
         """The final scores of the product and the one above it if hits were these.
@@ -111,5 +112,9 @@ class Again:
 
 def _after(hit: Hit) -> float:
     """What the stages after the combination gave."""
+    return sum(hit.parts[stage].contribution for stage in _later(hit))
+
+
+def _later(hit: Hit) -> list[Stage]:
     stages = list(hit.parts)
-    return sum(hit.parts[stage].contribution for stage in stages[stages.index(STAGE) + 1 :])
+    return stages[stages.index(STAGE) + 1 :]

@@ -4,7 +4,7 @@ from aisle.judgments.matching import Run, align, run_name
 from aisle.judgments.queries import QueryFile, read_queries, scan_queries
 from aisle.judgments.read import Judgments, read_judgments
 from aisle.judgments.runs import read_run, write_run
-from aisle.judgments.shoppers import read_shoppers
+from aisle.judgments.shoppers import read_shoppers, refuse_unasked
 from aisle.judgments.split import Fold, folds, query_key, split
 from aisle.judgments.write import write_judgments
 
@@ -19,6 +19,7 @@ __all__ = [
     "read_run",
     "write_run",
     "read_shoppers",
+    "refuse_unasked",
     "run_name",
     "align",
     "query_key",

@@ -5,15 +5,14 @@ The same words asked by two shoppers are two queries, with an id each. Knows ids
 
 from __future__ import annotations
 
-import csv
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from aisle.errors import JudgmentError, RequestError
+from aisle.errors import InputError, JudgmentError, RequestError
 from aisle.judgments.files import lines_of, read_text
-from aisle.judgments.tables import SYNONYMS, Header, rows
+from aisle.judgments.tables import SYNONYMS, Header, named_header, places_of, rows
 from aisle.shopper import check_shopper
 from aisle.types import Shopper
 
@@ -66,6 +65,21 @@ def read_shoppers(path: Path) -> dict[str, Shopper]:
     return found
 
 
+def refuse_unasked(shoppers: Mapping[str, Shopper], asked: Collection[str]) -> None:
+    """Refuse shoppers of other queries than those that are asked: their rows would change nothing, unnoticed.
+
+    Raises:
+        InputError: A shopper's query is not among the ids of those asked.
+    """
+    unknown = [query_id for query_id in shoppers if query_id not in asked]
+    if unknown:
+        raise InputError(
+            f"a shopper asked query {unknown[0][:80]!r}, which is not among the queries"
+            + (f" (nor are {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""),
+            allowed="the queries' ids; where their file has no column query_id these are the texts with _ for blanks",
+        )
+
+
 def _shopper(cells: Cells, place: str) -> Shopper:
     viewed = cells.get("viewed", "")
     ids = viewed if isinstance(viewed, tuple) else tuple(filter(None, _BETWEEN.split(viewed)))
@@ -89,13 +103,8 @@ def _shopper(cells: Cells, place: str) -> Shopper:
 
 
 def _table(text: str, path: Path) -> Iterator[tuple[int, Cells]]:
-    first = next(line for line in lines_of(text) if line.strip())
-    try:
-        headers = {mark: next(csv.reader([first], delimiter=mark)) for mark in "\t,;"}
-    except csv.Error as error:
-        raise JudgmentError(f"{path}: the first line {first[:80]!r} is no header: {error}", allowed=FORMATS) from None
-    mark = max(headers, key=lambda one: (len(_places(headers[one])), len(headers[one])))
-    yield from rows(text, Header(mark, _usable(headers[mark], path)), path)
+    mark, names = named_header(text, COLUMNS, path, FORMATS)
+    yield from rows(text, Header(mark, _usable(names, path)), path)
 
 
 def _json(text: str, path: Path) -> Iterator[tuple[int, Cells]]:
@@ -133,7 +142,7 @@ def _cell(value: object, meaning: str, place: str) -> str | tuple[str, ...]:
 
 def _usable(names: Sequence[str], path: Path) -> dict[str, int]:
     """Where each meaning stands; a query and something of its shopper must be there."""
-    places = _places(names)
+    places = places_of(names, COLUMNS)
     if "query_id" not in places or not ("viewed" in places or {"price_low", "price_high"} <= places.keys()):
         there = ", ".join(repr(name[:40]) for name in names)
         raise JudgmentError(
@@ -142,17 +151,3 @@ def _usable(names: Sequence[str], path: Path) -> dict[str, int]:
             fix="name the columns in the first line",
         )
     return places
-
-
-def _places(names: Sequence[str]) -> dict[str, int]:
-    folded = [_fold(name) for name in names]
-    places: dict[str, int] = {}
-    for meaning, usual in COLUMNS.items():
-        place = next((folded.index(_fold(name)) for name in usual if _fold(name) in folded), None)
-        if place is not None:
-            places[meaning] = place
-    return places
-
-
-def _fold(name: str) -> str:
-    return "".join(name.split()).replace("_", "").replace("-", "").casefold()

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from aisle.language.script import language_of
 from aisle.query.constraint import Constraint
 from aisle.types import And, Filter
 
@@ -57,11 +58,24 @@ def relaxations(constraints: Sequence[Constraint], certain: float) -> tuple[Step
 
 def said(step: Step) -> str:
     """What was given up, in English; empty where nothing was."""
-    dropped = ", ".join(f"{constraint.kind} ({constraint.text})" for constraint in step.dropped)
-    return f"nothing matched everything asked for; searched without {dropped}" if dropped else ""
+    return f"nothing matched everything asked for; searched without {named(step.dropped)}" if step.dropped else ""
 
 
 def said_in_chinese(step: Step) -> str:
     """What was given up, in Chinese; empty where nothing was."""
-    dropped = "、".join(f"{_CHINESE[constraint.kind]}（{constraint.text}）" for constraint in step.dropped)
-    return f"没有商品符合全部条件；已放宽：{dropped}" if dropped else ""
+    return f"没有商品符合全部条件；已放宽：{named_in_chinese(step.dropped)}" if step.dropped else ""
+
+
+def said_to(query: str, step: Step) -> str:
+    """What was given up, in Chinese for a Chinese query, else in English; empty where nothing was."""
+    return said_in_chinese(step) if language_of(query) == "zh" else said(step)
+
+
+def named(constraints: Sequence[Constraint]) -> str:
+    """Demands by kind and the query's words, in English: "price (under 50), colour (red)"."""
+    return ", ".join(f"{constraint.kind} ({constraint.text})" for constraint in constraints)
+
+
+def named_in_chinese(constraints: Sequence[Constraint]) -> str:
+    """Demands by kind and the query's words, in Chinese."""
+    return "、".join(f"{_CHINESE[constraint.kind]}（{constraint.text}）" for constraint in constraints)

@@ -1,4 +1,4 @@
-"""Re-ranks the first products of a list, in steps: as deep as it pays and as the deadline allows.
+"""Re-ranks the first products of a list, in steps: as deep as it pays and as the deadline allows. Or only reads them.
 
 Knows lists, scores and a clock; what scores a product is given. Whatever goes wrong, there is an order: products that
 were not re-ranked keep the previous one below those that were, and their parts say why.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from aisle.errors import AisleError, BudgetError, LlmError
@@ -17,12 +17,14 @@ from aisle.ranking.clock import Clock
 from aisle.ranking.early_stop import may_stop
 from aisle.ranking.fusion import reorder
 from aisle.ranking.listed import Scored, behind
-from aisle.types import Part
+from aisle.types import Part, Stage
 
 LOG = logging.getLogger("aisle")
 STAGE, LEARNT = "rerank", "learnt"
 STEP = 10
 """Products between two looks at the clock."""
+Score = Callable[[Sequence[str]], Sequence[float | None]]
+"""From product ids to a re-ranker's scores; None for a product that is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Pace:
 
 def rerank(
     scored: Sequence[Scored],
-    score: Callable[[Sequence[str]], Sequence[float | None]],
+    score: Score,
     depth: int,
     k: int,
     slack: float,
@@ -84,45 +86,93 @@ def rerank(
     """
     head = list(scored[:depth])
     before = _level(head)
+    had = _read(head, score, clock, step, lambda after: may_stop(before, after, k, slack))
+    rest = behind(scored, depth, [*(item for item, _ in had.found), *had.waiting(head)])
+    ordered = reorder(rest, STAGE, [value for _, value in had.found])
+    return Reranked(ordered, had.done, had.note(head))
+
+
+def read(scored: Sequence[Scored], score: Score, depth: int, clock: Clock, step: int | Pace = STEP) -> Reranked:
+    """Let a re-ranker read the first ``depth`` products for what orders them afterwards.
+
+    Order and scores stay as they are. A part "rerank" keeps the re-ranker's score and the place that it gives among
+    those read, and adds nothing.
+
+    Args:
+        scored: Best first.
+        score: As `rerank`; so are ``depth``, ``clock`` and ``step``.
+        depth: At most so many are read.
+        clock: Once its deadline is spent, no more are.
+        step: Products between two looks at the clock.
+    """
+    head = list(scored[:depth])
+    had = _read(head, score, clock, step, lambda after: False)
+    best = sorted(had.found, key=lambda one: (-one[1], one[0][0]))
+    said = {item[0]: Part(value, rank, 0.0) for rank, (item, value) in enumerate(best, start=1)}
+    known = [
+        (key, value, parts | {STAGE: said[key]}) if key in said else (key, value, parts)
+        for key, value, parts in head[: had.done]
+    ]
+    return Reranked(behind(scored, depth, [*known, *had.waiting(head)]), had.done, had.note(head))
+
+
+def scores_read(hits: Iterable[tuple[str, Mapping[Stage, Part]]]) -> dict[str, float]:
+    """The re-ranker's score of each product that it has read, by id, from the products' parts."""
+    return {product_id: parts[STAGE].score for product_id, parts in hits if STAGE in parts}
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What came of reading: the products still there with their scores, how many were asked for, why not the rest."""
+
+    found: list[tuple[Scored, float]]
+    done: int
+    reason: str | None
+
+    def waiting(self, head: Sequence[Scored]) -> list[Scored]:
+        """Those that were not read; where that was not meant, each says why."""
+        if self.reason is None:
+            return list(head[self.done :])
+        told = f"{STAGE} (not read: {self.reason})"
+        return [(key, value, parts | {told: Part(0.0, None, 0.0)}) for key, value, parts in head[self.done :]]
+
+    def note(self, head: Sequence[Scored]) -> str | None:
+        """For the ranking's ``degraded``."""
+        return None if self.reason is None else f"{STAGE}: {self.done} of {len(head)} products, {self.reason}"
+
+
+def _read(
+    head: Sequence[Scored], score: Score, clock: Clock, step: int | Pace, enough: Callable[[Sequence[float]], bool]
+) -> _Read:
+    """Ask for scores step by step, until all are known, or enough, or the time is spent, or the re-ranker fails."""
     found: list[tuple[Scored, float]] = []
     after: list[float] = []
-    done, left_out = 0, None
-    slowest = 0.0
-    while done < len(head) and not may_stop(before, after, k, slack):
+    done, slowest = 0, 0.0
+    while done < len(head) and not enough(after):
         size = step if isinstance(step, int) else 0 if done else step.affordable(len(head), clock.left_ms)
         if clock.left_ms <= slowest or not size:
-            left_out = f"the deadline of {clock.deadline_ms:g} ms was spent"
-            break
+            return _Read(found, done, f"the deadline of {clock.deadline_ms:g} ms was spent")
         began, start = clock.left_ms, time.perf_counter()
         part = head[done : done + size]
         try:
             scores = score([item[0] for item in part])
         except Exception as error:
             LOG.warning("a re-ranker failed: %s", error)
-            left_out = f"it failed: {_reason(error)}"
-            break
+            return _Read(found, done, f"it failed: {_reason(error)}")
         if isinstance(step, Pace):
             step.took(len(part), 1000 * (time.perf_counter() - start))
         if clock.deadline_ms is not None:
             slowest = max(slowest, began - clock.left_ms)
         known = [value for value in scores if value is not None]
         if not all(map(math.isfinite, known)):
-            left_out = "it failed: a score that is no number"
-            break
+            return _Read(found, done, "it failed: a score that is no number")
         low = min(known, default=0.0)
         for item, value in zip(part, scores, strict=True):
             after.append(low if value is None else value)
             if value is not None:
                 found.append((item, value))
         done += len(part)
-    waiting, note = head[done:], None
-    if left_out is not None:
-        note = f"{STAGE}: {done} of {len(head)} products, {left_out}"
-        told = f"{STAGE} (not read: {left_out})"
-        waiting = [(key, value, parts | {told: Part(0.0, None, 0.0)}) for key, value, parts in waiting]
-    rest = behind(scored, depth, [*(item for item, _ in found), *waiting])
-    ordered = reorder(rest, STAGE, [value for _, value in found])
-    return Reranked(ordered, done, note)
+    return _Read(found, done, None)
 
 
 def _reason(error: Exception) -> str:

@@ -31,6 +31,12 @@ class Clock:
             return float("inf")
         return self.deadline_ms - self._waited_ms - (time.perf_counter() - self._start) * 1000
 
+    def keeping(self, ms: float) -> Clock:
+        """The same deadline for a stage that must leave so many milliseconds to the one after it."""
+        found = Clock(self.deadline_ms, self._waited_ms + ms)
+        found._start = self._start
+        return found
+
     @property
     def spent(self) -> bool:
         """Whether the deadline has passed."""

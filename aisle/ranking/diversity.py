@@ -81,12 +81,18 @@ def steepness(scored: Sequence[Scored]) -> dict[str, float] | None:
     sum of weighted features has no zero, and moved up above what it did not read its shares mean nothing.
     """
     for stage in (PROBABILITY, RERANK):
-        found = {product_id: parts[stage].score for product_id, _, parts in scored if stage in parts}
+        found = {product_id: parts[stage].score for product_id, _, parts in scored if _ordered(parts, stage)}
         if found:
             return found
     if not any(LEARNT in parts for _, _, parts in scored):
         return None
     return {product_id: _until_learnt(parts) for product_id, _, parts in scored}
+
+
+def _ordered(parts: Mapping[Stage, Part], stage: Stage) -> bool:
+    """Whether a stage had its say; not a re-ranker whose score the learnt combination after it reads."""
+    names = list(parts)
+    return stage in parts and LEARNT not in names[names.index(stage) :]
 
 
 def _until_learnt(parts: Mapping[Stage, Part]) -> float:

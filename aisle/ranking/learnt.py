@@ -26,7 +26,7 @@ from aisle.types import Array
 
 KIND, FORMAT = "ranking", 1
 FILE, TREES = "ranking.json", "trees.txt"
-FUSED = "fused"
+FUSED, RERANK = "fused", "rerank"
 EMBEDDED = "embedded"
 """Names the packaged one, `for_everybody`."""
 
@@ -64,7 +64,7 @@ class LearntRanking:
     def reads(self) -> tuple[str, ...]:
         """Names of the features that can move a score."""
         used = set(self.columns) if self.trees else set()
-        return tuple(name for name in NAMES if name in used or name in self.terms)
+        return tuple(name for name in NAMES if name in used or (name in self.terms and self.terms[name].weight))
 
     def score(self, features: Array) -> Doubles:
         """Score rows of features into ``(n,)`` float64.

@@ -184,6 +184,7 @@ def answer(engine: SearchEngine, ask: Ask, ranking: Ranking, tried: Tried | None
     said |= {
         "spelling": spelling,
         "rewrites": list(ranking.rewrites),
+        "unmet": ranking.unmet,
         "cut": ranking.cut,
         "no_good_result": ranking.no_good_result,
         "redirect": ranking.redirect,

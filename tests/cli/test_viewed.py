@@ -104,7 +104,7 @@ def test_what_cannot_be_meant_is_one_error(work, command, said):
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("query_id,viewed\nnobody,bin-oak\n", "a shopper asked query 'nobody', which has no judgment"),
+        ("query_id,viewed\nnobody,bin-oak\n", "a shopper asked query 'nobody', which is not among the queries"),
         ("query_id,price_low,price_high\nkettle for oak,9,5\n", "line 2: the price band is (9.0, 5.0)"),
         ("query_id,colour\nkettle for oak,red\n", "say of no query what its shopper viewed"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import linregress
 
 from aisle.errors import LlmError, RequestError
-from aisle.ranking.cascade import Pace, rerank
+from aisle.ranking.cascade import Pace, read, rerank, scores_read
 from aisle.ranking.clock import Clock
 from aisle.ranking.early_stop import LEAST, may_stop
 from aisle.types import Part
@@ -201,3 +201,49 @@ def test_a_list_that_is_read_at_once_is_as_long_as_the_pace_affords():
     never.took(10, 1e9)
     assert rerank(listed, score, 50, 10, 0.0, Clock(1e6), never).read == 10
     assert rerank(listed, score, 50, 10, 0.0, Clock(1e-9), never).read == 0
+
+
+# --- reading alone -------------------------------------------------------------------------------------------
+
+
+def parts_of(found):
+    return [(key, parts) for key, _, parts in found.scored]
+
+
+@given(st.lists(st.integers(-5, 5), min_size=1, max_size=60), st.integers(1, 70))
+@settings(max_examples=60)
+def test_what_is_only_read_keeps_its_order_and_its_score(values, depth):
+    before = listed([float(len(values) - at) for at in range(len(values))])
+    wanted = {f"p{at:03}": float(value) for at, value in enumerate(values)}
+    found = read(before, lambda asked: [wanted[key] for key in asked], depth, Clock(None))
+    assert [(key, score) for key, score, _ in found.scored] == [(key, score) for key, score, _ in before]
+    head = ids(before)[:depth]
+    assert scores_read(parts_of(found)) == {key: wanted[key] for key in head}
+    places = {key: parts["rerank"].rank for key, parts in parts_of(found) if "rerank" in parts}
+    assert sorted(places, key=places.__getitem__) == sorted(head, key=lambda key: (-wanted[key], key))
+    assert {parts["rerank"].contribution for _, parts in parts_of(found)[:depth]} == {0.0}
+    assert (found.read, found.left_out) == (len(head), None)
+
+
+def test_what_is_gone_or_could_not_be_read_has_no_score():
+    def fail(asked):
+        if "p010" in asked:
+            raise RequestError("the model is gone")
+        return [None if key == "p003" else float(key[1:]) for key in asked]
+
+    found = read(listed([30.0 - at for at in range(30)]), fail, 20, Clock(None))
+    assert found.left_out == "rerank: 10 of 20 products, it failed: the model is gone"
+    assert set(scores_read(parts_of(found))) == {f"p{at:03}" for at in range(10)} - {"p003"}
+    told = [key for key, parts in parts_of(found) if "rerank (not read: it failed: the model is gone)" in parts]
+    assert told == [f"p{at:03}" for at in range(10, 20)]
+    assert all(score == sum(part.contribution for part in parts.values()) for _, score, parts in found.scored)
+
+
+def test_a_clock_that_keeps_time_for_the_next_stage_has_the_same_deadline():
+    clock = Clock(1e6, 1e5)
+    kept = clock.keeping(4e5)
+    assert kept.deadline_ms == clock.deadline_ms
+    assert clock.left_ms - kept.left_ms == pytest.approx(4e5, abs=1e3)
+    assert clock.keeping(1e6).spent
+    assert not clock.spent
+    assert Clock(None).keeping(1e6).left_ms == float("inf")

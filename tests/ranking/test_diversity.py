@@ -277,6 +277,10 @@ def test_how_steeply_relevance_falls_is_read_where_half_is_half_as_good():
     assert steepness(ruled) == pytest.approx(wanted)
     assert steepness(lift(learnt, "identifier", ["b"])) == pytest.approx(wanted)
     assert steepness(reorder(learnt, "rerank", [0.9, 0.3])) == {"a": 0.9, "b": 0.3}
+    within = reorder(
+        [(i, s, parts | {"rerank": Part(0.3, 1, 0.0)}) for i, s, parts in fused], "learnt", [5.0, 4.0, 3.0]
+    )
+    assert steepness(within) == pytest.approx(wanted), "a score that a combination reads orders nothing"
     assert steepness([(i, s, parts | {"relevance": Part(0.7, None, 0.0)}) for i, s, parts in learnt])["c"] == 0.7
 
 

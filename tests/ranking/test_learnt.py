@@ -83,6 +83,13 @@ def test_contributions_sum_to_the_score_and_name_the_right_features(model, trees
     assert found[:, NAMES.index("wording")] == pytest.approx(np.where(np.isnan(wording), 0, 0.25 - wording))
 
 
+def test_a_weight_of_nothing_is_not_read():
+    model = LearntRanking({"fused": Term(1.0), "rerank": Term(0.0, 0.5), "wording": Term(-1.0)})
+    assert model.reads == ("fused", "wording")
+    features = rows()
+    assert not model.contributions(features)[:, NAMES.index("rerank")].any()
+
+
 def test_the_fusion_alone_orders_as_the_fusion():
     features = rows()
     features[:, NAMES.index("fused")] = np.arange(len(features))

@@ -184,7 +184,8 @@ class Trial:
         }
         drafted = team_draft(list(hits["a"]), list(hits["b"]), deep.k, Random(part.seed))[page]
         shown = [replace(_of(hits, one), rank=place) for place, one in enumerate(drafted, start=request.offset + 1)]
-        ranking = replace(ours, request=request, hits=tuple(shown), total=max(ours.total, len(drafted)))
+        unmet = ours.unmet if ours.unmet == theirs.unmet else None
+        ranking = replace(ours, request=request, hits=tuple(shown), total=max(ours.total, len(drafted)), unmet=unmet)
         return Tried(served, ranking, tuple(Shown(one.id, one.team) for one in drafted))
 
     def _explored(self, served: SearchEngine, request: SearchRequest, part: Part) -> Tried:

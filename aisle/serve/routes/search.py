@@ -49,6 +49,7 @@ _ANSWER: dict[str, Any] = {
     "hits": [{"rank": 1, "score": 0.93, "product": {"id": "1023", "title": "Sony WH-CH520", "price": 49.9}}],
     "spelling": [],
     "rewrites": [],
+    "unmet": None,
     "cut": 0,
     "no_good_result": False,
     "redirect": None,

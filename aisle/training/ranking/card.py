@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from aisle.ranking.learnt import RERANK
 from aisle.training.gate import format_verdict
 from aisle.training.gate_checks import number, signed
 
 if TYPE_CHECKING:
     from aisle.training.ranking.build import TrainedRanking
     from aisle.training.ranking.recipe import RankingRecipe
+
+_OF_A_RERANKER = (
+    "It reads the score of the re-ranker that the manifest names, of as many first products as it says there: a search"
+    " needs that as `[ranking] model`. The verdict holds if that re-ranker learnt nothing from these judgments.",
+    "",
+)
 
 
 def card(trained: TrainedRanking, recipe: RankingRecipe, plotted: Collection[str]) -> str:
@@ -64,6 +71,7 @@ def card(trained: TrainedRanking, recipe: RankingRecipe, plotted: Collection[str
         " search. On another shop measure it with `aisle evaluate` before using it. With another encoder or another"
         " fusion than those of the manifest its features mean something else: train it again.",
         "",
+        *(_OF_A_RERANKER if RERANK in model.reads else ()),
         f"{trained.seconds:.0f} seconds; every setting: recipe.toml",
     ]
     return "\n".join(lines) + "\n"
