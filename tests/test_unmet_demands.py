@@ -103,6 +103,8 @@ def test_the_command_line_says_it(folder):
     assert "none of these" not in said("shirt")
     assert json.loads(said("shirt under 5", "--json"))["unmet"] == UNDER_5
     assert json.loads(said("shirt", "--json"))["unmet"] is None
+    assert json.loads(said("knife", "--json"))["category"] == {"path": ["Weapons"], "share": 1.0}
+    assert "category: Weapons (100% of the votes)" in said("knife")
 
 
 def test_the_service_and_its_page_say_it(engine, tmp_path):
@@ -113,6 +115,7 @@ def test_the_service_and_its_page_say_it(engine, tmp_path):
             assert client.get("/v1/search", params={"q": text}).json()["unmet"] == told
             assert f"<li>{told}</li>" in client.get("/", params={"q": text}).text
         assert client.get("/v1/search", params={"q": "shirt"}).json()["unmet"] is None
+        assert client.get("/v1/search", params={"q": "knife"}).json()["category"]["path"] == ["Weapons"]
         assert "none of these" not in client.get("/", params={"q": "shirt"}).text
     security.close()
 

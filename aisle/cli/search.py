@@ -99,6 +99,8 @@ def search(context: click.Context, /, folder: Path, query: str, **_: Any) -> Non
 
 def ranking_to_dict(ranking: Ranking) -> dict[str, Any]:
     """A ranking as the JSON that `search --json` prints."""
+    from aisle.query.category import category_asked
+
     return {
         "query": ranking.request.text,
         "mode": ranking.request.mode,
@@ -110,6 +112,7 @@ def ranking_to_dict(ranking: Ranking) -> dict[str, Any]:
         "refused": ranking.refused,
         "rewrites": list(ranking.rewrites),
         "unmet": ranking.unmet,
+        "category": category_asked(ranking),
         "degraded": list(ranking.degraded),
         "timings_ms": {stage: round(ms, 3) for stage, ms in ranking.timings_ms.items()},
     }
@@ -132,6 +135,8 @@ def _hit_to_dict(hit: Hit) -> dict[str, Any]:
 
 
 def _print_ranking(ranking: Ranking) -> None:
+    from aisle.query.category import category_asked
+
     rows = []
     for hit in ranking.hits:
         product = hit.product
@@ -141,6 +146,8 @@ def _print_ranking(ranking: Ranking) -> None:
     notes = [f"{len(rows)} of {ranking.total:,} candidates, {sum(ranking.timings_ms.values()):.0f} ms"]
     notes += [f"understood: {rewrite}" for rewrite in ranking.rewrites]
     notes += [ranking.unmet] if ranking.unmet else []
+    category = category_asked(ranking)
+    notes += [f"category: {' > '.join(category['path'])} ({category['share']:.0%} of the votes)"] if category else []
     notes += [f"left out: {reason}" for reason in ranking.degraded]
     notes += ["no good result"] if ranking.no_good_result else []
     notes += [f"cut off as too unlikely: {ranking.cut:,}"] if ranking.cut else []

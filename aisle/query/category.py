@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from aisle.filters.fields import path_key
 from aisle.query.constraint import Constraint
-from aisle.types import And, Filter, Or, Product, Under
+from aisle.types import And, Filter, Or, Product, Ranking, Under
 
 DEPTH = 20
 """So many of the best hits vote."""
@@ -61,6 +62,17 @@ def wanted_category(
         return None
     deepest = max(agreed, key=lambda path: (len(path), votes[path], path))
     return written[deepest], votes[deepest] / total
+
+
+def category_asked(ranking: Ranking) -> dict[str, Any] | None:
+    """The category that a query is after by the hits shown, for JSON: ``{"path": [...], "share": 0.83}``, or None.
+
+    Of a blank query, and where no category has most of the votes, there is none.
+    """
+    if not ranking.request.text.strip():
+        return None
+    found = wanted_category([(hit.product, hit.score) for hit in ranking.hits])
+    return {"path": list(found[0]), "share": round(found[1], 3)} if found is not None else None
 
 
 def _paths(filter: Filter) -> Iterator[tuple[str, ...]]:

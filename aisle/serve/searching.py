@@ -20,6 +20,7 @@ from aisle.explain import NearWords, explain_page
 from aisle.indexes.facets import without_field
 from aisle.indexes.lance import LanceIndex
 from aisle.indexes.segment import query_tokens
+from aisle.query.category import category_asked
 from aisle.rerankers.slow import SlowReranker
 from aisle.serve.experiment.trial import Part, Tried
 from aisle.serve.highlight import fields, highlight, words_to_mark
@@ -185,6 +186,7 @@ def answer(engine: SearchEngine, ask: Ask, ranking: Ranking, tried: Tried | None
         "spelling": spelling,
         "rewrites": list(ranking.rewrites),
         "unmet": ranking.unmet,
+        "category": category_asked(ranking),
         "cut": ranking.cut,
         "no_good_result": ranking.no_good_result,
         "redirect": ranking.redirect,

@@ -1,9 +1,9 @@
 import pytest
 
-from aisle.query.category import DEPTH, wanted_category
+from aisle.query.category import DEPTH, category_asked, wanted_category
 from aisle.query.learn import learn
 from aisle.query.parse import read_demands
-from aisle.types import Product
+from aisle.types import Hit, Product, Ranking, SearchRequest
 
 DRESSES, SHOES = ("Clothing", "Dresses"), ("Clothing", "Shoes")
 
@@ -51,3 +51,14 @@ def test_case_does_not_divide_and_the_first_spelling_is_shown():
         ("Clothing", "DRESSES"),
         pytest.approx(1.0),
     )
+
+
+def test_the_category_of_the_hits_shown_for_json():
+    hits = tuple(
+        Hit(place, product, score, {})
+        for place, (product, score) in enumerate([hit(DRESSES, 2.0), hit(SHOES, 1.0), hit(DRESSES, 1.0)], start=1)
+    )
+    found = Ranking(SearchRequest("evening dress"), hits, 3)
+    assert category_asked(found) == {"path": ["Clothing", "Dresses"], "share": 0.75}
+    assert category_asked(Ranking(SearchRequest(" "), hits, 3)) is None
+    assert category_asked(Ranking(SearchRequest("dress"), (), 0)) is None

@@ -50,6 +50,7 @@ _ANSWER: dict[str, Any] = {
     "spelling": [],
     "rewrites": [],
     "unmet": None,
+    "category": {"path": ["Electronics", "Headphones"], "share": 0.83},
     "cut": 0,
     "no_good_result": False,
     "redirect": None,
