@@ -86,6 +86,8 @@ FEATURES: tuple[Feature, ...] = (
 INDEXED = ("bm25:", "cosine", "image")
 """Beginnings of the names of features that the index computes."""
 NAMES: tuple[str, ...] = tuple(feature.name for feature in FEATURES)
+READ: tuple[str, ...] = tuple(name for name in NAMES if name != IDENTIFIER)
+"""What a model may read: an exact identifier lifts its product after the combination, whatever the model says of it."""
 SHOPPER: tuple[str, ...] = tuple(feature.name for feature in FEATURES if feature.group == "shopper")
 """Those that need to know who asks."""
 OF_VIEWED = ("views", "views:brand")

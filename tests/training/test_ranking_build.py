@@ -14,7 +14,7 @@ from aisle.evaluate import evaluate
 from aisle.judgments.split import query_key
 from aisle.metrics import Metric
 from aisle.ranking.feature_values import RatingPrior
-from aisle.ranking.features import NAMES
+from aisle.ranking.features import NAMES, READ
 from aisle.ranking.learnt import LearntRanking, fusion_alone
 from aisle.training.ranking.build import train_ranking
 from aisle.training.ranking.crossfit import choose, cross_fit, fused, measured, order, variants_of
@@ -108,9 +108,9 @@ def test_trees_and_all_features_are_kept_only_where_they_help(found):
     recipe = RankingRecipe(rounds=20, rate=0.2, leaf_rows=10, linear=("fused", "wording"), folds=3)
     assert [(len(v.linear), v.rounds) for v in variants_of(recipe)] == [
         (2, 0),
-        (len(NAMES), 0),
+        (len(READ), 0),
         (2, 20),
-        (len(NAMES), 20),
+        (len(READ), 20),
     ]
     perfect = [graded_by(table, table.fused) for table in found]
     assert choose(perfect, recipe) == dataclasses.replace(recipe, rounds=0)  # of equals the simplest

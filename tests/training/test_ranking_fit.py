@@ -107,10 +107,21 @@ def test_unjudged_candidates_are_weak_wrong_ones_near_the_top_only():
     assert set(taught(table, RankingRecipe(unjudged=0.0))[0]) == set(judged)
 
 
-@pytest.mark.parametrize("linear", [("wording",), ("fused", "odour")])
+@pytest.mark.parametrize("linear", [("wording",), ("fused", "odour"), ("fused", "identifier")])
 def test_a_recipe_of_other_features_is_refused(linear):
-    with pytest.raises(RecipeError, match=r"the recipe's linear part has (no 'fused'|the feature 'odour')"):
+    with pytest.raises(
+        RecipeError, match=r"linear part has (no 'fused'|the feature '(odour|identifier)')"
+    ):
         fit(tables(2, 5), RankingRecipe(linear=linear))
+
+
+def test_no_tree_reads_an_exact_identifier_which_a_search_knows_only_afterwards():
+    found = tables(40, 30, seed=5)
+    named = [with_column(t, "identifier", (np.nan_to_num(t.grades) >= 2).astype(np.float32)) for t in found]
+    recipe = RankingRecipe(rounds=20, choose=False, linear=("fused",), leaf_rows=5)
+    made, plain = fit(named, recipe), fit(found, recipe)
+    assert "identifier" not in made.columns
+    assert made.trees == plain.trees != ""
 
 
 # --- trees ---------------------------------------------------------------------------------------------------

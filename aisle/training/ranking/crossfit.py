@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from aisle.metrics import Treatment
 from aisle.ranking.feature_values import RatingPrior
-from aisle.ranking.features import NAMES
+from aisle.ranking.features import READ
 from aisle.ranking.learnt import LearntRanking
 from aisle.training.ranking.data import NDCG, QueryTable, telling, turns
 from aisle.training.ranking.fit import fit
@@ -82,7 +82,7 @@ def variants_of(recipe: RankingRecipe) -> list[RankingRecipe]:
     """What there is to choose from, the simplest first; without choice the recipe alone."""
     if not recipe.choose:
         return [recipe]
-    features = [recipe.linear, *([NAMES] if set(recipe.linear) != set(NAMES) else [])]
+    features = [recipe.linear, *([READ] if set(recipe.linear) != set(READ) else [])]
     rounds = [0, recipe.rounds] if recipe.rounds else [0]
     return [replace(recipe, linear=linear, rounds=trees) for trees in rounds for linear in features]
 

@@ -16,7 +16,7 @@ from scipy.optimize import minimize
 
 from aisle.errors import RecipeError
 from aisle.ranking.feature_values import RatingPrior
-from aisle.ranking.features import FEATURES, NAMES
+from aisle.ranking.features import FEATURES, NAMES, READ
 from aisle.ranking.learnt import FUSED, LearntRanking, Term, fusion_alone
 from aisle.training.ranking.data import QueryTable
 from aisle.training.ranking.recipe import RankingRecipe
@@ -82,10 +82,10 @@ def fit_terms(tables: Sequence[QueryTable], recipe: RankingRecipe) -> dict[str, 
 
 def _linear_names(recipe: RankingRecipe) -> list[str]:
     names = list(dict.fromkeys(recipe.linear))
-    unknown = [name for name in names if name not in NAMES]
+    unknown = [name for name in names if name not in READ]
     if unknown or FUSED not in names:
         what = f"the feature {unknown[0]!r}" if unknown else f"no {FUSED!r}"
-        raise RecipeError(f"the recipe's linear part has {what}", allowed=f"{FUSED} and any of {', '.join(NAMES)}")
+        raise RecipeError(f"the recipe's linear part has {what}", allowed=f"{FUSED} and any of {', '.join(READ)}")
     return names
 
 
@@ -160,7 +160,7 @@ def fit_trees(
     parts = [(table, *taught(table, recipe)) for table in tables]
     parts = [part for part in parts if len(np.unique(part[2])) > 1]  # no pair, nothing to learn
     every = np.concatenate([table.features[rows] for table, rows, _, _ in parts]).astype(np.float64)
-    columns = tuple(name for place, name in enumerate(NAMES) if np.isfinite(every[:, place]).any())
+    columns = tuple(name for name in READ if np.isfinite(every[:, NAMES.index(name)]).any())
     gains = np.concatenate([found for _, _, found, _ in parts])
     levels, labels = np.unique(gains, return_inverse=True)
     if len(levels) > _LEVELS:  # means of raters: LightGBM wants few whole levels
