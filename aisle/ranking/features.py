@@ -57,7 +57,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("rank:dense", "fusion", 0, "minus the logarithm of the place that the cosine gives it"),
     Feature("bm25", "words", 0, "BM25 over all fields, as a share of the best candidate's"),
     *(Feature(f"bm25:{field}", "words", 0, f"BM25 of the {field}, as a share of the best") for field in TEXT_FIELDS),
-    Feature("wording", "words", 1, "share of the query's wording, as it stands, in title and description"),
+    Feature("wording", "words", 1, "share of the query's wording, as it stands, in title, category and description"),
     Feature("wording:title", "words", 0, "the same in the title alone"),
     Feature("coverage", "words", 0, "share of the query's words that are in the title"),
     Feature("position", "words", 0, "minus the logarithm of the place of the first of them there"),
@@ -246,7 +246,7 @@ def _words(
     if "query:words" in reads:
         found["query:words"] = [float(len(words.segment.query_tokens(text)))] * len(products)
     if "wording" in reads:
-        whole = [f"{product.title} {product.description[:MAX_DESCRIPTION]}" for product in products]
+        whole = [" ".join((one.title, *one.category, one.description[:MAX_DESCRIPTION])) for one in products]
         found["wording"] = words.wording(text, whole)
     if "wording:title" in reads:
         found["wording:title"] = words.wording(text, titles)

@@ -10,7 +10,7 @@ from aisle.indexes import segment
 from aisle.indexes.lance import LanceIndex
 from aisle.query.constraint import Constraint
 from aisle.ranking.feature_values import RatingPrior, ShopperContext, coverage, position, prior_of, shrunk
-from aisle.ranking.features import FEATURES, NAMES, Asked, Words, rank_features
+from aisle.ranking.features import FEATURES, NAMES, Asked, Words, _words, rank_features
 from aisle.ranking.fusion import fuse, lift
 from aisle.ranking.learnt import for_everybody
 from aisle.rerankers.head import wording
@@ -101,6 +101,17 @@ def test_words_by_hand(index):
     assert rows["a"]["query:words"] == 2
     assert rows["a"]["wording"] == pytest.approx(wording("red mouse", ["Acme red mouse A mouse with a cable."])[0])
     assert rows["a"]["wording:title"] == pytest.approx(wording("red mouse", ["Acme red mouse"])[0])
+
+
+def test_a_category_says_what_a_title_leaves_out():
+    products = [Product("a", "Mate 60 Pro", category=("Electronics", "Mobile phones")), Product("b", "Mate 60 Pro")]
+    found = _words("mobile phones", products, {}, WORDS, ("wording", "wording:title"))
+    assert found["wording"] == pytest.approx(
+        wording("mobile phones", ["Mate 60 Pro Electronics Mobile phones", "Mate 60 Pro"])
+    )
+    assert found["wording"][0] == pytest.approx(1.0)
+    assert found["wording"][1] < 0.3
+    assert found["wording:title"][0] == found["wording:title"][1] == found["wording"][1]
 
 
 def test_coverage_and_position_without_words():
