@@ -18,8 +18,8 @@ MAX_LINE = 64 << 20  # characters; longer than any real row, short enough for me
 def find_encoding(sample: bytes) -> str:
     """The encoding of a file whose first bytes these are.
 
-    A byte order mark decides; else UTF-8 unless most lines with bytes above 127 are not; then GB 18030 if it yields
-    Chinese characters, else Windows-1252.
+    A byte order mark decides, or zero bytes that only UTF-16 has; else UTF-8 unless most lines with bytes above 127 are
+    not; then GB 18030 if it yields Chinese characters, else Windows-1252.
     """
     for mark, name in (
         (codecs.BOM_UTF8, "utf-8-sig"),
@@ -28,9 +28,8 @@ def find_encoding(sample: bytes) -> str:
     ):
         if sample.startswith(mark):
             return name
-    head = sample[:4096]
-    if len(head) >= 4 and head.count(0) > len(head) // 4:
-        return "utf-16-le" if head[1::2].count(0) > head[::2].count(0) else "utf-16-be"
+    if wide := _utf16_without_mark(sample[:4096]):
+        return wide
     lines = [line for line in sample.split(b"\n") if not line.isascii()]
     if not lines:
         return "utf-8"
@@ -40,6 +39,21 @@ def find_encoding(sample: bytes) -> str:
         return "utf-8"
     good = sum(_decodes(line, "utf-8") for line in lines)
     return "utf-8" if good * 2 >= len(lines) else legacy_encoding(b"\n".join(lines))
+
+
+def _utf16_without_mark(head: bytes) -> str | None:
+    """UTF-16 if zero bytes are the same half of a character, line ends among them, and nearly all can be printed.
+
+    Text of other encodings has none but by accident; Chinese has them in its digits, delimiters and line ends alone.
+    """
+    low, high = head[1::2].count(0), head[::2].count(0)
+    if not low and not high:
+        return None
+    name = "utf-16-le" if low > high else "utf-16-be"
+    text = head[: len(head) // 2 * 2].decode(name, errors="replace")
+    printed = sum(character.isprintable() or character in "\t\r\n" for character in text)
+    ends = "\n" in text or b"\n" not in head
+    return name if ends and min(low, high) * 20 <= max(low, high) and printed >= 0.98 * len(text) else None
 
 
 def legacy_encoding(data: bytes) -> str:

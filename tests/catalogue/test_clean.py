@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from aisle.catalogue.clean import CleanCatalogue, clean
+from aisle.catalogue.encoding import find_encoding
 from aisle.catalogue.store import to_json
 from aisle.config import CatalogueSettings
 from aisle.errors import AisleError, CatalogueError
@@ -118,7 +119,7 @@ def test_chinese_slice() -> None:
     ]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "gb18030"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "gb18030"])
 @pytest.mark.parametrize("packed", [False, True])
 def test_encodings_and_gzip_change_nothing(tmp_path: Path, encoding: str, packed: bool) -> None:
     data = (
@@ -130,6 +131,17 @@ def test_encodings_and_gzip_change_nothing(tmp_path: Path, encoding: str, packed
     products, catalogue, _ = cleaned(write_bytes(tmp_path, gzip.compress(data) if packed else data))
     assert catalogue.report.encoding == encoding
     assert products == cleaned(DATA / "chinese.csv")[0]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_chinese_without_a_mark_is_known_by_few_zero_bytes(encoding: str) -> None:
+    assert find_encoding("编号;商品标题\n1;红色连衣裙夏季碎花女\n".encode(encoding)) == encoding
+    assert find_encoding("编号;商品标题".encode(encoding)) == encoding
+
+
+def test_a_zero_byte_by_accident_makes_no_utf_16() -> None:
+    for data in (b"id,title\n1,a\0b lamp\n", b"id,title\n1,\0ab lamp\n", "id,title\n1,手机\0壳\n".encode()):
+        assert find_encoding(data) == "utf-8"
 
 
 def test_windows_1252_and_single_bad_lines(tmp_path: Path) -> None:
