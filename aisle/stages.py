@@ -247,6 +247,7 @@ class Stages:
         """Bring what was fused, best first, into its order by relevance, and cut off what is too unlikely."""
         request, reading, clock, shelf = context.request, context.reading, context.clock, context.shelf
         left_out: list[str] = []
+        read: tuple[str, ...] = ()
         wanted, dropped = reading.demands, 0
         if reading.devices or reading.category is not None:
             if clock.spent:
@@ -269,7 +270,8 @@ class Stages:
                 clock.lap("learnt")
         if self._reranking is not None and ordered and not within:
             reranked = self._reranking.order(scored, reading.text, request.offset + request.k, clock, shelf)
-            scored = reranked.scored
+            scored, there = reranked.scored, reranked.scored[: self.recipe.search.rerank_depth]
+            read = tuple(product_id for product_id, _, parts in there if RERANK in parts)
             left_out += [reranked.left_out] if reranked.left_out else []
             clock.lap("rerank")
         if reading.active.boosts and not request.sort:
@@ -278,8 +280,6 @@ class Stages:
         if self.recipe.search.identifiers:
             scored = lift(scored, "identifier", self._identified(request, reading))  # an exact name wins over all that
             clock.lap("identifier")
-        known = scored if self._reranking is not None else ()  # else candidates stay unmade
-        read = tuple(product_id for product_id, _, parts in known if RERANK in parts)
         if self.calibration is not None and self._cuts:
             searched = request.mode == "hybrid" and any(DENSE in parts for _, _, parts in scored)
             if context.vector is None or not searched or left_out:

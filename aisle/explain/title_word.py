@@ -105,9 +105,14 @@ def _with_word(own: Hit, word: str) -> Product:
 
 
 def _bm25_gain(trial: Trial, own: Hit, word: str) -> float:
-    """What the word adds to BM25 in a title that is as long, or longer; 0 where no product of the ranking has it."""
+    """What the word adds to BM25 in a title that is as long, or longer; 0 where no product of the ranking has it.
+
+    A piece of a word that the catalogue lacks counts less than by itself: 0, so that nothing is promised.
+    """
     weight = trial.field_weights.get("title", 0.0)
     key = word_key(word)
+    if any(one.instead and word in one.because for one in trial.request.expansions):
+        return 0.0
     examples = [
         hit.product for hit in trial.hits if sum(found.key == key for found in words_of(hit.product.title)) == 1
     ][:MOST_EXAMPLES]

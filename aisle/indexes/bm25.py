@@ -62,8 +62,12 @@ class WordSearch:
         移动电源 and 固定电话) count as one word together, each of its other Chinese names as much as they all would.
         """
         lacked = {one.because for one in request.expansions if one.instead and has_han(one.because)}
+        rest = request.text
+        for name in lacked:
+            rest = rest.replace(name, " ")
+        own = set(query_tokens(rest))  # what the query says elsewhere counts as ever
         pieces = {name: [token for token in query_tokens(name) if has_han(token)] for name in lacked}
-        pieces_of = {piece: len(found) for found in pieces.values() for piece in found}
+        pieces_of = {token: len(found) for found in pieces.values() for token in found if token not in own}
         words = self.words(request.text)
         finding = [Clause(tuple(word for word in words if word not in pieces_of))]
         finding += [Clause((word,), 1 / pieces_of[word]) for word in words if word in pieces_of]
@@ -73,9 +77,7 @@ class WordSearch:
             stands_for = len(pieces.get(expansion.because, ())) if has_han(expansion.name) else 1
             weight = expansion.weight * max(1, stands_for) / max(1, len(name))
             finding.append(Clause(tuple(name), weight, every=True))
-        unread = set().union(*lacked)
-        characters = [one for one in query_characters(request.text) if one not in unread]
-        characters = characters[: self.settings.max_query_terms]
+        characters = query_characters(rest)[: self.settings.max_query_terms]
         return Clauses(
             tuple(clause for clause in finding if clause.tokens and clause.weight > 0),
             (Clause(tuple(characters), CHARACTER_WEIGHT),) if characters else (),

@@ -128,11 +128,27 @@ class Complements:
             data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             if data["format"] != FORMAT:
                 raise ValueError("another format")
-            return cls(data["baskets"], data["counts"], data["pairs"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
+            counts, pairs = _numbers(data["counts"]), {one: _numbers(of) for one, of in data["pairs"].items()}
+            if data["baskets"] < max(counts.values(), default=0) or not set(pairs).union(*pairs.values()) <= set(
+                counts
+            ):
+                raise ValueError("counts that do not fit together")
+            return cls(data["baskets"], counts, pairs)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ArtifactError(
                 f"cannot read {str(path)!r}: {error}", allowed=f"complements of format {FORMAT}", fix="learn them again"
             ) from None
+
+
+def _numbers(counts: Mapping[str, int]) -> dict[str, int]:
+    """Counts as they were read.
+
+    Raises:
+        ValueError: One is none.
+    """
+    if not all(type(count) is int and count > 0 for count in counts.values()):
+        raise ValueError("a count that is no whole number above 0")
+    return dict(counts)
 
 
 def for_device(product: Product, compatibility: Compatibility, k: int = 10) -> list[Complement]:

@@ -18,6 +18,7 @@ from aisle.language.chinese import simplify
 from aisle.language.lexicon import Lexicon
 from aisle.language.names import fold_name, other_numbers
 from aisle.language.pinyin import correct
+from aisle.language.script import has_han
 from aisle.language.synonyms import Synonyms
 from aisle.words import CatalogueWords, Expansion
 
@@ -111,10 +112,11 @@ class Understanding:
         """With their final weights: the other names of one thing share it, so that all of them count less than its own.
 
         What the catalogue has under other names only has nothing to stand above them: there they share the weight of a
-        word. The lexicon's come with the most usual one first, and the nth of a language counts 1/sqrt(n) of its share.
+        word. It has a Chinese word also where a title has its words apart (耳机 无线). The lexicon's come with the most
+        usual one first, and the nth of a language counts 1/sqrt(n) of its share.
         """
         names = Counter(expansion.because for expansion in expansions)
-        forms = {name: (name, *other_numbers(fold_name(name))) for name in names}
+        forms = {name: (name, *other_numbers(fold_name(name)), *self._apart(name)) for name in names}
         known = self.words.having({form for several in forms.values() for form in several})
         had = {name for name, several in forms.items() if any(form in known for form in several)}
         places: Counter[tuple[str, str]] = Counter()
@@ -126,6 +128,11 @@ class Understanding:
             weighed = share * one.weight / math.sqrt(place)
             found.append(replace(one, weight=weighed, instead=one.because not in had))
         return found
+
+    def _apart(self, name: str) -> tuple[str, ...]:
+        """A Chinese word as the words that it is made of, where none is a single character: those find too much."""
+        words = self.words.cut(name) if has_han(name) else ()
+        return (" ".join(words),) if len(words) > 1 and all(len(word) > 1 for word in words) else ()
 
 
 def told(expansions: Iterable[Expansion]) -> tuple[str, ...]:

@@ -87,6 +87,8 @@ class Combination:
         try:
             data = json.loads(path.read_text(encoding="utf-8"))
             words = data["words"]
+            if "ignore_echo" in data:
+                raise ValueError("weights of an earlier way to ignore echoes")
             carriers = {str(token): int(count) for token, count in words["carriers"].items()}
             statistics = WordStatistics(int(words["texts"]), float(words["average_length"]), carriers)
             names = (*SIGNALS, *(name for name in (TREES, NEIGHBOURS, CROSS) if name in data["weights"]))
@@ -197,8 +199,10 @@ class CombinationReranker:
 
     def _of_texts(self, query: str, texts: Sequence[str]) -> Sequence[str]:
         """What is read of texts, by all but a cross-encoder."""
-        echoes = self.combination.echoes
-        return texts if echoes is None else [echoes.without(self._read(query), text) for text in texts]
+        if self.combination.echoes is None:
+            return texts
+        without, asked = self.combination.echoes.without, self._read(query)
+        return [without(asked, text) for text in texts]
 
     def _encoded(self, query: str, texts: Sequence[str]) -> tuple[Array, Array]:
         """Cosines ``(n,)`` and vectors ``(n, dim)``."""

@@ -1,5 +1,7 @@
 """What goes with what in a few baskets, counted by hand."""
 
+import json
+
 import pytest
 
 from aisle.errors import ArtifactError, InputError
@@ -94,3 +96,24 @@ def test_a_printer_goes_with_its_cartridges():
     assert for_device(stand, Compatibility.learn([*SHOP, stand])) == []  # it says itself what it is for
     assert for_device(by_id["chair1"], shop) == []
     assert for_device(by_id["printer"], shop, 1)[0].told() == 'stated in attributes.compatibility: "MFC-240C"'
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"baskets": 0},
+        {"baskets": 3},
+        {"counts": []},
+        {"counts": {"kettle": 5}},
+        {"counts": {"kettle": "5", "tea": 4, "milk": 7, "bread": 2, "jam": 2}},
+        {"pairs": {"kettle": {"tea": 0}}},
+        {"pairs": {"kettle": ["tea"]}},
+        {"pairs": {"coffee": {"tea": 3}}},
+    ],
+)
+def test_a_damaged_file_is_one_error(learnt, tmp_path, damage):
+    path = tmp_path / "complements.json"
+    learnt.save(path)
+    path.write_text(json.dumps(json.loads(path.read_text()) | damage))
+    with pytest.raises(ArtifactError, match="learn them again"):
+        Complements.load(path)

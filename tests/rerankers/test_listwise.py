@@ -187,6 +187,28 @@ def test_an_echo_is_read_neither_by_words_nor_by_the_encoder_where_echoes_are_ig
     np.testing.assert_array_equal(ignoring.score("usb hub", own), model.score("usb hub", own))
 
 
+def test_echoes_are_of_the_query_as_it_is_read(model, tmp_path):
+    other = write(tmp_path / "shop")
+    words = model.combination.words
+    words = replace(words, carriers={word: 2 * count for word, count in words.carriers.items()})
+    Combination(WEIGHTS, words, correct=True, echoes=Echoes({})).save(other / "combination.json")
+    write_manifest(other, Manifest(KIND, FORMAT, fingerprint(other), {"architecture": "combination"}))
+    both = load_reranker(other)
+    word = max((one for one in words.carriers if one.isascii() and one.isalpha()), key=len)
+    slip = word[:2] + word[3] + word[2] + word[4:]
+    assert slip not in words.carriers
+    stuffed, bare = ([Product("x", title), *PRODUCTS[:2]] for title in (f"desk chair {word}", "desk chair"))
+    np.testing.assert_array_equal(both.score(slip, stuffed), both.score(word, stuffed))
+    np.testing.assert_array_equal(both.score(slip, stuffed), both.score(slip, bare))
+
+
+def test_weights_of_an_earlier_way_to_ignore_echoes_are_refused(folder, tmp_path):
+    data = json.loads((folder / "combination.json").read_text())
+    (tmp_path / "combination.json").write_text(json.dumps(data | {"ignore_echo": True}))
+    with pytest.raises(ArtifactError, match="an earlier way to ignore echoes"):
+        Combination.load(tmp_path / "combination.json")
+
+
 def test_weights_of_signals_come_back(folder):
     assert Combination.load(folder / "combination.json").weights == WEIGHTS
     assert json.loads((folder / "combination.json").read_text())["weights"] == WEIGHTS
