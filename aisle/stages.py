@@ -270,8 +270,8 @@ class Stages:
                 clock.lap("learnt")
         if self._reranking is not None and ordered and not within:
             reranked = self._reranking.order(scored, reading.text, request.offset + request.k, clock, shelf)
-            scored, there = reranked.scored, reranked.scored[: self.recipe.search.rerank_depth]
-            read = tuple(product_id for product_id, _, parts in there if RERANK in parts)
+            scored, deep = reranked.scored, self.recipe.search.rerank_depth
+            read = tuple(product_id for product_id, _, parts in scored[:deep] if RERANK in parts)
             left_out += [reranked.left_out] if reranked.left_out else []
             clock.lap("rerank")
         if reading.active.boosts and not request.sort:

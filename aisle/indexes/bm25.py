@@ -63,10 +63,10 @@ class WordSearch:
         """
         lacked = {one.because for one in request.expansions if one.instead and has_han(one.because)}
         rest = request.text
-        for name in lacked:
-            rest = rest.replace(name, " ")
+        for lacking in lacked:
+            rest = rest.replace(lacking, " ")
         own = set(query_tokens(rest))  # what the query says elsewhere counts as ever
-        pieces = {name: [token for token in query_tokens(name) if has_han(token)] for name in lacked}
+        pieces = {one: [token for token in query_tokens(one) if has_han(token)] for one in lacked}
         pieces_of = {token: len(found) for found in pieces.values() for token in found if token not in own}
         words = self.words(request.text)
         finding = [Clause(tuple(word for word in words if word not in pieces_of))]
