@@ -5,13 +5,13 @@ Knows engines; fitting is ``aisle.training.calibrate``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
-from aisle.judgments import refuse_unasked
-from aisle.provenance import made_with, ranked_with
+from aisle.judgments import refuse_unasked, refuse_unknown
+from aisle.provenance import made_with, ranked_with, sample_of
 from aisle.ranking.calibration import Calibration, Doubles
 from aisle.training.calibrate import CalibrationSettings, fit_calibration, tables_of
 from aisle.types import Judgment, Progress, SearchRequest, Shopper
@@ -23,6 +23,7 @@ def calibrate(
     settings: CalibrationSettings,
     progress: Progress | None = None,
     shoppers: Mapping[str, Shopper] | None = None,
+    note: Callable[[str], None] | None = None,
 ) -> Calibration:
     """Fit a calibration for the ranking that an engine gives. What lies below the candidates it looks at counts as cut.
 
@@ -32,10 +33,11 @@ def calibrate(
         settings: How to fit.
         progress: Told of the stage "calibrate".
         shoppers: From a query's id to who asked; of a query that it lacks nothing is known of who did.
+        note: Told, in words, how many of the judged products the index lacks.
 
     Raises:
-        InputError: The engine cuts, arranges or obeys rules already, the judgments do not suffice, or a shopper asked
-            none of the queries.
+        InputError: The engine cuts, arranges or obeys rules already, the judgments do not suffice or are of none of
+            the index's products, or a shopper asked none of the queries.
     """
     ranking = engine.recipe.ranking
     if ranking.calibration or ranking.rules or ranking.diversity.active:
@@ -48,6 +50,11 @@ def calibrate(
         )
     if not any(judgment.query.strip() for judgment in judgments):
         raise InputError("the judgments have no query texts", fix="give judgments with a query column")
+    where = "the index" if engine.folder is None else f"the index {str(engine.folder)!r}"
+    there = set(engine.index.ids())
+    said = refuse_unknown((judgment.product_id for judgment in judgments), there, where)
+    if said and note is not None:
+        note(f"note: {said}")
     reached = [judgment.grade for judgment in judgments if judgment.grade >= settings.relevant_grade]
     settings = replace(settings, relevant_grade=min(reached, default=settings.relevant_grade))  # one that there is
     report = progress or (lambda stage, done, total: None)
@@ -67,4 +74,6 @@ def calibrate(
     tables = tables_of([judgment for judgment in judgments if judgment.query_id in found], found)
     given = engine.reranker is not None and not engine.recipe.ranking.model
     made = made_with(engine.encoder, engine.recipe) | ranked_with(engine.recipe, given)
-    return fit_calibration(tables, settings, made)
+    fitted = fit_calibration(tables, settings, made)
+    sample = sample_of(there & {judgment.product_id for judgment in judgments})
+    return replace(fitted, details={**fitted.details, "sample": sample})

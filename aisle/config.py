@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import tomli_w
-from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass
 
 from aisle.errors import RecipeError
@@ -20,6 +20,23 @@ from aisle.errors import RecipeError
 T = TypeVar("T")
 _STRICT = ConfigDict(extra="forbid")
 _Weight = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+_CURRENCY = r"^([A-Za-z]{3}|[A-Za-z]{0,2}\$|[A-Za-z]?[^\x00-\x7F]{1,3})?$"
+_ALLOWED = {
+    ("catalogue", "currency"): "three letters such as EUR, or a sign such as €",
+    ("catalogue", "category_separator"): "one character or more, such as >",
+}
+STAGES = ("bm25", "dense:text")
+"""What a search fuses."""
+
+
+def _weighed(weights: dict[str, float]) -> dict[str, float]:
+    """Refuse weights of other stages, which would change nothing, and those that leave nothing to order by."""
+    unknown = [stage for stage in weights if stage not in STAGES]
+    if unknown:
+        raise ValueError(f"there is no stage {unknown[0]!r}")
+    if not any(weights.get(stage, 1.0) for stage in STAGES):
+        raise ValueError("every weight is 0, which leaves no order")
+    return weights
 
 
 @dataclass(frozen=True, config=_STRICT)
@@ -32,8 +49,8 @@ class CatalogueSettings:
 
     columns: dict[str, str] = Field(default_factory=dict)
     price_unit: Literal["major", "minor"] = "major"
-    currency: str = ""
-    category_separator: str = ">"
+    currency: str = Field(default="", pattern=_CURRENCY)
+    category_separator: str = Field(default=">", min_length=1)
     boilerplate: bool = True
     near_duplicates: bool = True
 
@@ -80,7 +97,7 @@ class SearchSettings:
     ``fusion`` "scores" adds each stage's scores as shares of its best one (Bruch et al. 2023), "ranks" reciprocal ranks
     with ``rrf_k`` (Cormack et al. 2009). Scores gave more on four shops (docs/results.md); ranks ask nothing of how the
     scores are spread. ``depth`` candidates of each stage are fused; pages down to that depth fit together, so it is
-    larger than quality alone would need. ``weights`` are those of the stages.
+    larger than quality alone would need. ``weights`` are those of the stages ``bm25`` and ``dense:text``, not both 0.
 
     A re-ranker reads the first ``rerank_depth`` products; with ``rerank_slack`` above 0 it ends before them where none
     below is expected on the page, by so many standard deviations (docs/ranking.md).
@@ -93,7 +110,9 @@ class SearchSettings:
     depth: int = Field(default=1_000, ge=1, le=100_000)
     fusion: Literal["scores", "ranks"] = "scores"
     rrf_k: float = Field(default=20.0, gt=0, allow_inf_nan=False)
-    weights: dict[str, _Weight] = Field(default_factory=lambda: {"bm25": 0.35, "dense:text": 0.65})
+    weights: Annotated[dict[str, _Weight], AfterValidator(_weighed)] = Field(
+        default_factory=lambda: {"bm25": 0.35, "dense:text": 0.65}
+    )
     identifiers: bool = True
     rerank_depth: int = Field(default=50, ge=1)
     rerank_slack: float = Field(default=0.0, ge=0, allow_inf_nan=False)
@@ -279,8 +298,9 @@ def checked(
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "recipe"
+        said = first["msg"].removeprefix("Value error, ")
         raise RecipeError(
-            f"{source}: setting {where!r}: {first['msg']} (received {first.get('input')!r})",
+            f"{source}: setting {where!r}: {said} (received {first.get('input')!r})",
             allowed=allowed(first["loc"]),
             fix="correct the setting, or leave it out for the default",
         ) from None
@@ -367,6 +387,10 @@ def _beside(data: dict[str, Any], folder: Path) -> None:
 
 def _allowed(location: tuple[int | str, ...]) -> str | None:
     """The settings that exist where an unknown one was given."""
+    if location in _ALLOWED:
+        return _ALLOWED[location]
+    if location == ("search", "weights"):
+        return f"{' and '.join(STAGES)}, not both 0"
     here: Any = Recipe()
     for part in location[:-1]:
         here = getattr(here, str(part), None)

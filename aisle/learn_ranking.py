@@ -15,7 +15,7 @@ import numpy as np
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
 from aisle.indexes import segment
-from aisle.judgments import refuse_unasked
+from aisle.judgments import refuse_unasked, refuse_unknown
 from aisle.provenance import made_with
 from aisle.ranking.feature_values import RatingPrior, prior_of
 from aisle.ranking.features import IDENTIFIER, NAMES, SHOPPER, Asked, Words, rank_features, shopper_context
@@ -64,8 +64,13 @@ def learn_ranking(
         note: Told, in words, of what is happening.
 
     Raises:
-        InputError: As ``gather``.
+        InputError: As ``gather``, or none of the judged products is in the index.
     """
+    judgments = tuple(judgments)
+    where = "the index" if engine.folder is None else f"the index {str(engine.folder)!r}"
+    said = refuse_unknown((judgment.product_id for judgment in judgments), engine.index.ids(), where)
+    if said and note is not None:
+        note(f"note: {said}")
     rating = shop_rating(engine)
     if shoppers:
         recipe = with_shopper(recipe)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 from pathlib import Path
 
 from aisle.artifacts import MANIFEST
 from aisle.config import Recipe
 from aisle.errors import FingerprintError
-from aisle.types import Encoder
+from aisle.types import Encoder, Index
 
 _OBJECT = "an object"
+SAMPLE = 20
+"""So many products of a catalogue tell it from another, whatever becomes of some of them."""
 
 
 def made_with(encoder: Encoder, recipe: Recipe) -> dict[str, str]:
@@ -105,3 +107,28 @@ def same_reranker(learnt: str, made: Mapping[str, str], wanted: Mapping[str, str
             f"{begin} of the first {made['rerank_depth']} products, and this search would have it read {depth}",
             fix=f"set [search] rerank_depth = {made['rerank_depth']}, or learn a combination with this recipe",
         )
+
+
+def sample_of(products: Iterable[str]) -> list[str]:
+    """At most `SAMPLE` ids, drawn evenly of all in their order: of which catalogue something was made."""
+    ids = sorted(set(products))
+    return ids[:: -(-len(ids) // SAMPLE)] if ids else []
+
+
+def of_another_catalogue(what: str, folder: str, sample: Iterable[str], index: Index) -> str:
+    """A sentence where an index has less than half of the products that something was made of; else nothing.
+
+    Args:
+        what: Was made of them.
+        folder: Where it is.
+        sample: As `sample_of` gives it; none where that was not recorded, of which nothing is said.
+        index: Of the search.
+    """
+    ids = list(sample)
+    there = sum(product is not None for product in index.get(ids)) if ids else 0
+    if 2 * there >= len(ids):
+        return ""
+    return (
+        f"the {what} {folder!r} was made of another catalogue: this index has {there} of {len(ids)} of its products; "
+        f"make the {what} again with this one"
+    )

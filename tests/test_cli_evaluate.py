@@ -120,8 +120,9 @@ def test_evaluate_an_index_shows_every_mode(work, monkeypatch):
     Path("manifest.json").touch()
     asked = []
 
-    def run_modes(folder, queries, recipe_file, model, shoppers):
+    def run_modes(folder, queries, recipe_file, model, shoppers, known):
         asked.append((folder, queries, recipe_file, model, shoppers))
+        assert [judgment.product_id for judgment in known] == ["1", "2", "3", "4", "5"]
         return {
             "bm25": {"usb_hub": [("9", 2.0), ("1", 1.0)], "red_[tv]": [("4", 1.0)], "nothing": []},
             "dense": {"usb_hub": [("1", 2.0)], "red_[tv]": [("3", 1.0), ("4", 0.5)], "nothing": [("5", 1.0)]},

@@ -1,6 +1,7 @@
 """The commands around a ranking on a few real-looking products: rules, facets, recipes, exposure."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -39,7 +40,7 @@ def shop(tmp_path_factory):
 
 def test_a_recipe_reaches_search_run_and_evaluate(shop, tmp_path):
     recipe, judgments = shop.parent / "recipe.toml", shop.parent / "judgments.csv"
-    found = ask("search", shop, "shirt", "--recipe", recipe, "--facet", "brand")
+    found = ask("search", shop, "shirt", "--recipe", recipe, "--facet", "brand", "--facet", "`brand`")
     assert found["hits"][0]["product_id"] == "3"
     assert found["hits"][0]["parts"]["rule:shirts"]["rank"] == 1
     assert found["facets"]["brand"] == {"Nord": 2, "Acme": 1}
@@ -127,6 +128,24 @@ def test_a_calibration_and_a_learnt_combination_from_the_command_line(shop, tmp_
     found = ask("search", shop, "linen shirt", "--recipe", recipe)
     assert {hit["product_id"] for hit in found["hits"]} <= {"1", "2", "3"}
     assert found["cut"] >= 1
+    printed = aisle("search", shop, "linen shirt", "--recipe", recipe)
+    assert f"({found['cut']} more were cut off as too unlikely)" in printed.stdout.decode()
+    assert "note:" not in printed.stderr.decode()
+    elsewhere = [replace(product, id=f"x{product.id}") for product in PRODUCTS]
+    SearchEngine.build(elsewhere, tmp_path / "elsewhere", Recipe()).close()
+    said = aisle("search", tmp_path / "elsewhere", "linen shirt", "--recipe", recipe).stderr.decode().splitlines()
+    assert [line for line in said if "was made of another catalogue: this index has 0 of 4 of its products" in line]
+    assert len(said) == 1
+    manifest = tmp_path / "calibration" / "calibration.json"
+    older = json.loads(manifest.read_text(encoding="utf-8"))
+    assert older["details"].pop("sample") == ["1", "2", "3", "4"]
+    manifest.write_text(json.dumps(older), encoding="utf-8")  # as one was made before that was recorded
+    assert aisle("search", tmp_path / "elsewhere", "linen shirt", "--recipe", recipe).stderr == b""
+    recipe.write_text("[ranking]\ncut = 0.05\nleast_best = 0.0\n", encoding="utf-8")
+    lines = aisle("search", shop, "linen shirt", "--recipe", recipe).stderr.decode().splitlines()
+    assert len(lines) == 1
+    assert "[ranking] cut of" in lines[0]
+    assert "cuts nothing: there is no calibration" in lines[0]
     recipe.write_text("[ranking]\nlearnt = 'learnt'\n", encoding="utf-8")
     assert "learnt" in ask("search", shop, "linen shirt", "--recipe", recipe)["hits"][0]["parts"]
     manifest = json.loads((tmp_path / "learnt" / "manifest.json").read_text(encoding="utf-8"))
@@ -143,3 +162,56 @@ def test_a_calibration_and_a_learnt_combination_from_the_command_line(shop, tmp_
         aisle("calibrate", shop, "--judgments", tmp_path / "j.csv", "--out", tmp_path / "c", "--cut", "0").returncode
         == 2
     )
+
+
+COMMANDS = (
+    ("evaluate", ()),
+    ("evaluate", ("--robustness", "--only", "typo", "--seeds", "1")),
+    ("exposure", ()),
+    ("calibrate", ("--out", "new")),
+    ("learn", ("--out", "new")),
+)
+
+
+@pytest.fixture(scope="module")
+def numbered(tmp_path_factory):
+    """An index whose ids have zeros in front, beside judgments that a spreadsheet has been over."""
+    folder = tmp_path_factory.mktemp("numbered")
+    products = [replace(product, id=f"00{product.id}") for product in PRODUCTS]
+    SearchEngine.build(products, folder / "shop", Recipe()).close()
+    catalogue = ["id,title", *(f"{product.id},{product.title}" for product in products)]
+    (folder / "catalogue.csv").write_text("\n".join(catalogue) + "\n", encoding="utf-8")
+    for name, ids in (("eaten", "123"), ("other", "xyz")):
+        rows = [f"shirt,{one},{n}" for n, one in enumerate(ids)]
+        (folder / f"{name}.csv").write_text("\n".join(["query,docid,rating", *rows]) + "\n", encoding="utf-8")
+    (folder / "some.csv").write_text("query,docid,rating\nshirt,001,0\nshirt,002,2\nshirt,3,1\n", encoding="utf-8")
+    return folder
+
+
+@pytest.mark.parametrize(("command", "options"), COMMANDS)
+def test_judgments_of_no_product_that_is_there_are_refused(numbered, tmp_path, command, options):
+    for name, such, zeros in (("eaten", "'1'", True), ("other", "'x'", False)):
+        done = aisle(command, numbered / "shop", "--judgments", numbered / f"{name}.csv", *options, cwd=tmp_path)
+        said = done.stderr.decode()
+        assert (done.returncode, done.stdout) == (1, b"")
+        assert f"none of the 3 judged products is in the index '{numbered / 'shop'}', such as {such}" in said
+        assert ("there it may be '001': zeros in front make the difference for 3" in said) == zeros
+        assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("command", "options"), [one for one in COMMANDS if one[0] != "calibrate"])
+def test_judged_products_that_are_not_there_are_counted(numbered, tmp_path, command, options):
+    done = aisle(command, numbered / "shop", "--judgments", numbered / "some.csv", *options, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr.decode()
+    notes = [line for line in done.stderr.decode().splitlines() if line.startswith("note:")]
+    assert len(notes) == 1
+    assert "1 of 3 judged products, such as '3'; there it may be '003'" in notes[0]
+
+
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_judgments_of_another_catalogue_train_nothing(numbered, tmp_path, command):
+    files = ("--catalogue", numbered / "catalogue.csv", "--judgments", numbered / "eaten.csv")
+    done = aisle(command, *files, "--recipe", "head", "--out", tmp_path / "out")
+    assert done.returncode == 1
+    assert "none of the 3 judged products is in the catalogue" in done.stderr.decode()
+    assert "there it may be '001'" in done.stderr.decode()

@@ -29,13 +29,27 @@ def test_what_a_recipe_leaves_out_keeps_the_base():
         ('[search]\ndepth = "many"', "valid integer.*received 'many'"),
         ("[search]\ndepth = 0", "greater than or equal to 1"),
         ("[search", "not valid TOML"),
+        (
+            "[search.weights]\nbm52 = 1",
+            "setting 'search.weights': there is no stage 'bm52'.*\nallowed: bm25 and dense:t",
+        ),
+        ('[search.weights]\nbm25 = 0\n"dense:text" = 0', "every weight is 0.*\nallowed: bm25 and dense:text, not both"),
+        ("[search.weights]\nbm25 = 'big'", "setting 'search.weights.bm25'"),
         ("[index.field_weights]\ntitle = 'big'", "index.field_weights.title"),
+        ("[catalogue]\ncurrency = 'XYZ123'", "catalogue.currency.*received 'XYZ123'.*\nallowed: three letters such"),
+        ("[catalogue]\ncurrency = 'EU'", "catalogue.currency.*received 'EU'"),
+        ("[catalogue]\ncategory_separator = ''", "category_separator.*at least 1.*\nallowed: one character or more"),
     ],
 )
 def test_a_wrong_recipe_is_one_clear_error(text, match):
     with pytest.raises(RecipeError, match=match) as caught:
         Recipe.from_toml(text)
     assert len(str(caught.value).splitlines()) <= 3
+
+
+@pytest.mark.parametrize("currency", ["", "EUR", "eur", "€", "US$", "zł", "元", "人民币"])
+def test_a_currency_by_code_or_sign(currency):
+    assert Recipe.from_toml(f'[catalogue]\ncurrency = "{currency}"').catalogue.currency == currency
 
 
 def test_a_recipe_file_that_is_not_there(tmp_path):

@@ -8,7 +8,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from aisle.errors import FilterError
-from aisle.filters import field_values, format_filter, matches, parse_filter, parse_sort, resolve, value_key
+from aisle.filters import (
+    field_values,
+    format_filter,
+    matches,
+    parse_field,
+    parse_filter,
+    parse_sort,
+    resolve,
+    value_key,
+)
 from aisle.types import And, Compare, Exists, In, Not, Offer, Or, Product, Sort, Under
 
 PHONE = Product(
@@ -246,3 +255,16 @@ def test_names_of_fields():
 )  # fmt: skip
 def test_equal_values_have_one_key(value, key):
     assert value_key(value) == key
+
+
+@pytest.mark.parametrize("text", ["weight (kg)", "`weight (kg)`", " `weight  (kg)` "])
+def test_a_field_is_named_as_it_stands_or_in_backquotes(text):
+    assert parse_field(text) == "weight (kg)"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"), [("`weight", "the quote ` is not closed"), ("`a` b", "found 'b' where the end")]
+)
+def test_what_is_no_field_in_backquotes(text, reason):
+    with pytest.raises(FilterError, match=reason):
+        parse_field(text)

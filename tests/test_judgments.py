@@ -15,6 +15,7 @@ from aisle.judgments import (
     read_judgments,
     read_queries,
     read_run,
+    refuse_unknown,
     run_name,
     scan_queries,
     split,
@@ -69,6 +70,10 @@ def test_a_csv_file(file):
 )
 def test_the_same_in_other_clothes(file, content, tmp_path):
     assert read_judgments(file(content, "other")) == read_judgments(file(CSV))
+
+
+def test_two_columns_of_one_name_that_is_not_read(file):
+    assert len(read_judgments(file("query,docid,rating,note,note\na,1,1,x,y\n"))) == 1
 
 
 def test_text_is_not_trimmed_and_quotes_are_understood(file):
@@ -126,6 +131,8 @@ def test_beir(file, tmp_path):
         ("1 0 d1 3\n1 0 d2 x\n", "line 2: the rating 'x'"),
         ("title,docid,rating\na,1,1\n", "no judgments format recognised in the first line 'title,docid,rating'"),
         ("query_id,query\n1,a\n", "columns recognised: query_id, query"),
+        ("query,docid,rating,rating\na,1,1,3\n", "2 columns are named 'rating' in the first line"),
+        ('query\tdocid\trating\t"Query"\na\t1\t1\tb\n', "2 columns are named 'query'"),
         (b"query,docid,rating\na,1,1\n\xff\xfe,1,1\n", "line 3: not UTF-8"),
         (gzip.compress(CSV.encode())[:-12], "cannot read judgments"),
     ],
@@ -445,3 +452,15 @@ def test_impossible_splits(fractions):
         split(many(), fractions)
     with pytest.raises(JudgmentError, match="2 or more"):
         folds(many(), 1)
+
+
+def test_products_that_are_found_under_other_white_space_are_known():
+    assert refuse_unknown(["a_b", " c ", "d"], ["a b", "c", "d"], "it", renamed=True) == ""
+    assert refuse_unknown(["a_b", "d"], ["a b", "d"], "it") == "not in it: 1 of 2 judged products, such as 'a_b'"
+    with pytest.raises(
+        JudgmentError, match=r"none of the 2 judged products is in it, such as 'x'\nallowed: .*: it is em"
+    ):
+        refuse_unknown(["x", "y", "x"], [], "it")
+    with pytest.raises(JudgmentError, match=r"such as '12'; there it may be '012': zeros in front .* for 1, "):
+        refuse_unknown(["x", "12", "0"], ["012", "00"], "it")
+    assert refuse_unknown([], ["a"], "it") == ""

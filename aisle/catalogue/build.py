@@ -51,12 +51,21 @@ class Draft:
 
 @dataclass(slots=True)
 class Builder:
-    """Makes products of rows with one column map. ``numeric`` names text columns that hold only numbers."""
+    """Makes products of rows with one column map.
+
+    Attributes:
+        columns: Of the file.
+        settings: Of the cleaning.
+        count: What was changed.
+        numeric: Text columns that hold only numbers.
+        highest_rating: Of the file's scale; a rating above it is none.
+    """
 
     columns: ColumnMap
     settings: CatalogueSettings
     count: RuleCounter
     numeric: frozenset[str] = frozenset()
+    highest_rating: float = math.inf
     _names: dict[str, str] = field(default_factory=dict)
     _tags: set[str] = field(default_factory=set)
 
@@ -86,7 +95,7 @@ class Builder:
             attributes=attributes,
             price=price,
             currency=currency,
-            rating=self._parsed(values, "rating", to_number),
+            rating=self._rating(values),
             rating_count=self._parsed(values, "rating_count", to_count),
             available=self._parsed(values, "available", to_flag),
             stock=self._parsed(values, "stock", to_count),
@@ -185,6 +194,13 @@ class Builder:
             price = round(price / 100, 6)
         currency = to_currency(currency_cell) or currency or self.columns.price_currency or default or None
         return price, currency if price is not None else None
+
+    def _rating(self, values: Mapping[str, Any]) -> float | None:
+        rating: float | None = self._parsed(values, "rating", to_number)
+        if rating is None or 0 <= rating <= self.highest_rating:
+            return rating
+        self.count("rating off the scale", _show(self._cell(values, "rating")), "")
+        return None
 
     def _parsed(self, values: Mapping[str, Any], target: str, parse: Callable[[Any], Any]) -> Any:
         cell = self._cell(values, target)

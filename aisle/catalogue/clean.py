@@ -19,6 +19,7 @@ from aisle.catalogue import boilerplate
 from aisle.catalogue.build import Builder, Draft, RowProblem
 from aisle.catalogue.columns import ColumnMap, column_map
 from aisle.catalogue.hints import file_hints, numeric_columns
+from aisle.catalogue.rating_scale import highest_rating
 from aisle.catalogue.report import CleaningReport, RuleCounter, Suspicion
 from aisle.catalogue.rows import Row
 from aisle.catalogue.source import Source, open_source
@@ -155,7 +156,7 @@ class _Run:
     def _drafts(self, columns: ColumnMap, sample: list[Row], rejected: Spool) -> Spool:
         """First pass: every row becomes a draft in the spool, a merged duplicate or a rejected row."""
         numeric = numeric_columns(sample) if self._source.format == "csv" else frozenset()
-        builder = Builder(columns, self._settings, self._count, numeric)
+        builder = Builder(columns, self._settings, self._count, numeric, highest_rating(columns, sample))
         spool = self._spool()
         for row in self._source.rows():
             self._read += 1

@@ -28,6 +28,19 @@ _CODES_WORDS = """
 _CODES = frozenset(_CODES_WORDS.split())
 _DOT_THOUSANDS = frozenset({"EUR", "BRL", "DKK", "TRY", "IDR", "VND", "CLP", "COP", "ARS", "NOK", "SEK", "RON"})
 _AMOUNT = re.compile(r"[-−]?\s*(?:\d{1,3}(?:[ '’]\d{3})+(?!\d)(?:[.,]\d+)?|\d(?:[\d.,]*\d)?)")
+_EXPONENT = re.compile(r"([-−]?\s*\d*)(?:[.,](\d+))?[eE]([+-]?\d{1,4})(?!\w)")
+_SIGN = r"(?:[^\W\d_]{0,2}[$€£¥₹₩₽₺₫฿]|[^\W\d_]{1,3})?"
+_MINUS_BEFORE = re.compile(rf"\s*[-−]\s*{_SIGN}\s*\d")
+_BOOKED = re.compile(rf"\s*{_SIGN}\s*\(\s*{_SIGN}\s*[\d.,' ]+{_SIGN}\s*\)\s*{_SIGN}\s*")
+_MINUS_AFTER = re.compile(rf"\s*[-−]\s*{_SIGN}\s*$")
+_NO_NUMBER = re.compile(r"_\d|(?<=(?<![\d.,])0)[xX][0-9a-fA-F]|[eE][+-]?\d")
+_FRACTION = re.compile(rf"\s*{_SIGN}\s*\d+\s*[/⁄]\s*\d+\s*{_SIGN}\s*")
+_NOW = re.compile(
+    r"(?:现售价|现价|特价|促销价|活动价|折后价|券后价|到手价|秒杀价|现|(?<![A-Za-z])(?:now|sale)(?![A-Za-z]))"
+    rf"(?:仅售|仅|为|是)?[\s:=]*(?:(?:price|only|just|at|-\s)[\s:]*)*{_SIGN}\s*(?=[-−]?\d)",
+    re.IGNORECASE,
+)
+_BEFORE = re.compile(r"(?:原价|(?<![A-Za-z])was(?![A-Za-z]))[^\d]{0,12}$", re.IGNORECASE)
 _TIMES = {"k": 1_000, "m": 1_000_000, "万": 10_000, "千": 1_000}
 _YES_WORDS = """
     true yes y 1 t in_stock instock available on_hand preorder pre_order backorder limited_availability
@@ -63,7 +76,7 @@ def to_id(value: Any) -> str:
 
 
 def to_number(value: Any) -> float | None:
-    """A finite number: 4, "4,5", "4.5 out of 5", "1,234"; None otherwise."""
+    """A finite number: 4, "4,5", "4.5 out of 5", "1,234", "1.5E+03", "5-" for -5; None otherwise."""
     if isinstance(value, bool) or is_missing(value):
         return None
     if isinstance(value, (int, float)):
@@ -74,8 +87,7 @@ def to_number(value: Any) -> float | None:
         return number if math.isfinite(number) else None
     if not isinstance(value, str) or len(value) > 200:
         return None
-    match = _AMOUNT.search(unicodedata.normalize("NFKC", value))
-    return _amount(match[0], "") if match else None
+    return _first(unicodedata.normalize("NFKC", value), "")[0]
 
 
 def to_count(value: Any) -> int | None:
@@ -107,8 +119,11 @@ def to_price(value: Any, default_currency: str = "") -> tuple[float | None, str 
     One rule for separators: the last of a dot and a comma is the decimal point when both occur; a separator that
     occurs twice is for thousands; a lone comma before exactly three digits is for thousands ("1,299"), a lone dot
     there only with a currency whose countries write it so ("1.299 €"); any other lone separator is the decimal
-    point. Of a range the lower end counts. "$" is the default currency if that is a dollar, else USD; "¥" is CNY
-    unless the default is JPY. A negative, infinite or absurd price (over 10^9) is None.
+    point. "1.5E+03" is 1500. Of a range the lower end counts; of several prices the one that a word such as "now",
+    "sale", "现价" or "特价" names, and none where the first is the former one ("was", "原价") and no word names
+    another. "$" is the default currency if that is a dollar, else USD; "¥" is CNY unless the default is JPY. A negative
+    ("-5", "5-", "(5.00)"), infinite or absurd price (over 10^9) is None, and so is what is no number: "12..5",
+    "12.5.1", "0x10", "1_000", "1/2".
     """
     if isinstance(value, dict):  # {"amount": 12, "currency": "EUR"}
         inner = next((value[k] for k in ("amount", "value", "price") if k in value), None)
@@ -123,11 +138,10 @@ def to_price(value: Any, default_currency: str = "") -> tuple[float | None, str 
         return None, None
     text = unicodedata.normalize("NFKC", value)
     currency = _currency_in(text, default_currency)
-    match = _AMOUNT.search(text)
-    if match is None:
+    amount, after = _first(_named(text), currency or default_currency)
+    if amount is None or _FRACTION.fullmatch(text) or _BOOKED.fullmatch(text):  # accountants write -5 as (5)
         return None, currency
-    amount = _amount(match[0], currency or default_currency)
-    if amount is not None and text[match.end() :].lstrip()[:1] == "万":
+    if after.lstrip()[:1] == "万":
         amount *= 10_000
     return _sane(amount), currency
 
@@ -182,6 +196,38 @@ def _currency_in(text: str, default: str) -> str | None:
     return None
 
 
+def _named(text: str) -> str:
+    """From the price on that counts, where a word names it; "" where only the former price is named among several."""
+    for word in _NOW.finditer(text):
+        number = _AMOUNT.match(text, word.end())
+        if number and text[number.end() :].lstrip()[:1] not in ("%", "折"):  # a discount is no price
+            return text[word.end() :]
+    first = _AMOUNT.search(text)
+    if first and _BEFORE.search(text[: first.start()]) and _AMOUNT.search(text, first.end()):
+        return ""
+    return text
+
+
+def _first(text: str, currency: str) -> tuple[float | None, str]:
+    """The first number of a text, and what stands after it; None where there is none or it cannot be read."""
+    match = _AMOUNT.search(text)
+    if match is None:
+        return None, ""
+    power = _EXPONENT.match(text, match.start())
+    if power:
+        whole, part, exponent = "".join(power[1].split()).replace("−", "-"), power[2] or "0", power[3]
+        number: float | None = float(f"{whole}.{part}e{exponent}")
+        end = power.end()
+    else:
+        end = match.end()
+        number = None if _NO_NUMBER.match(text, end) else _amount(match[0], currency)
+    if number is None or not math.isfinite(number):
+        return None, text[end:]
+    if _MINUS_BEFORE.match(text) or _MINUS_AFTER.match(text, end):
+        number = -abs(number)
+    return number, text[end:]
+
+
 def _amount(text: str, currency: str) -> float | None:
     negative = text[0] in "-−"
     digits = text.lstrip("-− ").replace(" ", "").replace("'", "").replace("’", "")
@@ -196,6 +242,8 @@ def _amount(text: str, currency: str) -> float | None:
         thousands = "," if comma >= 0 else "."
     else:
         thousands = ""
+    if thousands and not re.match(rf"\d+(?:\{thousands}\d{{2,3}})*\{thousands}\d{{3}}(?!\d|\{thousands})", digits):
+        return None  # "12.5.1", "12..5"
     plain = (digits.replace(thousands, "") if thousands else digits).replace(",", ".")
     try:
         number = float(plain)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,7 +58,10 @@ def adapt(
     loaded = load_adapt_recipe(recipe, [*changes, *track, *chosen])
     refuse_replacing(out, [catalogue, judgments, recipe, Path(loaded.base).expanduser()])
     scale = scales_of(scales, 1)[0]
-    judged = judged_products(catalogue, judgments, loaded.description, scale) if judgments is not None else None
+    judged = None
+    if judgments is not None:
+        note = partial(click.echo, err=True)
+        judged = judged_products(catalogue, judgments, loaded.description, scale, note)
     _, texts = distinct(catalogue_products(catalogue), loaded.description)
     with progress_bar() as progress:
 

@@ -37,7 +37,7 @@ def augment() -> None:
 
 
 @augment.command()
-@click.argument("pairs", metavar="PAIRS", type=click.Path(path_type=Path))
+@click.argument("pairs", metavar="PAIRS", required=False, type=click.Path(path_type=Path))
 @click.option(
     "--out", type=click.Path(path_type=Path), help="CSV of the changed pairs, with provenance; not the others."
 )
@@ -50,11 +50,11 @@ def augment() -> None:
 @click.option("--seed", default=0, show_default=True, help="Of what is drawn.")
 @click.option("--held-out", type=click.Path(path_type=Path), help="Pairs that judge: their queries are refused.")
 @click.option("--brands", "brand_file", type=click.Path(path_type=Path), help="A brand a line, for the brand changes.")
-@click.option("--list", "listed", is_flag=True, help="Only say which changes there are, and what each does to a grade.")
+@click.option("--list", "listed", is_flag=True, help="Only say which changes there are, without PAIRS.")
 @pair_column_option
 @json_option
 def text(
-    pairs: Path,
+    pairs: Path | None,
     out: Path | None,
     wanted: tuple[str, ...],
     llm_file: Path | None,
@@ -86,6 +86,8 @@ def text(
     if listed:
         _list(brands, as_json)
         return
+    if pairs is None:
+        raise click.UsageError("Missing argument 'PAIRS': the judged pairs, or --list alone")
     if out is None:
         raise RecipeError("--out is missing", allowed="the file of the changed pairs, or --list alone")
     read = read_pairs(pairs, named_columns(columns))

@@ -81,7 +81,8 @@ def calibrate(
     say_if_not_promoted(recipe.ranking.model, recipe.ranking.learnt)
     with SearchEngine.open(folder, recipe) as engine, progress_bar() as progress:
         say_if_unread(engine, shoppers)
-        made = run(engine, known, CalibrationSettings(relevant_grade=relevant), progress, shoppers)
+        settings = CalibrationSettings(relevant_grade=relevant)
+        made = run(engine, known, settings, progress, shoppers, lambda text: click.echo(text, err=True))
     made.save(out)
     if plot is not None:
         bins = [ReliabilityBin(**one) for one in made.details.get("reliability", ())]
@@ -91,7 +92,7 @@ def calibrate(
     if given["as_json"]:
         print_json({"calibration": str(out), "cut": cut, **details})
         return
-    shown = {name: value for name, value in details.items() if name != "reliability"}
+    shown = {name: value for name, value in details.items() if name not in ("reliability", "sample")}
     rows = [[name.replace("_", " "), f"{v:.3f}" if isinstance(v, float) else str(v)] for name, v in shown.items()]
     note = "too few queries to promise anything: nothing would be cut" if guaranteed == 0 else ""
     print_table(f"Calibrated {folder} into {out}", ["", ""], rows, [note] if note else [])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from aisle.cli.options import json_option, named_columns, pair_column_option
+from aisle.cli.options import Number, json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 
@@ -35,14 +35,14 @@ if TYPE_CHECKING:
 @click.option(
     "--weights", type=click.Path(path_type=Path), help="CSV of all pairs with a column weight that aisle train honours."
 )
-@click.option(
-    "--weight", "down_to", default=0.25, show_default=True, type=click.FloatRange(0, 1), help="Of a suspect there."
-)
+@click.option("--weight", "down_to", default=0.25, show_default=True, type=Number(0, 1), help="Of a suspect there.")
 @click.option(
     "--distance", type=click.IntRange(1), help="How many levels a grade must be off; default: half the scale."
 )
 @click.option(
-    "--threshold", type=float, help="Log of how much likelier such an error must be; default: 1.8, less where many are."
+    "--threshold",
+    type=Number(-30, 30),
+    help="Log of how much likelier such an error must be; default: 1.8, less where many are.",
 )
 @click.option("--middle", is_flag=True, help="Suspect grades between the ends of the scale, too.")
 @click.option("--use-variance", is_flag=True, help="Let the raters' variance in the file be a signal.")

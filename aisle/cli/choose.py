@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -167,7 +167,9 @@ def _for_verdict(
     chosen = telling(asked.questions, asked.cutoff, count, seed)
     names = {one.query_id: one.query for one in asked.known}
     if out is not None and catalogue is not None:
-        write_drawn(out, chosen, _texts(catalogue, chosen), names)
+        ids, texts = _texts(catalogue, chosen)
+        chosen = [replace(one, product=ids.get(one.product, one.product)) for one in chosen]
+        write_drawn(out, chosen, texts, names)
     unknown = sum(int(one.open.sum()) for one in asked.questions)
     if as_json:
         written = {} if out is None else {"out": str(out)}
@@ -182,13 +184,22 @@ def _for_verdict(
     print_table(title, columns, rows, _written(out, len(chosen)))
 
 
-def _texts(catalogue: Path, chosen: list[Telling]) -> dict[str, tuple[str, str]]:
+def _texts(catalogue: Path, chosen: list[Telling]) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
+    """The catalogue's ids by those of the runs, where white space is ``_``; and its texts by its own ids."""
     from aisle.catalogue.clean import clean
     from aisle.config import CatalogueSettings
+    from aisle.judgments import run_name
 
     wanted = {one.product for one in chosen}
+    ids: dict[str, str] = {}
+    texts: dict[str, tuple[str, str]] = {}
     with clean(catalogue, CatalogueSettings()) as cleaned:
-        return {product.id: (product.title, product.description) for product in cleaned if product.id in wanted}
+        for product in cleaned:
+            name = product.id if product.id in wanted else run_name(product.id)
+            if name in wanted and (product.id == name or name not in ids):
+                ids[name] = product.id
+                texts[product.id] = (product.title, product.description)
+    return ids, texts
 
 
 def _written(out: Path | None, count: int) -> list[str]:

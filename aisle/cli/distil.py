@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -138,7 +139,7 @@ def _pairs(
         return None
     from aisle.training.relevance.catalogue import judged_products
 
-    return judged_products(catalogue, judgments, recipe.description)
+    return judged_products(catalogue, judgments, recipe.description, note=partial(click.echo, err=True))
 
 
 def _products(catalogue: Path | None, pairs: PairSet | None) -> list[Product]:

@@ -5,7 +5,7 @@ Parses, calls ``aisle.evaluate``, prints; an index is searched by ``aisle.cli.ev
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from aisle.cli.output import print_json
 from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.cli.shoppers import shoppers_of, shoppers_option
 from aisle.errors import ArtifactError, InputError
-from aisle.types import MODES
+from aisle.types import MODES, Judgment
 
 if TYPE_CHECKING:
     from aisle.evaluate import Evaluation
@@ -101,7 +101,7 @@ def _measure(run: Path, given: Mapping[str, Any]) -> None:
         Metric.parse(name)  # a misspelt one is refused before anything is read
     known = read_judgments(judgments)
     chosen = list(dict.fromkeys(Metric.parse(name, known.gains) for name in names))
-    runs = _runs(run, judgments, given)
+    runs = _runs(run, judgments, known, given)
     evaluations = {name: evaluate_run(align(found, known), known, chosen) for name, found in runs.items()}
     if report:
         _write_report(report, evaluations, judgments)
@@ -113,7 +113,9 @@ def _measure(run: Path, given: Mapping[str, Any]) -> None:
         print_run(run, evaluations[str(run)], known)
 
 
-def _runs(run: Path, judgments: Path, given: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+def _runs(
+    run: Path, judgments: Path, known: Iterable[Judgment], given: Mapping[str, Any]
+) -> Mapping[str, Mapping[str, Any]]:
     """The run under its path, or one run per mode of an index."""
     recipe_file, model, shoppers_file = (given[name] for name in ("recipe_file", "model", "shoppers_file"))
     if not run.is_dir():
@@ -137,7 +139,8 @@ def _runs(run: Path, judgments: Path, given: Mapping[str, Any]) -> Mapping[str, 
 
     queries = read_queries(judgments)
     shoppers = shoppers_of(shoppers_file, dict(queries))
-    return {str(mode): found for mode, found in run_modes(run, queries, recipe_file, model, shoppers).items()}
+    found = run_modes(run, queries, recipe_file, model, shoppers, known)
+    return {str(mode): ranked for mode, ranked in found.items()}
 
 
 def _write_report(path: Path, evaluations: Mapping[str, Evaluation], judgments: Path) -> None:

@@ -37,6 +37,7 @@ def exposure(context: click.Context, /, folder: Path, judgments: Path, mode: Mod
     Example: aisle exposure shop --judgments samples/icecat/ratings.csv --html exposure.html
     """
     from aisle.artifacts import write_text
+    from aisle.cli.evaluate_index import say_if_unknown
     from aisle.cli.search import answer, open_engine
     from aisle.evaluate.exposure import exposure as measure
     from aisle.evaluate.exposure import merits_of
@@ -51,7 +52,8 @@ def exposure(context: click.Context, /, folder: Path, judgments: Path, mode: Mod
     queries = read_queries(judgments)
     shoppers = shoppers_of(given["shoppers_file"], dict(queries))
     with open_engine(folder, given["recipe_file"], given["model"]) as engine:
-        say_if_unread(engine, shoppers)
+        say_if_unknown(engine, folder, read)
+        say_if_unread(engine, shoppers, mode)
         run = answer(engine, queries, mode, DEPTH, shoppers)
         ids = sorted(engine.index.ids())
         products = [product for product in engine.index.get(ids) if product is not None]

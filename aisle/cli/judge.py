@@ -16,7 +16,7 @@ import click
 
 from aisle.cli.judge_clicks import clicks
 from aisle.cli.judge_tables import print_agreement, print_examination
-from aisle.cli.options import json_option, named_columns, pair_column_option
+from aisle.cli.options import Number, json_option, named_columns, pair_column_option
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.errors import BudgetError, InputError, JudgmentError
@@ -174,17 +174,24 @@ def agreement(
 
     Example: aisle judge agreement shop.state/judgments.jsonl --anchors anchors.csv
     """
-    from aisle.improve.judging.ratings import Ratings, rater_columns, read_anchors, read_given
+    from aisle.improve.judging.ratings import Allowed, Ratings, rater_columns, read_anchors, read_given
     from aisle.improve.judging.ratings import agreement as measure
 
-    known, scale = read_anchors(anchors) if anchors else (), tuple(range(highest + 1))
-    found = measure(Ratings.of(read_given(files, raters)), scale, known)
+    allowed, scale = Allowed(_highest(highest)), tuple(range(highest + 1))
+    known = read_anchors(anchors, allowed) if anchors else ()
+    found = measure(Ratings.of(read_given(files, raters, allowed)), scale, known)
     if not found.compares:
         raise _incomparable(found, [] if raters else rater_columns(files, scale))
     if as_json:
         print_json(found.to_dict())
     else:
         print_agreement(found)
+
+
+def _highest(highest: int) -> int:
+    if not 1 <= highest <= 100:
+        raise InputError(f"--highest {highest}", allowed="1 to 100")
+    return highest
 
 
 def _incomparable(found: AgreementReport, columns: list[str]) -> JudgmentError:
@@ -209,10 +216,11 @@ def _incomparable(found: AgreementReport, columns: list[str]) -> JudgmentError:
     help="For differing grades.",
 )
 @click.option("--adjudicator", default="", metavar="RATER", help="Whose word is final.")
-@click.option("--open-from", type=float, help="Grades so far apart stay open, such as 2.")
+@click.option("--open-from", type=Number(0, min_open=True), help="Grades so far apart stay open, such as 2.")
 @click.option("--open", "open_file", type=_file, help="Put open pairs into this file, for `aisle judge queue`.")
 @click.option("--pairs", "pairs_file", type=_file, help="The pairs that were judged: titles for --out and --open.")
 @click.option("--rater", "raters", multiple=True, metavar="COLUMN", help="FILES are tables, a column a rater.")
+@scale_option
 @json_option
 def adjudicate(
     files: tuple[Path, ...],
@@ -223,6 +231,7 @@ def adjudicate(
     open_file: Path | None,
     pairs_file: Path | None,
     raters: tuple[str, ...],
+    highest: int,
     as_json: bool,
 ) -> None:
     """Make one judgment of each pair's grades, and list where raters disagree.
@@ -237,16 +246,17 @@ def adjudicate(
 
     from aisle.improve.judging.adjudicate import Rule, add_to_queue, write_decided
     from aisle.improve.judging.adjudicate import adjudicate as decide
-    from aisle.improve.judging.ratings import read_given
+    from aisle.improve.judging.ratings import Allowed, read_given
     from aisle.judgments.given import key_of
     from aisle.judgments.pairs import read_pairs
 
     if open_file is not None and pairs_file is None:
         raise InputError("--open without --pairs", allowed="both: people have to see titles")
     refuse_overwriting({"--out": out, "--open": open_file}, [*files, pairs_file])
-    refuse_other_kind({"--out": out}, "table")
+    refuse_other_kind({"--out": out}, "decided")
     pairs = read_pairs(pairs_file).items if pairs_file else ()
-    decided = decide(read_given(files, raters), cast(Rule, rule), adjudicator, inf if open_from is None else open_from)
+    given = read_given(files, raters, Allowed(_highest(highest), between=True))
+    decided = decide(given, cast(Rule, rule), adjudicator, inf if open_from is None else open_from)
     left = {(key_of(one.query), one.product_id) for one in decided if one.grade is None}
     if open_file is not None:  # first: where everything is open nothing can be written as decided
         add_to_queue(open_file, [(one, "open") for one in pairs if (key_of(one.query), one.doc_id) in left])

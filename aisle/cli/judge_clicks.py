@@ -9,7 +9,7 @@ from typing import cast
 import click
 
 from aisle.cli.keys import index_argument, state_option
-from aisle.cli.options import json_option
+from aisle.cli.options import Number, json_option
 from aisle.cli.output import print_json, print_table
 from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.cli.quality import day, events_folder, looks_of
@@ -32,7 +32,7 @@ from aisle.cli.quality import day, events_folder, looks_of
 @click.option(
     "--positions", type=click.IntRange(1, 1000), default=10, show_default=True, help="That are used, from the first."
 )
-@click.option("--minimum", default=5.0, show_default=True, help="Expected looks that a pair needs.")
+@click.option("--minimum", default=5.0, show_default=True, type=Number(0), help="Expected looks that a pair needs.")
 @click.option(
     "--anchors", type=click.Path(path_type=Path), help="Judgments by people: grades are cut to agree with them."
 )

@@ -14,9 +14,18 @@ from aisle.errors import InputError
 
 _READ_IN_FOLDERS = (".jsonl", ".jsonl.gz", ".tsv", ".tsv.gz")
 """Endings of what is read in a folder that is none of Aisle's: a BEIR folder, a service's events."""
-Kind = Literal["table", "store", "run", "page"]
+Kind = Literal["table", "decided", "store", "run", "page"]
+_OF_PEOPLE = {"decided_by", "given"}
+"""Columns that `aisle judge adjudicate` alone writes: what people gave and how it was decided."""
+
+
+def _columns(line: str) -> list[str]:
+    return [cell.strip(' "') for cell in line.strip().split(",")]
+
+
 _KINDS: dict[Kind, tuple[str, Callable[[str], bool]]] = {
-    "table": ("table of queries (CSV)", lambda line: "query" in [cell.strip(' "') for cell in line.strip().split(",")]),
+    "table": ("table of queries (CSV)", lambda line: "query" in _columns(line)),
+    "decided": ("table of queries (CSV)", lambda line: "query" in _columns(line)),
     "store": ("store of judgments (JSON lines)", lambda line: line.startswith("{") and '"query"' in line),
     "run": ("TREC run", lambda line: len(line.split()) == 6),
     "page": ("page (HTML)", lambda line: line.startswith("<")),
@@ -66,7 +75,8 @@ def refuse_other_kind(outputs: Mapping[str, Path | None], kind: Kind) -> None:
 
     Args:
         outputs: As for `refuse_overwriting`.
-        kind: Of the outputs. A table, a run or a page is replaced, a store grows.
+        kind: Of the outputs. A table, a run or a page is replaced, a store grows. What people decided is replaced by
+            "decided" alone.
 
     Raises:
         InputError: There is something else.
@@ -75,7 +85,14 @@ def refuse_other_kind(outputs: Mapping[str, Path | None], kind: Kind) -> None:
     for option, path in outputs.items():
         if path is None or not path.is_file() or not path.stat().st_size:
             continue
-        if not begins(_first_line(path)):
+        first = _first_line(path)
+        if kind == "table" and (found := _OF_PEOPLE & set(_columns(first))):
+            raise InputError(
+                f"{option} {str(path)!r} is there, and holds what people decided (column {min(found)!r})",
+                allowed=f"a new file, or an older {name} of the same command",
+                fix=f"name another {option}",
+            )
+        if not begins(first):
             raise InputError(
                 f"{option} {str(path)!r} is there, and is no {name}",
                 allowed=f"a new file, or an older {name}",

@@ -106,7 +106,7 @@ def _on_pairs(given: Mapping[str, Any]) -> dict[str, Report]:
 
 
 def _on_index(given: Mapping[str, Any]) -> dict[str, Report]:
-    from aisle.cli.evaluate_index import DEPTH
+    from aisle.cli.evaluate_index import DEPTH, say_if_unknown
     from aisle.cli.search import answer, open_engine
     from aisle.improve.robustness import search_robustness
     from aisle.judgments import read_judgments, read_queries
@@ -121,7 +121,8 @@ def _on_index(given: Mapping[str, Any]) -> dict[str, Report]:
     judgments, queries = read_judgments(given["judgments"]), read_queries(given["judgments"])
     shoppers = shoppers_of(given["shoppers_file"], dict(queries))
     with open_engine(folder, given["recipe_file"], given["model"]) as engine:
-        say_if_unread(engine, shoppers)
+        say_if_unknown(engine, folder, judgments)
+        say_if_unread(engine, shoppers, mode)
 
         def ask(asked: Sequence[tuple[str, str]]) -> Mapping[str, Sequence[tuple[str, float]]]:
             return answer(engine, asked, mode, DEPTH, shoppers)

@@ -23,7 +23,7 @@ from aisle.cli.options import (
 from aisle.cli.output import print_json, print_table, progress_bar
 from aisle.cli.overwriting import refuse_other_kind, refuse_overwriting
 from aisle.cli.shoppers import say_if_unread, shoppers_of, shoppers_option
-from aisle.cli.verdicts import say_if_not_promoted
+from aisle.cli.verdicts import say_if_not_promoted, say_if_nothing_cuts, say_if_of_another_catalogue
 from aisle.types import Hit, Mode, Ranking, SearchRequest, Shopper
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def open_engine(folder: Path, recipe_file: Path | None = None, model: str | None
     recipe = recipe_of(folder, recipe_file, model)
     say_if_not_promoted(recipe.ranking.model, recipe.ranking.learnt)
     with SearchEngine.open(folder, recipe) as engine:
+        say_if_nothing_cuts(engine, recipe_file)
+        say_if_of_another_catalogue(engine)
         yield engine
 
 
@@ -64,7 +66,7 @@ def search(context: click.Context, /, folder: Path, query: str, **_: Any) -> Non
     Example: aisle search shop "something to listen to music while running" --filter "price<100"
     """
     from aisle.explain import NearWords, explain_page
-    from aisle.filters import parse_sort
+    from aisle.filters import parse_field, parse_sort
 
     given = context.params
     request = SearchRequest(
@@ -77,10 +79,11 @@ def search(context: click.Context, /, folder: Path, query: str, **_: Any) -> Non
         deadline_ms=given["deadline_ms"],
         shopper=shopper_of(given["viewed"], given["price_band"]),
     )
+    wanted = list(dict.fromkeys(map(parse_field, given["facets"])))
     with open_engine(folder, given["recipe_file"], given["model"]) as engine:
         ranking = engine.search(request)
         explained = explain_page(engine, ranking, near=NearWords(engine.encoder)) if given["explain"] else ()
-        facets = engine.facets(request, given["facets"], ranking=ranking) if given["facets"] else None
+        facets = engine.facets(request, wanted, ranking=ranking) if wanted else None
     if given["as_json"]:
         counts = {
             name: {v.value: v.count for v in values} for name, values in (facets.fields if facets else {}).items()
@@ -143,14 +146,14 @@ def _print_ranking(ranking: Ranking) -> None:
         price = "" if product.price is None else f"{product.price:,.2f} {product.currency or ''}".strip()
         found = ", ".join(stage + ("" if part.rank is None else f" #{part.rank}") for stage, part in hit.parts.items())
         rows.append([product.title, product.id, price, f"{hit.score:.4f}", found])
-    notes = [f"{len(rows)} of {ranking.total:,} candidates, {sum(ranking.timings_ms.values()):.0f} ms"]
+    cut = f" ({ranking.cut:,} more were cut off as too unlikely)" if ranking.cut else ""
+    notes = [f"{len(rows)} of {ranking.total:,} candidates{cut}, {sum(ranking.timings_ms.values()):.0f} ms"]
     notes += [f"understood: {rewrite}" for rewrite in ranking.rewrites]
     notes += [ranking.unmet] if ranking.unmet else []
     category = category_asked(ranking)
     notes += [f"category: {' > '.join(category['path'])} ({category['share']:.0%} of the votes)"] if category else []
     notes += [f"left out: {reason}" for reason in ranking.degraded]
     notes += ["no good result"] if ranking.no_good_result else []
-    notes += [f"cut off as too unlikely: {ranking.cut:,}"] if ranking.cut else []
     notes += [f"not answered: {ranking.refused}"] if ranking.refused else []
     notes += [f"a rule sends the shopper to {ranking.redirect}"] if ranking.redirect else []
     title = f"{ranking.request.text[:80]} ({ranking.request.mode})" if ranking.request.text.strip() else "everything"
@@ -183,7 +186,7 @@ def run(context: click.Context, /, folder: Path, queries: Path, out: Path, mode:
     asked = scan_queries(queries)
     shoppers = shoppers_of(shoppers_file, dict(asked.queries))
     with open_engine(folder, recipe_file, model) as engine:
-        say_if_unread(engine, shoppers)
+        say_if_unread(engine, shoppers, mode)
         found = answer(engine, asked.queries, mode, context.params["k"], shoppers)
     write_run(out, found, tag=mode)
     print_table(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from aisle.types import Shopper
+from aisle.types import Mode, Shopper
 
 if TYPE_CHECKING:
     from aisle.engine import SearchEngine
@@ -47,10 +47,10 @@ def shoppers_of(path: Path | None, asked: Collection[str]) -> Shoppers:
     return found
 
 
-def say_if_unread(engine: SearchEngine, shoppers: Shoppers) -> None:
-    """A line on standard error where no part of the ranking reads who asks: nothing would change."""
+def say_if_unread(engine: SearchEngine, shoppers: Shoppers, mode: Mode = "hybrid") -> None:
+    """A line on standard error where no part of the ranking in this mode reads who asks: nothing would change."""
     from aisle.ranking.features import SHOPPER
 
     learnt = engine.stages.learnt
-    if shoppers and (learnt is None or not set(SHOPPER) & set(learnt.reads)):
+    if shoppers and (mode != "hybrid" or learnt is None or not set(SHOPPER) & set(learnt.reads)):
         click.echo("note: --shoppers changes nothing: no learnt combination here reads who asks", err=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -197,7 +198,7 @@ def pair_sets(
     if catalogue is not None and judgments is not None:
         from aisle.training.relevance.catalogue import judged_products
 
-        found.append(judged_products(catalogue, judgments, description, declared.pop(0)))
+        found.append(judged_products(catalogue, judgments, description, declared.pop(0), partial(click.echo, err=True)))
     found += [read_pairs(path, columns, scale, need_grades=True) for path, scale in zip(files, declared, strict=False)]
     if not found:
         raise RecipeError("nothing to learn from", allowed="--pairs FILE, or --catalogue FILE with --judgments FILE")

@@ -88,8 +88,9 @@ def _print(tuned: Tuned) -> None:
         ["trial", *names, "nDCG@10", "seconds"],
         rows,
         [
-            f"trial {tuned.best} against trial 0: {found['mean']:+.4f} [{found['low']:+.4f}, {found['high']:+.4f}], "
-            f"p {found['p']:.4f}{detectable}; the best of many looks better than it is",
+            f"trial {tuned.best} against trial 1, where it began: {found['mean']:+.4f} "
+            f"[{found['low']:+.4f}, {found['high']:+.4f}], p {found['p']:.4f}{detectable}; "
+            "the best of many looks better than it is",
             f"{tuned.queries['kept for the gate']:,} queries were kept for the gate: "
             f"aisle train --recipe {tuned.folder / 'best.toml'} with the same judgments",
         ],

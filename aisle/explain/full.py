@@ -21,6 +21,7 @@ from aisle.explain.hit import Details, explain_hit, filter_constraints
 from aisle.explain.learnt import learnt_by_feature
 from aisle.explain.linear import Again
 from aisle.explain.near import NearWords
+from aisle.explain.notes import UNHEEDED
 from aisle.explain.occlude import occlude, ranked, spellings
 from aisle.explain.reading import EncoderReader, Reader, RerankerReader
 from aisle.explain.stages import is_bm25
@@ -32,7 +33,6 @@ from aisle.rerankers.slow import SlowReranker
 from aisle.types import Hit, Product, Ranking, SearchRequest
 
 DENSE, RERANK = "dense:text", "rerank"
-UNHEEDED = 'what the query demands is shown and not heeded: the recipe has ranking.demands = "off"'
 
 
 def explain(

@@ -20,7 +20,6 @@ class Phrases:
     share: str
     took_part: str
     note: str
-    engine_says: Mapping[str, str]
     asked: str
     has: str
     quoted: str
@@ -84,7 +83,6 @@ ENGLISH = Phrases(
     share="{name} {share}",
     took_part="{stage} took part",
     note="The search: {note}.",
-    engine_says={},
     asked="Asked for “{text}”: {found}; {status}.",
     has="{field} is {value}",
     quoted="{text}",
@@ -150,7 +148,6 @@ CHINESE = Phrases(
     share="{name}占 {share}",
     took_part="{stage}参与了本次排序",
     note="搜索说明：{note}。",
-    engine_says={" also as ": " 也按以下名称搜索：", " (same sound)": "（同音）"},
     asked="要求“{text}”：{found}，{status}。",
     has="{field}为{value}",
     quoted="“{text}”",

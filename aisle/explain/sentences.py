@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from aisle.explain.notes import in_language
 from aisle.explain.phrases import PHRASES, Phrases
 from aisle.explain.stages import detail_label, field_label, measure_label, stage_label
 from aisle.explain.values import Absence, Change, Contribution, Counterfactual, Effect, Language, Words
@@ -27,7 +28,7 @@ def sentences(explanation: Explanation, language: Language) -> list[str]:
     """The explanation's parts, one line each."""
     says = PHRASES[language]
     lines = [_place(explanation, says, language)]
-    lines += [says.note.format(note=_told(note, says)) for note in explanation.notes]
+    lines += [says.note.format(note=in_language(note, language)) for note in explanation.notes]
     lines += [verdict_sentence(item, language) for item in explanation.verdicts]
     if explanation.words is not None:
         lines += words_sentences(explanation.words, language)
@@ -78,12 +79,6 @@ def details_phrase(item: Contribution, language: Language) -> str:
         share = f"{100 * value / total:.0f}%" if positive and total > 0 else number(value)
         named.append(says.share.format(name=detail_label(item.stage, name, language), share=share))
     return says.listed.join(named)
-
-
-def _told(note: str, says: Phrases) -> str:
-    for theirs, ours in says.engine_says.items():
-        note = note.replace(theirs, ours)
-    return note
 
 
 def _still(item: Contribution, says: Phrases, language: Language) -> str:

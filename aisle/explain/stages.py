@@ -5,6 +5,7 @@ A stage without a line here keeps its own name, so that new stages are explained
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from aisle.explain.values import Language
@@ -86,6 +87,7 @@ FEATURES: Mapping[str, Text] = {
 """Feature of a learnt combination to its name; others keep their own."""
 
 _NOT_READ = "rerank (not read: "
+SPENT = r"the deadline of (?P<ms>\S+) ms was spent"
 
 
 def stage_label(stage: str, language: Language) -> str:
@@ -94,7 +96,9 @@ def stage_label(stage: str, language: Language) -> str:
         return STAGES[stage][language]
     if stage.startswith(_NOT_READ):
         reason = stage.removeprefix(_NOT_READ).removesuffix(")")
-        return f"not read by the re-ranking model ({reason})" if language == "en" else f"重排模型未读取（{reason}）"
+        if language == "en":
+            return f"not read by the re-ranking model ({reason})"
+        return f"重排模型未读取（{reason_label(reason, language)}）"
     if is_bm25(stage):
         only = {
             "en": "matching words alone, as the encoder does not read this script",
@@ -105,6 +109,17 @@ def stage_label(stage: str, language: Language) -> str:
     if colon and family in FAMILIES:
         return FAMILIES[family][language].format(name=KINDS[name][language] if name in KINDS else name)
     return stage
+
+
+def reason_label(reason: str, language: Language) -> str:
+    """Why something was not read; what a failing model said of it is quoted as it is."""
+    if language == "en":
+        return reason
+    spent, failed = re.fullmatch(SPENT, reason), "it failed: "
+    if spent is not None:
+        return f"{spent['ms']} 毫秒的时限已用完"
+    what = reason.removeprefix(failed).replace("a score that is no number", "得分不是数字")
+    return f"运行失败：{what}" if reason.startswith(failed) else reason
 
 
 def measure_label(stage: str, language: Language) -> str | None:

@@ -64,6 +64,21 @@ def parse_sort(text: str) -> tuple[Sort, ...]:
     return tuple(found)
 
 
+def parse_field(text: str) -> str:
+    """Read a field's name as it stands (``weight (kg)``), or in backquotes as filters and sort orders have it.
+
+    Raises:
+        FilterError: A backquote is not closed, or something stands behind it.
+    """
+    if not text.lstrip().startswith("`"):
+        return text
+    parser = _Parser(text, "for example: brand, or `weight (kg)`")
+    name = parser.field()
+    if not parser.ended():
+        parser.unexpected("the end")
+    return name
+
+
 class _Parser:
     def __init__(self, text: str, example: str | None = None) -> None:
         self.text = text

@@ -1,6 +1,6 @@
 """Judgments, queries and runs: reading, writing, naming and splitting them. Knows nothing of metrics or engines."""
 
-from aisle.judgments.matching import Run, align, run_name
+from aisle.judgments.matching import Run, align, refuse_unknown, run_name
 from aisle.judgments.queries import QueryFile, read_queries, scan_queries
 from aisle.judgments.read import Judgments, read_judgments
 from aisle.judgments.runs import read_run, write_run
@@ -20,6 +20,7 @@ __all__ = [
     "write_run",
     "read_shoppers",
     "refuse_unasked",
+    "refuse_unknown",
     "run_name",
     "align",
     "query_key",

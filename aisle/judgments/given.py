@@ -83,6 +83,15 @@ class JudgmentFile:
                     found[key] = one
         return list(found.values())
 
+    def line_of(self, judged: Judged) -> int:
+        """The line, from 1, that says this last; 0 where none does."""
+        found = 0
+        for number, line in enumerate(self.path.read_bytes().split(b"\n"), start=1):
+            one, withdrawn = _read(line)
+            if one == judged and not withdrawn:
+                found = number
+        return found
+
 
 def agreed(judged: Iterable[Judged]) -> list[Judgment]:
     """One judgment for each query and product: the mean of its judges' grades."""

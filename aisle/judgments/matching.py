@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
+from aisle.errors import JudgmentError
 from aisle.types import Judgment
 
 Run = Mapping[str, Sequence[tuple[str, float]]]
@@ -48,6 +49,49 @@ def align(run: Run, judgments: Iterable[Judgment]) -> Run:
     used = set(claimed.values())
     aligned.update({name: tuple(hits) for name, hits in run.items() if name not in used and name not in aligned})
     return MappingProxyType(aligned)
+
+
+def refuse_unknown(judged: Iterable[str], there: Iterable[str], where: str, *, renamed: bool = False) -> str:
+    """Refuse judgments none of whose products are there; where some are not, say how many and name one.
+
+    Args:
+        judged: Ids of the judged products.
+        there: Ids that there are.
+        where: What has them, as "the index 'shop'".
+        renamed: Whether ids are found as `align` finds them, with white space as ``_``, or as they are.
+
+    Returns:
+        The note, or nothing where every product is there.
+
+    Raises:
+        JudgmentError: None is there.
+    """
+    wanted, ids = dict.fromkeys(judged), set(there)
+    known = {run_name(product) for product in ids} if renamed else ids
+
+    def found(product: str) -> bool:
+        return (run_name(product) in known or run_name(product.strip()) in known) if renamed else product in known
+
+    unknown = [product for product in wanted if not found(product)]
+    if not unknown:
+        return ""
+    such = next((product for product in unknown if product.strip()), unknown[0])
+    bare = {product.lstrip("0"): product for product in sorted(ids, reverse=True)}
+    alike = [product for product in unknown if product.lstrip("0") and product.lstrip("0") in bare]
+    zeros = ""
+    if alike:
+        such = alike[0]
+        zeros = (
+            f"; there it may be {bare[such.lstrip('0')]!r}: zeros in front make the difference for {len(alike):,}, "
+            "and a spreadsheet drops them unless the column is text"
+        )
+    if len(unknown) == len(wanted):
+        raise JudgmentError(
+            f"none of the {len(wanted):,} judged products is in {where}, such as {such[:80]!r}{zeros}",
+            allowed=f"ids as {where} has them" + (f", such as {min(ids)[:80]!r}" if ids else ": it is empty"),
+            fix="correct the ids of the judgments, or name what they were judged of",
+        )
+    return f"not in {where}: {len(unknown):,} of {len(wanted):,} judged products, such as {such[:80]!r}{zeros}"
 
 
 def _rename(hits: Sequence[tuple[str, float]], judged: set[str]) -> tuple[tuple[str, float], ...]:

@@ -88,6 +88,20 @@ def read_judgments(path: Path) -> Judgments:
     return _collect(found, path, named)
 
 
+def place_of(path: Path, judgment: Judgment) -> str:
+    """Where a judgment of a file stands first: "FILE, line N"; the file alone where it does not.
+
+    Raises:
+        JudgmentError: As `read_judgments`.
+    """
+    files = [*sorted((path / "qrels").glob("*.tsv*"))] if path.is_dir() else [path]
+    key = (judgment.query_id, judgment.product_id)
+    places = (
+        place for file in files for place, one in _read_file(file, {})[0] if (one.query_id, one.product_id) == key
+    )
+    return next(places, str(path))
+
+
 def _read_beir(folder: Path) -> Judgments:
     """All tables below ``qrels``, in the order of their names, with the texts of ``queries.jsonl``."""
     files = [*sorted((folder / "qrels").glob("*.tsv")), *sorted((folder / "qrels").glob("*.tsv.gz"))]

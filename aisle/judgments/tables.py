@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from aisle.errors import JudgmentError
+from aisle.judgments.files import lines_of
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "query_id": ("query_id", "queryid", "qid", "topic_id", "topic", "search_id"),
@@ -93,7 +94,7 @@ def named_header(text: str, columns: Mapping[str, Sequence[str]], path: Path, fo
     Raises:
         JudgmentError: The first line cannot be cut.
     """
-    first = next(line for line in text.splitlines() if line.strip())
+    first = next(line for line in lines_of(text) if line.strip())
     try:
         headers = {mark: next(csv.reader([first], delimiter=mark)) for mark in "\t,;"}
     except csv.Error as error:
@@ -106,10 +107,12 @@ def rows(text: str, header: Header, path: Path) -> Iterator[tuple[int, dict[str,
     """The rows below the header: line number (from 1) and cells by meaning. Empty lines are passed over.
 
     Raises:
-        JudgmentError: A row has fewer columns than the header needs, or its quotes do not close.
+        JudgmentError: A column that is read stands twice in the first line, a row has fewer columns than the header
+            needs, or its quotes do not close.
     """
     width = max(header.columns.values()) + 1
     source = _tabbed(text) if header.delimiter == "\t" else _quoted(text, header.delimiter, path)
+    _refuse_twice(next(source, (1, []))[1], header, path)
     for line, cells in source:
         if len(cells) < width:
             shown = header.delimiter.join(cells)
@@ -120,15 +123,26 @@ def rows(text: str, header: Header, path: Path) -> Iterator[tuple[int, dict[str,
         yield line, {meaning: cells[position] for meaning, position in header.columns.items()}
 
 
+def _refuse_twice(names: Sequence[str], header: Header, path: Path) -> None:
+    """Of two columns of one name nobody can tell which is meant."""
+    told = [name.strip().casefold() for name in names]
+    for place in header.columns.values():
+        if place < len(told) and told.count(told[place]) > 1:
+            raise JudgmentError(
+                f"{path}: {told.count(told[place])} columns are named {names[place].strip()!r} in the first line",
+                allowed="one column of each name that is read",
+                fix="rename or remove the other",
+            )
+
+
 def _quoted(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The rows, the header first, each with the line at which it begins."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    start, first = 1, True
+    start = 1
     try:
         for cells in reader:
             if "".join(cells).strip() or len(cells) > 1:
-                if not first:
-                    yield start, cells
-                first = False
+                yield start, cells
             start = reader.line_num + 1
     except csv.Error as error:
         raise JudgmentError(
@@ -137,15 +151,12 @@ def _quoted(text: str, delimiter: str, path: Path) -> Iterator[tuple[int, list[s
 
 
 def _tabbed(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Tab-separated rows; only a cell that is quoted as a whole loses its quotes, so that 10" stays as it is."""
-    first = True
+    """Tab-separated rows, the header first; only a cell quoted as a whole loses its quotes, so that 10" stays."""
     for number, line in enumerate(text.split("\n"), start=1):
         line = line.removesuffix("\r")
         if not line.strip():
             continue
-        if not first:
-            yield number, [_unquote(cell) for cell in line.split("\t")]
-        first = False
+        yield number, [_unquote(cell) for cell in line.split("\t")]
 
 
 def _unquote(cell: str) -> str:

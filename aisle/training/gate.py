@@ -60,8 +60,15 @@ class Verdict:
         return tuple(check.name for check in self.checks if check.passed is False)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data for the manifest and for ``--json``, with the names of the failed checks."""
-        return asdict(self) | {"checks": [asdict(check) for check in self.checks], "failed": list(self.failed)}
+        """Plain data for the manifest and for ``--json``, with the names of the failed checks.
+
+        What no query was held out for was not measured: None.
+        """
+        plain = asdict(self) | {"checks": [asdict(check) for check in self.checks], "failed": list(self.failed)}
+        if self.queries:
+            return plain
+        difference = plain["difference"] | dict.fromkeys(("mean", "low", "high"))
+        return plain | dict.fromkeys(("p", "exact", "mean_current", "mean_candidate")) | {"difference": difference}
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,14 +150,16 @@ def format_verdict(verdict: Verdict, metric: str = "nDCG@10") -> list[str]:
     if verdict.forced:
         decision = f"promoted by force (failed: {', '.join(verdict.failed)})"
     least = verdict.detectable
-    head = (
-        f"{decision}: {metric} {number(verdict.mean_current)} -> {number(verdict.mean_candidate)}, "
+    measured = (
+        f"{metric} {number(verdict.mean_current)} -> {number(verdict.mean_candidate)}, "
         f"{_interval(verdict.difference)}, p {_p(verdict.p)}, {_queries(verdict.queries)}"
         + ("" if least is None else f"; the smallest detectable difference is {number(least)}")
+        if verdict.queries
+        else f"{metric} not measured, for no query was held out"
     )
     width = max((len(check.name) for check in verdict.checks), default=0)
     return [
-        head,
+        f"{decision}: {measured}",
         *(f"  {_SHOWN[check.passed]}  {check.name:<{width}}  {check.reason}" for check in verdict.checks),
     ]
 

@@ -6,6 +6,7 @@ import csv
 from pathlib import Path
 
 import pytest
+from click import UsageError
 from click.testing import CliRunner
 
 from aisle.augment.augment import augmented, lowered
@@ -110,8 +111,12 @@ def test_the_command_writes_pairs_that_training_reads(tmp_path: Path):
     assert sorted(pair.grade for pair in read) == [2, 2, 4, 4, 4, 4]
     held = CliRunner().invoke(cli, [*given, "--held-out", str(source)])
     assert isinstance(held.exception, JudgmentError)
-    listed = CliRunner().invoke(cli, ["augment", "text", str(source), "--list", "--json"], catch_exceptions=False)
-    assert '"brand-swapped"' in listed.output
+    for given in (["augment", "text", str(source)], ["augment", "text"]):
+        listed = CliRunner().invoke(cli, [*given, "--list", "--json"], catch_exceptions=False)
+        assert '"brand-swapped"' in listed.output
+    missing = CliRunner().invoke(cli, ["augment", "text", "--out", str(tmp_path / "new.csv")])
+    assert isinstance(missing.exception, SystemExit | UsageError)
+    assert not (tmp_path / "new.csv").exists()
 
 
 def test_a_doubtful_grade_stays_doubtful(tmp_path: Path):

@@ -226,6 +226,39 @@ def test_a_given_family_is_kept(tmp_path: Path) -> None:
     assert catalogue.report.families == 1
 
 
+@pytest.mark.parametrize(
+    ("ratings", "kept", "count"),
+    [
+        (["4.5", "-1", "97", "3", "0", "5", "2E+00"], [4.5, None, None, 3, 0, 5, 2], 2),
+        (["8.5", "4", "9.9", "-1", "3"], [8.5, 4, 9.9, None, 3], 1),
+        (["88", "97", "4", "140", "60"], [88, 97, 4, None, 60], 1),
+        (["250", "900", "4"], [250, 900, 4], 0),
+        (["97"], [97], 0),
+        (["4.5", "7"], [4.5, 7], 0),
+        ([*["4"] * 98, "9", "10"], [*[4] * 98, None, None], 2),
+        ([*["4"] * 90, *["9"] * 10], [*[4] * 90, *[9] * 10], 0),
+    ],
+)
+def test_ratings_off_the_scale_go_and_are_counted(
+    tmp_path: Path, ratings: list[str], kept: list[float | None], count: int
+) -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": n, "title": f"Thing {n}", "rating": rating} for n, rating in enumerate(ratings)
+    ]
+    products, catalogue, _ = cleaned(rows_file(tmp_path, rows))
+    assert [product.rating for product in products] == kept
+    told = catalogue.report.rules.get("rating off the scale")
+    assert (told.count if told else 0) == count
+
+
+def test_prices_that_are_none_are_counted(tmp_path: Path) -> None:
+    prices = ["1.5E+03", "1e309", "(5.00)", "12..5", "原价99 现价79", "1/2", "5-"]
+    rows: list[dict[str, Any]] = [{"id": n, "title": f"Thing {n}", "price": price} for n, price in enumerate(prices)]
+    products, catalogue, _ = cleaned(rows_file(tmp_path, rows))
+    assert [product.price for product in products] == [1500, None, None, None, 79, None, None]
+    assert catalogue.report.rules["price unreadable"].count == 5
+
+
 def test_offers_and_nested_values(tmp_path: Path) -> None:
     row = {
         "id": 5, "title": "Shirt", "variants": [{"sku": "s1", "price": "9.99 EUR", "inventory_quantity": 3,

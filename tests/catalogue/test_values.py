@@ -31,6 +31,47 @@ from aisle.catalogue.values import to_count, to_flag, to_id, to_number, to_price
         (12, (12.0, None)),
         ({"amount": "5", "currency": "GBP"}, (5.0, "GBP")),
         ("-5", (None, None)),
+        ("1.5E+03", (1500.0, None)),
+        ("1,5E+03 €", (1500.0, "EUR")),
+        ("2E+02", (200.0, None)),
+        ("$1.2995E+03", (1299.5, "USD")),
+        ("5E-1", (0.5, None)),
+        ("1E10", (None, None)),
+        ("1e309", (None, None)),
+        ("-1.5E+03", (None, None)),
+        ("(5.00)", (None, None)),
+        ("($5.00)", (None, "USD")),
+        ("$(1,299.00)", (None, "USD")),
+        ("-$5", (None, "USD")),
+        ("5-", (None, None)),
+        ("5.00- EUR", (None, "EUR")),
+        ("5,- €", (5.0, "EUR")),
+        ("12-15", (12.0, None)),
+        ("99元(含税)", (99.0, "CNY")),
+        ("12..5", (None, None)),
+        ("12.5.1", (None, None)),
+        ("12,15,20", (None, None)),
+        ("0x10", (None, None)),
+        ("1_000", (None, None)),
+        ("1/2", (None, None)),
+        ("5.99/100g", (5.99, None)),
+        ("1,23,456.50", (123456.5, None)),
+        ("1,234,567.89", (1234567.89, None)),
+        ("12,999.00", (12999.0, None)),
+        ("原价99 现价79", (79.0, None)),
+        ("原价:¥99元,现仅售:¥79元", (79.0, "CNY")),
+        ("特价 1.2万元 原价2万元", (12000.0, "CNY")),
+        ("Was $99.00 Now $79.00", (79.0, "USD")),
+        ("$99 sale price: $79", (79.0, "USD")),
+        ("79 (was 99)", (79.0, None)),
+        ("原价99", (99.0, None)),
+        ("原价99 79", (None, None)),
+        ("99 SALE 20%", (99.0, None)),
+        ("现货 99", (99.0, None)),
+        ("99 (sale ends 2026)", (99.0, None)),
+        ("$99 SALE - only $79", (79.0, "USD")),
+        ("99 SALE-79", (None, None)),
+        ("was 99 EUR now EUR 79", (79.0, "EUR")),
         (math.nan, (None, None)),
         (math.inf, (None, None)),
         (10**400, (None, None)),
@@ -82,7 +123,11 @@ def test_flags(cell: object, expected: bool | None) -> None:
 def test_numbers_and_counts() -> None:
     assert to_number("4.5 out of 5") == 4.5
     assert to_number("4,5") == 4.5
+    assert to_number("4.5/5") == 4.5
     assert to_count("1,024") == 1024
+    assert to_count("2E+02") == 200
+    assert to_count("5-") is None
+    assert to_count("(1,234)") == 1234  # of reviews: only a price in brackets is negative
     assert to_count(-1) is None
     assert to_number("no") is None
 

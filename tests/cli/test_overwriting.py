@@ -180,6 +180,29 @@ def test_a_folder_that_is_replaced_holds_nothing_that_is_read(work, command):
     assert contents(work) == before
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "augment text q.csv --out agreed.csv",
+        "check-labels q.csv --out agreed.csv",
+        "check-labels q.csv --cleaned agreed.csv",
+        "choose --pairs q.csv --count 1 --out agreed.csv",
+        "judge clicks shop --out agreed.csv",
+        "synthesise catalogue.csv --out agreed.csv",
+    ],
+)
+def test_what_people_decided_is_not_replaced(work, command):
+    given = ["judge", "adjudicate", "ratings.csv", "--rater", "ann", "--rater", "bob", "--out", "agreed.csv"]
+    for _ in range(2):  # an older one of its own is
+        made = CliRunner().invoke(cli, given)
+        assert made.exit_code == 0, made.exception
+    before = contents(work)
+    result = CliRunner().invoke(cli, command.split())
+    assert isinstance(result.exception, InputError), result.exception
+    assert "'agreed.csv' is there, and holds what people decided (column 'decided_by')" in str(result.exception)
+    assert contents(work) == before
+
+
 def test_an_older_file_of_the_same_kind_may_be_written_to(work):
     (work / "empty").touch()
     with gzip.open(work / "t.csv.gz", "wt", encoding="utf-8-sig") as file:

@@ -141,6 +141,10 @@ def test_who_asks_is_refused_where_nothing_is_searched_and_noted_where_nothing_r
     done = aisle("run", work / "shop", "--queries", work / "j.csv", "--out", tmp_path / "b.trec", *who)
     assert done.returncode == 0
     assert "note: --shoppers changes nothing" in done.stderr.decode()
+    reading = ("run", work / "shop", "--queries", work / "j.csv", "--recipe", work / "recipe.toml", *who)
+    for mode, said in {"hybrid": False, "bm25": True, "dense": True}.items():
+        done = aisle(*reading, "--mode", mode, "--out", tmp_path / f"{mode}.trec")
+        assert ("note: --shoppers changes nothing" in done.stderr.decode()) == said, mode
     one, other = (read_run(tmp_path / name) for name in ("a.trec", "b.trec"))
     assert {name: found[0][0] for name, found in one.items()} == {name: found[0][0] for name, found in other.items()}
     done = aisle("run", work / "shop", "--queries", work / "j.csv", "--out", work / "who.tsv", *who)

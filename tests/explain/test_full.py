@@ -15,8 +15,8 @@ from aisle.errors import InputError
 from aisle.explain import NearWords, explain, explain_page
 from aisle.explain.asked import asked_of
 from aisle.explain.change import Fusion, changes
-from aisle.explain.full import UNHEEDED
 from aisle.explain.linear import Again
+from aisle.explain.notes import UNHEEDED
 from aisle.explain.title_word import lacking_words
 from aisle.filters import parse_filter, parse_sort
 from aisle.ranking.clock import Clock

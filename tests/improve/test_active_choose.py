@@ -213,6 +213,28 @@ def test_the_command_writes_what_to_judge_next(pairs, tmp_path):
     assert all("expected to change the query's best order by 0." in one["why"] for one in told["chosen"])
 
 
+def test_ids_with_white_space_are_found_in_the_catalogue(tmp_path):
+    """A run writes "sku 1" as sku_1; the queue has the catalogue's own id, so that what it brings is found again."""
+    from click.testing import CliRunner
+
+    from aisle.cli.choose import choose as command
+
+    (tmp_path / "a.trec").write_text("usb_hub Q0 sku_1 1 2 a\nusb_hub Q0 sku_2 2 1 a\n")
+    (tmp_path / "b.trec").write_text("usb_hub Q0 sku_2 1 2 b\nusb_hub Q0 sku_3 2 1 b\n")
+    (tmp_path / "j.csv").write_text("query,docid,rating\nusb hub,sku 1,3\n")
+    (tmp_path / "c.csv").write_text("id,title\nsku 1,Belkin\nsku 2,Sitecom\nsku 3,Other\nsku_3,Hama\n")
+    runs = [
+        option for name in "ab" for option in ("--run", str(tmp_path / f"{name}.trec"))
+    ] + ["--judgments", str(tmp_path / "j.csv")]  # fmt: skip
+    queue = tmp_path / "next.csv"
+    more = ["--catalogue", str(tmp_path / "c.csv"), "--sample", "--count", "2", "--out", str(queue)]
+    CliRunner().invoke(command, [*runs, *more], catch_exceptions=False)
+    assert [(pair.doc_id, pair.title) for pair in read_pairs(queue)] == [("sku_3", "Hama"), ("sku 2", "Sitecom")]
+    (tmp_path / "j.csv").write_text("query,docid,rating\nusb hub,sku 1,3\nusb hub,sku 2,3\nusb hub,sku_3,0\n")
+    drawn = CliRunner().invoke(command, [*runs, "--drawn", str(queue), "--json"], catch_exceptions=False)
+    assert json.loads(drawn.stdout)["judged"] == 3
+
+
 def test_the_command_lists_what_decides_between_two_runs(tmp_path):
     from click.testing import CliRunner
 

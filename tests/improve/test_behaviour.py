@@ -202,5 +202,13 @@ def test_from_a_services_events_to_judgments(tmp_path, grades, pages):
     assert told["propensities"] == pytest.approx(LOOKS, abs=0.12)
     assert "looks (em)" in call("--method", "em", "--positions", "5").output
     assert all(math.isfinite(one.grade) for one in read_judgments(tmp_path / "weak.csv"))
+    for value, why in (
+        ("-5", "-5.0 is not in the range x>=0"),
+        ("nan", "nan is no finite"),
+        ("inf", "inf is no finite"),
+    ):
+        refused = call("--minimum", value)
+        assert refused.exit_code == 2
+        assert f"Invalid value for '--minimum': {why}" in refused.output
     with pytest.raises(ArtifactError, match="no events are kept"):
         call("--state", str(tmp_path / "none"))

@@ -296,5 +296,10 @@ def test_the_command_writes_a_queue_and_what_is_left(pairs, tmp_path):
         assert all(row["why"] for row in csv.DictReader(file))
     answer = CliRunner().invoke(check_labels, [str(path), "--middle", "--json"], catch_exceptions=False)
     assert listed < {one["row"] for one in json.loads(answer.stdout)["suspects"]}
+    for option in ("--threshold", "--weight"):
+        for value in ("nan", "inf"):
+            refused = CliRunner().invoke(check_labels, [str(path), option, value])
+            assert refused.exit_code == 2
+            assert f"Invalid value for '{option}': {value} is" in refused.output
     table = CliRunner().invoke(check_labels, [str(path), "--limit", "3"], catch_exceptions=False)
     assert "Likely wrong by 2 levels or more" in table.stdout

@@ -318,6 +318,63 @@ def test_what_cannot_be_written_is_said(tmp_path):
         call("judge", "adjudicate", FILE, "--out", tmp_path / "o", "--open", tmp_path / "p")
 
 
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_table_of_rater_columns_alone(tmp_path, mark):
+    table = tmp_path / "raters.csv"
+    lines = ["query,docid,a,b,note", "usb hub,1,3,2,x", "usb hub,2,0,0,", "tv,7,1,,y"]
+    table.write_text("\n".join(lines).replace(",", mark) + "\n", encoding="utf-8")
+    plain = json.loads(call("judge", "agreement", table, "--rater", "a", "--rater", "b", "--json").stdout)
+    assert (plain["pairs"], plain["raters"], plain["shared"]) == (3, {"a": 3, "b": 2}, 2)
+    out = tmp_path / "out.csv"
+    call("judge", "adjudicate", table, "--rater", "a", "--rater", "b", "--out", out)
+    assert [(one.query, one.product_id, one.grade) for one in read_judgments(out)] == [
+        ("usb hub", "1", 2), ("usb hub", "2", 0), ("tv", "7", 1),
+    ]  # fmt: skip
+    table.write_text("query,title,a,b\nusb hub,x,3,2\n", encoding="utf-8")
+    with pytest.raises(JudgmentError, match=r"does not name the query and the product(.|\n)*allowed: query, docid"):
+        call("judge", "agreement", table, "--rater", "a", "--rater", "b")
+    table.write_text("query,docid,a,a,b\nusb hub,1,3,2,1\n", encoding="utf-8")
+    with pytest.raises(JudgmentError, match="2 columns are named 'a'"):
+        call("judge", "agreement", table, "--rater", "a", "--rater", "b")
+
+
+@pytest.mark.parametrize("command", [("agreement",), ("adjudicate", "--out")])
+def test_a_grade_off_the_scale_is_told_with_its_line(tmp_path, command):
+    """Of every form of file."""
+    table, one, trec, store = (tmp_path / name for name in ("t.csv", "ann.csv", "ben.qrels", "s.jsonl"))
+    table.write_text("query,docid,a,b\nusb,1,3,2\nusb,2,9,0\n", encoding="utf-8")
+    one.write_text("query,docid,rating\nusb,1,3\n\nusb,2,9\n", encoding="utf-8")
+    trec.write_text("usb 0 1 3\nusb 0 2 -1\n", encoding="utf-8")
+    JudgmentFile(store).add([Judged("usb", "2", 9, "cy"), Judged("usb", "1", 3, "cy"), Judged("tv", "1", 4, "cy")])
+    out = [tmp_path / "out.csv"] if "--out" in command else []
+    for given, place, grade in (
+        ([table, "--rater", "a", "--rater", "b"], "t.csv, line 3, column 'a'", 9),
+        ([one], "ann.csv, line 4", 9),
+        ([trec], "ben.qrels, line 2", -1),
+        ([store], "s.jsonl, line 1", 9),
+    ):
+        with pytest.raises(JudgmentError) as caught:
+            call("judge", *command, *out, *given)
+        told = str(caught.value)
+        assert f"{place}: the grade {grade}\nallowed: 0" in told
+        assert "--highest" in told
+        assert not any(path.exists() for path in out)
+    call("judge", *command, *out, table, "--rater", "a", "--rater", "b", "--highest", "9")
+
+
+def test_a_grade_between_is_adjudicated_and_not_compared(tmp_path):
+    weak = tmp_path / "weak.csv"
+    weak.write_text("query,docid,rating\nusb,1,2.5\n", encoding="utf-8")
+    call("judge", "adjudicate", weak, "--out", tmp_path / "out.csv")
+    assert [one.grade for one in read_judgments(tmp_path / "out.csv")] == [2.5]
+    with pytest.raises(JudgmentError, match=r"weak\.csv, line 2: the grade 2\.5(.|\n)*allowed: 0, 1, 2, 3"):
+        call("judge", "agreement", weak)
+    with pytest.raises(JudgmentError, match=r"weak\.csv, line 2: the grade 2\.5"):
+        call("judge", "agreement", FILE, "--anchors", weak)
+    with pytest.raises(InputError, match="--highest 0"):
+        call("judge", "adjudicate", weak, "--out", tmp_path / "out.csv", "--highest", "0")
+
+
 def test_agreement_by_the_command(tmp_path):
     options = [option for name in RATERS for option in ("--rater", name)]
     plain = json.loads(call("judge", "agreement", FILE, *options, "--json").stdout)

@@ -191,6 +191,8 @@ HEAD = "id,query,title,relevance\n"
         (HEAD + "1,a,b,1\n2,a,c,5\n", {"scale": Scale(1, 4)}, "line 3: the grade 5\nallowed: 1 to 4, as declared"),
         (HEAD + "1,a,b,1\n2,a,c,\n", {"need_grades": True}, "line 3: there is no grade"),
         ("query,title\na,b\n", {"need_grades": True}, "has no grades: none of its columns"),
+        ("query,title,title,relevance\na,b,c,1\n", {}, "2 columns are named 'title' in the first line"),
+        ("query;title;Relevance;relevance\na;b;1;2\n", {}, "2 columns are named 'Relevance' in the first line"),
         ("query,price\na,b\n", {}, "no column is known as the title; there are 'query', 'price'"),
         ("just some words\n", {}, "no column is known as the query; there are 'just some words'"),
         (HEAD, {}, "has a header but no pairs"),

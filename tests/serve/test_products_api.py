@@ -99,6 +99,10 @@ def test_a_misspelt_field_is_told_with_the_one_that_was_meant(client):
     assert error["fix"] == "say 'price' instead of 'prise'"
     (batch, _) = lines(client.post("/v1/products:bulk", content='{"id": "x", "titel": "x"}'))
     assert "titel: there is no such field" in batch["errors"][0]["message"]
+    assert batch["errors"][0]["id"] == "x"
+    body = '{"id": 7, "title": "x", "price": -1}\n{"id": "y", "op": "paint"}\n{"id": " z "}\n{"title": "x"}\n["x"]'
+    (batch, _) = lines(client.post("/v1/products:bulk", content=body))
+    assert [one["id"] for one in batch["errors"]] == ["7", "y", " z ", None, None]
 
 
 def test_a_product_that_is_not_there_is_told_with_what_to_do(client):

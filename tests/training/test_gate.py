@@ -183,7 +183,11 @@ def test_too_few_queries(queries, reason_given):
     assert not verdict.promoted
     assert reason(verdict, "better").startswith(reason_given)
     assert (verdict.p, verdict.detectable) == (1.0, None)
-    json.dumps(verdict.to_dict(), allow_nan=False)
+    plain = json.loads(json.dumps(verdict.to_dict(), allow_nan=False))
+    found = [plain[name] for name in ("p", "mean_current", "mean_candidate")]
+    found += [plain["difference"][name] for name in ("mean", "low", "high")]
+    assert found == (pytest.approx([1.0, 0.5, 0.8, 0.3, 0.3, 0.3]) if queries else [None] * 6)
+    assert ("not measured" in format_verdict(verdict)[0]) == (not queries)
     assert format_verdict(verdict)[0].startswith("not promoted: nDCG@10")
     assert "detectable" not in format_verdict(verdict)[0]
 

@@ -76,7 +76,10 @@ def test_eight_pairs_give_a_head_that_is_not_promoted(tmp_path):
     assert found.verdict.queries == 0
     assert "better" in found.verdict.failed
     assert dict(found.candidate.queries) == {"all": 2, "held out": 0}
-    assert said[-1] == "2 queries are too few to hold any out: nothing can show whether the model is better"
+    assert said[-1] == (
+        "2 queries are too few to hold any out: nothing can show whether the model is better; for that judge "
+        "20 queries or more"
+    )
     assert not list(tmp_path.glob(".model*")), "nothing is left beside it"
 
 
@@ -145,7 +148,8 @@ def test_the_command(tmp_path):
     assert "too few to hold any out" in result.stderr
     table = CliRunner().invoke(cli, given)
     assert table.exit_code == 0, table.output
-    assert "not promoted" in table.stdout
+    assert "not promoted: nDCG@10 not measured, for no query was held out" in table.stdout
+    assert found["verdict"]["mean_candidate"] is found["verdict"]["p"] is found["verdict"]["difference"]["mean"] is None
     assert "weights of the signals: cosine 1.000, wording" in table.stdout
 
 

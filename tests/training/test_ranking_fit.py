@@ -109,9 +109,7 @@ def test_unjudged_candidates_are_weak_wrong_ones_near_the_top_only():
 
 @pytest.mark.parametrize("linear", [("wording",), ("fused", "odour"), ("fused", "identifier")])
 def test_a_recipe_of_other_features_is_refused(linear):
-    with pytest.raises(
-        RecipeError, match=r"linear part has (no 'fused'|the feature '(odour|identifier)')"
-    ):
+    with pytest.raises(RecipeError, match=r"linear part has (no 'fused'|the feature '(odour|identifier)')"):
         fit(tables(2, 5), RankingRecipe(linear=linear))
 
 

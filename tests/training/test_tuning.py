@@ -57,11 +57,11 @@ def test_the_first_trial_is_the_recipe_itself_and_the_best_is_kept(tuned):
     assert len(tuned.trials) == 6
     assert tuned.trials[0].values == {"head.correction_spread": 0.3, "head.rank": 8}  # 16, at the nearest end
     whole = [tried for tried in tuned.trials if not tried.pruned]
-    assert tuned.trials[tuned.best].mean == max(tried.mean for tried in whole)
+    assert tuned.trials[tuned.best - 1].mean == max(tried.mean for tried in whole)
     assert all(tried.folds == 2 for tried in whole)
     kept = load_recipe(str(tuned.folder / "best.toml"))
     assert kept == tuned.recipe
-    best = with_values(RECIPE, tuned.trials[tuned.best].values)
+    best = with_values(RECIPE, tuned.trials[tuned.best - 1].values)
     assert kept == replace(best, name="head-tuned", judged_by="share")
     told = json.loads((tuned.folder / "trials.json").read_text(encoding="utf-8"))
     assert [row["values"] for row in told["trials"]] == [dict(tried.values) for tried in tuned.trials]
@@ -152,7 +152,7 @@ def test_hopeless_trials_are_pruned_before_their_last_fold(pairs, space, tmp_pat
     found = tune(pairs, RECIPE, space, tmp_path / "out", SearchSettings(8, 2, 0))
     assert [tried.pruned for tried in found.trials] == [False] * 4 + [True] * 4
     assert [tried.folds for tried in found.trials] == [2] * 4 + [1] * 4
-    assert found.best == 0
+    assert found.best == 1
 
 
 def test_another_search_in_the_folder_is_refused(tuned, pairs, space, tmp_path):
@@ -234,6 +234,10 @@ def test_the_command(tmp_path):
     again = CliRunner().invoke(cli, given)
     assert again.exit_code == 0, again.output
     assert "2 recipes on 16 queries" in again.stdout
+    rows = [line.split()[1] for line in again.stdout.splitlines() if line.startswith("│")]
+    assert sorted(filter(str.isdigit, rows)) == ["1", "2"]
+    assert f"trial {found['best']} against trial 1, where it began" in again.stdout
+    assert [one["number"] for one in found["trials"]] == [1, 2]
     assert "4 queries were kept for the gate" in again.stdout
     refused = CliRunner().invoke(cli, [*given, "--scale", "1:2"])
     assert "the grade 0\nallowed: 1 to 2, as declared" in str(refused.exception)

@@ -6,8 +6,9 @@ Knows grades and files, no queue and no language model.
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -26,12 +27,12 @@ from aisle.evaluate.agreement import (
     fleiss_interval,
     kappa_interval,
 )
-from aisle.judgments import read_judgments
+from aisle.judgments import Judgments, read_judgments
 from aisle.judgments.files import lines_of, read_text
 from aisle.judgments.given import Judged, JudgmentFile, key_of
 from aisle.judgments.pairs import read_pairs
-from aisle.judgments.read import parse_grade
-from aisle.judgments.tables import find_header, rows
+from aisle.judgments.read import parse_grade, place_of
+from aisle.judgments.tables import SYNONYMS, Header, find_header, places_of, rows
 from aisle.types import Judgment
 
 WEIGHTS: tuple[Weights, ...] = ("none", "linear", "quadratic")
@@ -202,23 +203,56 @@ def _anchored(
 # --- files -------------------------------------------------------------------------------------------------
 
 
-def read_given(paths: Sequence[Path], columns: Sequence[str] = ()) -> list[Judged]:
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Grades that files may give: 0 to the highest, whole ones alone or those between, too."""
+
+    highest: int
+    between: bool = False
+
+    def check(self, grade: float, place: Callable[[], str]) -> None:
+        """Refuse a grade that is none of them.
+
+        Raises:
+            JudgmentError: It is not; the message begins with the place.
+        """
+        if 0 <= grade <= self.highest and (self.between or grade == int(grade)):
+            return
+        whole = ", ".join(map(str, range(self.highest + 1)))
+        raise JudgmentError(
+            f"{place()}: the grade {grade:g}",
+            allowed=f"0 to {self.highest}" if self.between else whole,
+            fix="correct it, or name the highest grade of the scale with --highest",
+        )
+
+
+def read_given(paths: Sequence[Path], columns: Sequence[str] = (), allowed: Allowed | None = None) -> list[Judged]:
     """The judgments of files, each with its rater.
 
     A file of JSON lines is the store of the service and the terminal, and names its raters. Any other file of judgments
     is one rater's, who has the file's name; with ``columns`` it is a table with one column a rater.
 
+    Args:
+        paths: The files.
+        columns: Raters' columns.
+        allowed: Grades that there may be; None for any.
+
     Raises:
-        JudgmentError: A file cannot be read, a column is missing, or two files would be the same rater's.
+        JudgmentError: A file cannot be read, a column is missing, a grade is not allowed, or two files would be the
+            same rater's.
     """
     found: list[Judged] = []
     seen: dict[str, Path] = {}
     for path in paths:
         text = "" if path.is_dir() else read_text(path, "judgments")
         if text.lstrip().startswith("{"):
-            found += JudgmentFile(path).read()
+            file = JudgmentFile(path)
+            for one in file.read():
+                if allowed is not None:
+                    allowed.check(one.grade, partial(_line, file, one))
+                found.append(one)
         elif columns:
-            found += _of_columns(path, text, columns)
+            found += _of_columns(path, text, columns, allowed)
         else:
             name = path.name.removesuffix(".gz").rpartition(".")[0] or path.name
             if seen.setdefault(name, path) != path:
@@ -226,8 +260,20 @@ def read_given(paths: Sequence[Path], columns: Sequence[str] = ()) -> list[Judge
                     f"{str(seen[name])!r} and {str(path)!r} would both be the rater {name!r}", fix="rename one"
                 )
             found += [
-                Judged(one.query or one.query_id, one.product_id, one.grade, name) for one in read_judgments(path)
+                Judged(one.query or one.query_id, one.product_id, one.grade, name)
+                for one in _checked(read_judgments(path), path, allowed)
             ]
+    return found
+
+
+def _line(file: JudgmentFile, one: Judged) -> str:
+    return f"{file.path}, line {file.line_of(one)}"
+
+
+def _checked(found: Judgments, path: Path, allowed: Allowed | None) -> Judgments:
+    if allowed is not None:
+        for one in found:
+            allowed.check(one.grade, partial(place_of, path, one))
     return found
 
 
@@ -260,34 +306,36 @@ def _is_grade(cell: str, scale: Sequence[float]) -> bool:
         return False
 
 
-def read_anchors(path: Path) -> list[Judgment]:
+def read_anchors(path: Path, allowed: Allowed | None = None) -> list[Judgment]:
     """Judgments that are taken for right: a judgments file, or a file of pairs with grades.
 
+    Args:
+        path: The file.
+        allowed: Grades that there may be; None for any.
+
     Raises:
-        JudgmentError: It is neither.
+        JudgmentError: It is neither, or a grade is not allowed.
     """
     try:
-        return list(read_judgments(path))
+        found = read_judgments(path)
     except JudgmentError as error:
         try:
             pairs = read_pairs(path, need_grades=True)
         except JudgmentError:
             raise error from None
+        if allowed is not None:
+            for one in pairs:
+                allowed.check(
+                    one.grade or 0.0, partial("{}, {!r} of {!r}".format, path, one.title[:40], one.query[:40])
+                )
         return [Judgment(one.query_id, one.query, one.doc_id, one.grade or 0.0) for one in pairs]
+    return list(_checked(found, path, allowed))
 
 
-def _of_columns(path: Path, text: str, columns: Sequence[str]) -> list[Judged]:
+def _of_columns(path: Path, text: str, columns: Sequence[str], allowed: Allowed | None) -> list[Judged]:
     """A table with a column for each rater; an empty cell is no grade."""
     first = next((line for line in lines_of(text) if line.strip()), "")
-    header = find_header(first)
-    if header is None:
-        raise JudgmentError(f"{path}: the first line {first[:80]!r} is no header", allowed="query, docid, and raters")
-    names = [name.strip() for name in next(csv.reader([first], delimiter=header.delimiter))]
-    missing = next((name for name in columns if name not in names), None)
-    if missing is not None:
-        raise JudgmentError(f"{path}: no column {missing!r}", allowed=", ".join(names)[:300])
-    for name in columns:
-        header.columns[f"rater {name}"] = names.index(name)
+    header = _rater_header(first, columns, path)
     found = []
     for line, cells in rows(text, header, path):
         query = cells.get("query") or cells.get("query_id", "")
@@ -295,5 +343,28 @@ def _of_columns(path: Path, text: str, columns: Sequence[str]) -> list[Judged]:
             cell = cells[f"rater {name}"]
             if cell.strip():
                 grade = parse_grade(cell, f"{path}, line {line}")
+                if allowed is not None:
+                    allowed.check(grade, partial("{}, line {}, column {!r}".format, path, line, name))
                 found.append(Judged(query, cells.get("product_id", str(line)), grade, name))
     return found
+
+
+def _rater_header(first: str, columns: Sequence[str], path: Path) -> Header:
+    """Where the query, the product and each rater stand; none of the other columns need be a grade."""
+    try:
+        tried = {mark: [name.strip() for name in next(csv.reader([first], delimiter=mark))] for mark in "\t,;"}
+    except csv.Error as error:
+        raise JudgmentError(f"{path}: the first line {first[:80]!r} is no header: {error}") from None
+    mark = max(tried, key=lambda mark: (sum(name in tried[mark] for name in columns), len(tried[mark])))
+    names = tried[mark]
+    missing = next((name for name in columns if name not in names), None)
+    if missing is not None:
+        raise JudgmentError(f"{path}: no column {missing!r}", allowed=", ".join(names)[:300])
+    others = ["" if name in columns else name for name in names]
+    places = places_of(others, {meaning: SYNONYMS[meaning] for meaning in ("query_id", "query", "product_id")})
+    if not ({"query", "query_id"} <= places.keys() or ("product_id" in places and len(places) > 1)):
+        raise JudgmentError(
+            f"{path}: the first line {first[:80]!r} does not name the query and the product",
+            allowed="query, docid, and a column for each rater",
+        )
+    return Header(mark, places | {f"rater {name}": names.index(name) for name in columns})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 
-from aisle.explain.phrases import PHRASES
+from aisle.explain.notes import in_language
 from aisle.explain.values import LANGUAGES, Language
 
 COOKIE = "aisle-language"
@@ -42,9 +42,7 @@ def choose_language(asked: str, cookies: str, accepted: str) -> Language:
 
 def told(note: str, language: Language) -> str:
     """What the engine says of a search, in the page's language where that is known."""
-    for theirs, ours in PHRASES[language].engine_says.items():
-        note = note.replace(theirs, ours)
-    return note
+    return in_language(note, language)
 
 
 def _known(name: str) -> Language | None:

@@ -23,7 +23,7 @@ from aisle.serve.parts import Parts, Shop
 from aisle.serve.routes.products import ProductBody
 from aisle.serve.routes.running import note, write
 from aisle.serve.searching import to_json
-from aisle.serve.writing.change import Change, Delete, Outcome, Patch, Put, checked_id, finite
+from aisle.serve.writing.change import MAX_ID, Change, Delete, Outcome, Patch, Put, checked_id, finite
 
 router = APIRouter(tags=["products"], dependencies=[needs("write")], route_class=ApiRoute)
 NDJSON = "application/x-ndjson"
@@ -43,6 +43,7 @@ class _Line:
     number: int
     change: Change | None
     fault: Fault | None = None
+    id: str | None = None
 
 
 @router.post(
@@ -134,25 +135,35 @@ def _check_length(line: bytes | bytearray, number: int, most: int) -> None:
 
 
 def _read(line: bytes | bytearray, number: int) -> _Line:
+    product_id: str | None = None
     try:
-        return _Line(number, _change(json.loads(line)))
+        data = json.loads(line)
+        product_id = _id(data)
+        return _Line(number, _change(data, product_id))
     except ValidationError as error:
-        return _Line(number, None, invalid(error.errors(), ProductBody))
+        fault = invalid(error.errors(), ProductBody)
     except InputError as error:
-        return _Line(number, None, fault_of(error))
+        fault = fault_of(error)
     except (ValueError, RecursionError) as error:
-        return _Line(number, None, Fault(422, "invalid_json", f"not JSON: {error}"))
+        fault = Fault(422, "invalid_json", f"not JSON: {error}")
+    return _Line(number, None, fault, product_id)
 
 
-def _change(data: Any) -> Change:
+def _id(data: Any) -> str | None:
+    """The id that a line names, whether or not a product may have it."""
+    found = data.get("id") if isinstance(data, dict) else None
+    if isinstance(found, int) and not isinstance(found, bool):
+        found = str(found)
+    return found if isinstance(found, str) else None
+
+
+def _change(data: Any, product_id: str | None) -> Change:
     if not isinstance(data, dict):
         raise _wrong("no object", "a JSON object a line")
-    op, product_id = data.pop("op", "put"), data.pop("id", None)
-    if isinstance(product_id, int) and not isinstance(product_id, bool):
-        product_id = str(product_id)
-    if not isinstance(product_id, str):
+    if product_id is None:
         raise _wrong("no id", 'an "id" that is a text')
     checked_id(product_id)
+    op, _ = data.pop("op", "put"), data.pop("id")
     if op == "put":
         return Put(ProductBody.model_validate(data).product(product_id))
     if op == "patch" and data:
@@ -176,7 +187,7 @@ async def _write(request: Request, shop: Parts, batch: list[_Line]) -> bytes:
     counts: dict[str, int] = {}
     errors: list[dict[str, Any]] = []
     for line in batch:
-        outcome = by_line.get(line.number) or Outcome("", "refused")
+        outcome = by_line.get(line.number) or Outcome((line.id or "")[:MAX_ID], "refused")
         counts[outcome.status] = counts.get(outcome.status, 0) + 1
         if outcome.status in ("refused", "missing") and len(errors) < SHOWN_ERRORS:
             message = line.fault.message if line.fault else outcome.reason or "there is no such product"

@@ -140,7 +140,11 @@ def _held_out(
     try:
         return cross_fit(tables, recipe, rating)
     except JudgmentError:
-        note(f"{len(tables)} queries are too few to hold any out: nothing can show whether the ranking is better")
+        count = "1 query is" if len(tables) == 1 else f"{len(tables)} queries are"
+        note(
+            f"{count} too few to hold any out: nothing can show whether the "
+            "ranking is better; for that judge two queries of different words at the least"
+        )
         return None
 
 

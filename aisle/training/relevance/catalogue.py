@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from aisle.catalogue.clean import clean
 from aisle.config import CatalogueSettings
 from aisle.errors import JudgmentError
-from aisle.judgments import read_judgments
+from aisle.judgments import read_judgments, refuse_unknown
 from aisle.judgments.pairs import PairSet, TextPair
 from aisle.judgments.scale import Scale, declared
+from aisle.types import Product
 
 
-def judged_products(catalogue: Path, judgments: Path, description: bool, scale: Scale | None = None) -> PairSet:
+def judged_products(
+    catalogue: Path,
+    judgments: Path,
+    description: bool,
+    scale: Scale | None = None,
+    note: Callable[[str], None] | None = None,
+) -> PairSet:
     """The judged products with their texts; judgments of products that the catalogue lacks are left out.
 
     Args:
@@ -20,6 +28,7 @@ def judged_products(catalogue: Path, judgments: Path, description: bool, scale: 
         judgments: Graded from 0, unless a scale says otherwise, or by the classes' names.
         description: Whether descriptions are wanted; titles always are.
         scale: Of the grades; else from 0 to the highest.
+        note: Told, in words, how many of the judged products the catalogue lacks.
 
     Raises:
         CatalogueError, JudgmentError: A file cannot be read, a grade is outside the scale, or they have no product in
@@ -29,7 +38,14 @@ def judged_products(catalogue: Path, judgments: Path, description: bool, scale: 
     scale = declared(judgments, scale, bool(known.gains))
     wanted = {judgment.product_id for judgment in known}
     with clean(catalogue, CatalogueSettings()) as cleaned:
-        products = {product.id: product for product in cleaned if product.id in wanted}
+        ids, products = set[str](), dict[str, Product]()
+        for one in cleaned:
+            ids.add(one.id)
+            if one.id in wanted:
+                products[one.id] = one
+    said = refuse_unknown((one.product_id for one in known), ids, f"the catalogue {str(catalogue)!r}")
+    if said and note is not None:
+        note(f"note: {said}")
     items = []
     for judgment in known:
         product = products.get(judgment.product_id)
@@ -44,10 +60,5 @@ def judged_products(catalogue: Path, judgments: Path, description: bool, scale: 
             )
         text = product.description if description else ""
         items.append(TextPair(judgment.query_id, judgment.query, product.id, product.title, text, grade=judgment.grade))
-    if not items:
-        raise JudgmentError(
-            f"no product judged in {str(judgments)!r} is in the catalogue {str(catalogue)!r}",
-            fix="see that the ids of both are the same",
-        )
     grades = [item.grade for item in items if item.grade is not None]
     return PairSet(tuple(items), scale or Scale(min(0.0, *grades), max(grades)), str(judgments))

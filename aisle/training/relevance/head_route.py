@@ -70,7 +70,11 @@ class HeadRoute:
             found = evidence(kept.by_gain(), cosine[rows], scores[rows], self.recipe.description)
             judged = len(kept.by_query())
         else:
-            self.note(f"{count} queries are too few to hold any out: nothing can show whether the model is better")
+            few = "1 query is" if count == 1 else f"{count} queries are"
+            self.note(
+                f"{few} too few to hold any out: nothing can show whether "
+                f"the model is better; for that judge {MIN_QUERIES} queries or more"
+            )
         head = self.fit(pairs, np.arange(len(pairs)), queries, texts, words)
         folder = self.work / "folder"
         fields = ("title", "description") if self.recipe.description else ("title",)

@@ -39,7 +39,7 @@ class Tried:
     """One recipe and what it was worth.
 
     Attributes:
-        number: Of the trial; 0 is the recipe that the search began with.
+        number: Of the trial, from 1, which is the recipe that the search began with.
         values: Of the settings.
         mean: nDCG@10, the mean over the queries of the folds that were run.
         folds: How many were run; fewer than all where it was pruned.
@@ -62,7 +62,7 @@ class Tuned:
         folder: With the study and the best recipe.
         recipe: The best one.
         trials: All of them.
-        best: Number of the best one.
+        best: Number of the best one, from 1.
         difference: Of the best one and the first, by query: mean, interval, p, smallest detectable difference. The best
             of many looks better than it is; only the gate's queries, which no trial saw, say what it is worth.
         queries: Tried on, and kept for the gate.
@@ -221,7 +221,7 @@ class _Search:
             values = trial.user_attrs["queries"]
             pruned = trial.state.name == "PRUNED"
             folds, seconds = trial.user_attrs["folds"], trial.user_attrs["seconds"]
-            trials.append(Tried(number, trial.params, _mean(values), folds, seconds, pruned))
+            trials.append(Tried(number + 1, trial.params, _mean(values), folds, seconds, pruned))
             if not pruned:
                 worth[number] = values
         return trials, worth
@@ -253,7 +253,7 @@ def _result(out: Path, recipe: TrainingRecipe, trials: list[Tried], worth: Mappi
     changed = with_values(recipe, trials[best].values)
     # A gate that judged by every query would judge by those that chose the settings.
     kept = replace(changed, name=f"{recipe.name}-tuned", judged_by="share")
-    return Tuned(out, kept, tuple(trials), best, difference, {})
+    return Tuned(out, kept, tuple(trials), best + 1, difference, {})
 
 
 def _kept(pairs: PairSet, tried_on: PairSet) -> int:
