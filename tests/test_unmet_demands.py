@@ -15,7 +15,7 @@ from aisle.filters import parse_filter, parse_sort
 from aisle.serve.app import Outside, create_app
 from aisle.serve.security import Security, SecuritySettings
 from aisle.serve.settings import Settings
-from aisle.types import SearchRequest
+from aisle.types import Product, SearchRequest
 from tests.serve.test_experiment import Running
 from tests.test_stages import PRODUCTS
 
@@ -128,3 +128,14 @@ def test_an_interleaved_page_says_only_what_both_rankings_miss(folder, encoder, 
         found = running.search("shirt under 12", user="ann", k=2).json()
         assert {hit.get("team") for hit in found["hits"]} == {"a", "b"}
         assert found["unmet"] is None
+
+
+def test_a_price_in_euros_is_not_met_in_dollars(tmp_path, encoder):
+    shop = [
+        Product("d", "Canvas shoes", price=14.0, currency="USD"),
+        Product("e", "Linen shoes", price=15.0, currency="EUR"),
+    ]
+    SearchEngine.build(shop, tmp_path / "shop", recipe(demands="filter"), encoder=encoder).close()
+    with SearchEngine.open(tmp_path / "shop", encoder=encoder) as engine:
+        assert [hit.product_id for hit in asked(engine, "canvas shoes under 20 euro").hits] == ["e"]
+        assert {hit.product_id for hit in asked(engine, "canvas shoes under 20").hits} == {"d", "e"}

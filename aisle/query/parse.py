@@ -24,7 +24,7 @@ from aisle.query.negation import Negated, negated_in
 from aisle.query.price import prices_in
 from aisle.query.sizes import sizes_in
 from aisle.query.spelling import corrected
-from aisle.types import Compare, Filter, In, Not, Or, Scalar, Under
+from aisle.types import And, Compare, Exists, Filter, In, Not, Or, Scalar, Under
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SAID_OUTRIGHT: tuple[Kind, ...] = ("brand", "category", "colour", "size", "price", "without")
@@ -120,7 +120,11 @@ class _Reading:
             if price.currency and self.facts.currencies and price.currency not in self.facts.currencies:
                 certainty = min(certainty, FOREIGN_CURRENCY)
             words = self.text[price.start : price.end]
-            self.add(price.start, price.end, Constraint("price", words, price.filter, certainty))
+            wanted = price.filter
+            if price.currency in self.facts.currencies and len(self.facts.currencies) > 1:  # 14 dollars are no 14 euros
+                other = Or((Compare("currency", "=", price.currency), Not(Exists("currency"))))
+                wanted = And((wanted, other))
+            self.add(price.start, price.end, Constraint("price", words, wanted, certainty))
             self.unsearched.append((price.start, price.end))
 
     def read_negations(self) -> None:

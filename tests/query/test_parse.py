@@ -109,6 +109,17 @@ def test_a_price_in_another_currency_is_hardly_certain(facts):
     assert demand("under 200元", "price", facts).certainty < 0.5 < demand("under $200", "price", facts).certainty
 
 
+def test_where_currencies_are_mixed_a_price_is_of_its_own():
+    shop = [Product("1", "Shoes", price=14.0, currency="USD"), Product("2", "Boots", price=14.0, currency="EUR")]
+    found = demand("shoes under 20 euro", "price", learn([*shop, Product("3", "Clogs", price=14.0)]))
+    assert [matches(found.filter, product) for product in shop] == [False, True]
+    assert matches(found.filter, Product("3", "Clogs", price=14.0)), "one without a currency may be meant"
+    assert not matches(found.filter, Product("3", "Clogs", price=24.0))
+    assert matches(demand("shoes under 20", "price", learn(shop)).filter, shop[0]), "no currency was said"
+    only = demand("shoes under 20 euro", "price", learn(shop[1:])).filter
+    assert only == demand("shoes under 20", "price", learn(shop[1:])).filter
+
+
 def test_what_no_product_can_confirm_is_not_certain():
     facts = learn([Product("1", "Red dress"), Product("2", "Blue dress")])
     for text, kind in (("red dress", "colour"), ("dress under $5", "price"), ("10 ft dress", "size")):
