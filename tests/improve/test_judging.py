@@ -331,7 +331,7 @@ def test_a_table_of_rater_columns_alone(tmp_path, mark):
         ("usb hub", "1", 2), ("usb hub", "2", 0), ("tv", "7", 1),
     ]  # fmt: skip
     table.write_text("query,title,a,b\nusb hub,x,3,2\n", encoding="utf-8")
-    with pytest.raises(JudgmentError, match=r"does not name the query and the product(.|\n)*allowed: query, docid"):
+    with pytest.raises(JudgmentError, match=r"do not name the query and the product(.|\n)*allowed: query, docid"):
         call("judge", "agreement", table, "--rater", "a", "--rater", "b")
     table.write_text("query,docid,a,a,b\nusb hub,1,3,2,1\n", encoding="utf-8")
     with pytest.raises(JudgmentError, match="2 columns are named 'a'"):

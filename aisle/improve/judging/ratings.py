@@ -32,7 +32,7 @@ from aisle.judgments.files import lines_of, read_text
 from aisle.judgments.given import Judged, JudgmentFile, key_of
 from aisle.judgments.pairs import read_pairs
 from aisle.judgments.read import parse_grade, place_of
-from aisle.judgments.tables import SYNONYMS, Header, find_header, places_of, rows
+from aisle.judgments.tables import SYNONYMS, Header, find_header, named_header, places_of, rows
 from aisle.types import Judgment
 
 WEIGHTS: tuple[Weights, ...] = ("none", "linear", "quadratic")
@@ -334,8 +334,7 @@ def read_anchors(path: Path, allowed: Allowed | None = None) -> list[Judgment]:
 
 def _of_columns(path: Path, text: str, columns: Sequence[str], allowed: Allowed | None) -> list[Judged]:
     """A table with a column for each rater; an empty cell is no grade."""
-    first = next((line for line in lines_of(text) if line.strip()), "")
-    header = _rater_header(first, columns, path)
+    header = _rater_header(text, columns, path)
     found = []
     for line, cells in rows(text, header, path):
         query = cells.get("query") or cells.get("query_id", "")
@@ -349,22 +348,17 @@ def _of_columns(path: Path, text: str, columns: Sequence[str], allowed: Allowed 
     return found
 
 
-def _rater_header(first: str, columns: Sequence[str], path: Path) -> Header:
+def _rater_header(text: str, columns: Sequence[str], path: Path) -> Header:
     """Where the query, the product and each rater stand; none of the other columns need be a grade."""
-    try:
-        tried = {mark: [name.strip() for name in next(csv.reader([first], delimiter=mark))] for mark in "\t,;"}
-    except csv.Error as error:
-        raise JudgmentError(f"{path}: the first line {first[:80]!r} is no header: {error}") from None
-    mark = max(tried, key=lambda mark: (sum(name in tried[mark] for name in columns), len(tried[mark])))
-    names = tried[mark]
+    formats = "query, docid, and a column for each rater"
+    mark, names = named_header(text, {name: (name,) for name in columns}, path, formats)
+    names = [name.strip() for name in names]
     missing = next((name for name in columns if name not in names), None)
     if missing is not None:
         raise JudgmentError(f"{path}: no column {missing!r}", allowed=", ".join(names)[:300])
     others = ["" if name in columns else name for name in names]
     places = places_of(others, {meaning: SYNONYMS[meaning] for meaning in ("query_id", "query", "product_id")})
     if not ({"query", "query_id"} <= places.keys() or ("product_id" in places and len(places) > 1)):
-        raise JudgmentError(
-            f"{path}: the first line {first[:80]!r} does not name the query and the product",
-            allowed="query, docid, and a column for each rater",
-        )
+        there = ", ".join(repr(name[:40]) for name in names)
+        raise JudgmentError(f"{path}: the columns {there[:300]} do not name the query and the product", allowed=formats)
     return Header(mark, places | {f"rater {name}": names.index(name) for name in columns})
