@@ -10,7 +10,8 @@ from dataclasses import replace
 
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
-from aisle.judgments import refuse_unasked, refuse_unknown
+from aisle.judged import refuse_other_products
+from aisle.judgments import refuse_unasked
 from aisle.provenance import made_with, ranked_with, sample_of
 from aisle.ranking.calibration import Calibration, Doubles
 from aisle.training.calibrate import CalibrationSettings, fit_calibration, tables_of
@@ -50,11 +51,7 @@ def calibrate(
         )
     if not any(judgment.query.strip() for judgment in judgments):
         raise InputError("the judgments have no query texts", fix="give judgments with a query column")
-    where = "the index" if engine.folder is None else f"the index {str(engine.folder)!r}"
-    there = set(engine.index.ids())
-    said = refuse_unknown((judgment.product_id for judgment in judgments), there, where)
-    if said and note is not None:
-        note(f"note: {said}")
+    refuse_other_products(engine, judgments, note)
     reached = [judgment.grade for judgment in judgments if judgment.grade >= settings.relevant_grade]
     settings = replace(settings, relevant_grade=min(reached, default=settings.relevant_grade))  # one that there is
     report = progress or (lambda stage, done, total: None)
@@ -75,5 +72,5 @@ def calibrate(
     given = engine.reranker is not None and not engine.recipe.ranking.model
     made = made_with(engine.encoder, engine.recipe) | ranked_with(engine.recipe, given)
     fitted = fit_calibration(tables, settings, made)
-    sample = sample_of(there & {judgment.product_id for judgment in judgments})
+    sample = sample_of(set(engine.index.ids()) & {judgment.product_id for judgment in judgments})
     return replace(fitted, details={**fitted.details, "sample": sample})

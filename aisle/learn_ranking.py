@@ -15,10 +15,20 @@ import numpy as np
 from aisle.engine import SearchEngine
 from aisle.errors import InputError
 from aisle.indexes import segment
-from aisle.judgments import refuse_unasked, refuse_unknown
+from aisle.judged import refuse_other_products
+from aisle.judgments import refuse_unasked
 from aisle.provenance import made_with
 from aisle.ranking.feature_values import RatingPrior, prior_of
-from aisle.ranking.features import IDENTIFIER, NAMES, SHOPPER, Asked, Words, rank_features, shopper_context
+from aisle.ranking.features import (
+    IDENTIFIER,
+    NAMES,
+    SHOPPER,
+    Asked,
+    Words,
+    before_identifiers,
+    rank_features,
+    shopper_context,
+)
 from aisle.ranking.learnt import EMBEDDED, RERANK
 from aisle.ranking.listed import Scored
 from aisle.rerankers.head import wording
@@ -67,10 +77,7 @@ def learn_ranking(
         InputError: As ``gather``, or none of the judged products is in the index.
     """
     judgments = tuple(judgments)
-    where = "the index" if engine.folder is None else f"the index {str(engine.folder)!r}"
-    said = refuse_unknown((judgment.product_id for judgment in judgments), engine.index.ids(), where)
-    if said and note is not None:
-        note(f"note: {said}")
+    refuse_other_products(engine, judgments, note)
     rating = shop_rating(engine)
     if shoppers:
         recipe = with_shopper(recipe)
@@ -165,12 +172,7 @@ def _searched(engine: SearchEngine, request: SearchRequest, reranker: Reranker |
 
 def _read(reranker: Reranker, text: str, hits: Sequence[Hit], depth: int) -> dict[str, float]:
     """The scores of the first products as a search has them read: an exact identifier lifts them only afterwards."""
-    before = {
-        hit.product_id: sum(part.contribution for stage, part in hit.parts.items() if stage != IDENTIFIER)
-        if IDENTIFIER in hit.parts
-        else hit.score
-        for hit in hits
-    }
+    before = {hit.product_id: before_identifiers(hit.parts) if IDENTIFIER in hit.parts else hit.score for hit in hits}
     found = [hit for hit in hits if set(hit.parts) != {IDENTIFIER}]
     first = sorted(found, key=lambda hit: (-before[hit.product_id], hit.product_id))[:depth]
     scores = reranker.score(text, [hit.product for hit in first])

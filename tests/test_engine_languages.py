@@ -117,9 +117,7 @@ def test_what_the_shopper_said_beats_what_else_it_is_called(tmp_path, lexicon):
 def test_pieces_of_a_word_that_the_catalogue_lacks_count_as_one_word(tmp_path, lexicon):
     """移动电话 in a shop of 手机: power banks (移动, 动电) and desk phones (电话) have pieces of it by chance."""
     titles = {"a": "小米手机", "b": "华为手机", "c": "苹果手机", "d": "移动电源", "e": "家用座机电话", "f": "无线鼠标"}
-    products = [Product(product_id, title) for product_id, title in titles.items()]
-    SearchEngine.build(products, tmp_path / "shop", encoder=ReadsAll()).close()
-    with open_engine(tmp_path / "shop", lexicon) as engine:
+    with open_engine(indexed(tmp_path / "shop", titles), lexicon) as engine:
         ids, rewrites = found(engine, "移动电话")
         assert rewrites == ("移动电话 also as 手机",)
         assert ids[:3] == ["a", "b", "c"]
@@ -133,8 +131,7 @@ def test_pieces_of_a_word_that_the_catalogue_lacks_count_as_one_word(tmp_path, l
         beside = scores(engine, "移动电话 无线鼠标")
         assert beside["f"] == scores(engine, "无线鼠标")["f"], "the query's other words count as ever"
         assert beside["d"] == asked["d"]
-    SearchEngine.build([*products, Product("g", "老人移动电话")], tmp_path / "other", encoder=ReadsAll()).close()
-    with open_engine(tmp_path / "other", lexicon) as engine:
+    with open_engine(indexed(tmp_path / "other", titles | {"g": "老人移动电话"}), lexicon) as engine:
         assert found(engine, "移动电话")[0][:2] == ["g", "d"], "what the catalogue has is as it was written"
         with open_engine(tmp_path / "other", lexicon, "[search]\nexpansion_weight = 0.0") as plain:
             assert scores(engine, "移动电话")["d"] == scores(plain, "移动电话")["d"]
@@ -143,9 +140,7 @@ def test_pieces_of_a_word_that_the_catalogue_lacks_count_as_one_word(tmp_path, l
 def test_a_word_that_a_title_has_in_two_places_is_not_lacked(tmp_path, lexicon):
     """移动电话 as 电话 移动: the seam 动电 is nowhere."""
     titles = {"a": "小米手机", "b": "老人电话 移动版", "c": "移动电源"}
-    products = [Product(product_id, title) for product_id, title in titles.items()]
-    SearchEngine.build(products, tmp_path / "shop", encoder=ReadsAll()).close()
-    with open_engine(tmp_path / "shop", lexicon) as engine:
+    with open_engine(indexed(tmp_path / "shop", titles), lexicon) as engine:
         assert found(engine, "移动电话")[1] == ("移动电话 also as 手机",)
         with open_engine(tmp_path / "shop", lexicon, "[search]\nexpansion_weight = 0.0") as plain:
             assert scores(engine, "移动电话")["b"] == scores(plain, "移动电话")["b"]
@@ -153,9 +148,7 @@ def test_a_word_that_a_title_has_in_two_places_is_not_lacked(tmp_path, lexicon):
 
 def test_what_a_query_says_beside_a_lacked_word_counts_as_ever(tmp_path, lexicon):
     titles = {"a": "小米手机", "b": "座机电话线 5米", "c": "移动电源"}
-    products = [Product(product_id, title) for product_id, title in titles.items()]
-    SearchEngine.build(products, tmp_path / "shop", encoder=ReadsAll()).close()
-    with open_engine(tmp_path / "shop", lexicon) as engine:
+    with open_engine(indexed(tmp_path / "shop", titles), lexicon) as engine:
         alone, beside = scores(engine, "电话线"), scores(engine, "移动电话 电话线")
         assert found(engine, "移动电话 电话线")[1] == ("移动电话 also as 手机",)
         assert beside["b"] == alone["b"]
@@ -164,15 +157,20 @@ def test_what_a_query_says_beside_a_lacked_word_counts_as_ever(tmp_path, lexicon
 
 def test_names_and_pieces_in_letters_are_words(tmp_path, lexicon):
     titles = {"a": "纯棉短袖 衬衫", "b": "camiseta roja", "c": "letter t", "d": "teléfono móvil nokia"}
-    products = [Product(product_id, title) for product_id, title in titles.items()]
-    SearchEngine.build(products, tmp_path / "shop", encoder=ReadsAll()).close()
-    with open_engine(tmp_path / "shop", lexicon) as engine:
+    with open_engine(indexed(tmp_path / "shop", titles), lexicon) as engine:
         assert found(engine, "T恤")[1] == ("T恤 also as camiseta",)
         assert scores(engine, "T恤")["c"] == scores(engine, "t")["c"]
         assert scores(engine, "T恤")["b"] == scores(engine, "camiseta")["b"]
         assert found(engine, "移动电话")[1] == ("移动电话 also as teléfono móvil",)
         whole = scores(engine, "teléfono móvil")["d"]  # of two words, each of which counts half
         assert scores(engine, "移动电话")["d"] == pytest.approx(whole / 2, rel=1e-3)
+
+
+def indexed(folder, titles):
+    """A shop of titles by id, indexed."""
+    products = [Product(product_id, title) for product_id, title in titles.items()]
+    SearchEngine.build(products, folder, encoder=ReadsAll()).close()
+    return folder
 
 
 def bm25(token, product_id, titles):

@@ -45,6 +45,7 @@ LAYERS = {
     "engine": 5,
     "explain": 5.5,
     "improve": 5.5,
+    "judged": 5.5,
     "calibrate": 6,
     "learn_ranking": 6,
     "serve": 6.5,

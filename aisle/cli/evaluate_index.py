@@ -6,6 +6,7 @@ Judgments of another catalogue are refused before anything is searched.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,20 +37,17 @@ def run_modes(
         JudgmentError: None of the products of the judgments ``known`` is in the index.
     """
     with open_engine(folder, recipe_file, model) as engine:
-        say_if_unknown(engine, folder, known)
+        say_if_unknown(engine, known)
         say_if_unread(engine, shoppers or {})
         return {mode: answer(engine, queries, mode, DEPTH, shoppers) for mode in MODES}
 
 
-def say_if_unknown(engine: SearchEngine, folder: Path, known: Iterable[Judgment]) -> None:
+def say_if_unknown(engine: SearchEngine, known: Iterable[Judgment]) -> None:
     """A line on standard error where the index lacks some of the judged products.
 
     Raises:
         JudgmentError: It has none of them.
     """
-    from aisle.judgments import refuse_unknown
+    from aisle.judged import refuse_other_products
 
-    judged = [judgment.product_id for judgment in known]
-    said = refuse_unknown(judged, engine.index.ids(), f"the index {str(folder)!r}", renamed=True)
-    if said:
-        click.echo(f"note: {said}", err=True)
+    refuse_other_products(engine, known, partial(click.echo, err=True), renamed=True)

@@ -52,7 +52,7 @@ def exposure(context: click.Context, /, folder: Path, judgments: Path, mode: Mod
     queries = read_queries(judgments)
     shoppers = shoppers_of(given["shoppers_file"], dict(queries))
     with open_engine(folder, given["recipe_file"], given["model"]) as engine:
-        say_if_unknown(engine, folder, read)
+        say_if_unknown(engine, read)
         say_if_unread(engine, shoppers, mode)
         run = answer(engine, queries, mode, DEPTH, shoppers)
         ids = sorted(engine.index.ids())

@@ -121,7 +121,7 @@ def _on_index(given: Mapping[str, Any]) -> dict[str, Report]:
     judgments, queries = read_judgments(given["judgments"]), read_queries(given["judgments"])
     shoppers = shoppers_of(given["shoppers_file"], dict(queries))
     with open_engine(folder, given["recipe_file"], given["model"]) as engine:
-        say_if_unknown(engine, folder, judgments)
+        say_if_unknown(engine, judgments)
         say_if_unread(engine, shoppers, mode)
 
         def ask(asked: Sequence[tuple[str, str]]) -> Mapping[str, Sequence[tuple[str, float]]]:

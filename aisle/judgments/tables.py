@@ -53,21 +53,14 @@ def find_header(line: str) -> Header | None:
     for delimiter in ("\t", ",", ";"):
         if delimiter not in line:
             continue
-        cells = [_fold(cell) for cell in line.split(delimiter)]
-        columns: dict[str, int] = {}
-        for meaning, names in SYNONYMS.items():
-            found = (cells.index(_fold(name)) for name in names if _fold(name) in cells)
-            position = next((place for place in found if place not in columns.values()), None)
-            if position is not None:
-                columns[meaning] = position
-        header = Header(delimiter, columns)
+        header = Header(delimiter, places_of(line.split(delimiter), SYNONYMS))
         if header.is_judgments or header.is_queries:
             return header
     return None
 
 
 def places_of(names: Sequence[str], columns: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """Where each meaning stands among the names of a header.
+    """Where each meaning stands among the names of a header; no column has two.
 
     Args:
         names: In their order.
@@ -76,7 +69,8 @@ def places_of(names: Sequence[str], columns: Mapping[str, Sequence[str]]) -> dic
     folded = [_fold(name) for name in names]
     places: dict[str, int] = {}
     for meaning, usual in columns.items():
-        place = next((folded.index(_fold(name)) for name in usual if _fold(name) in folded), None)
+        found = (folded.index(_fold(name)) for name in usual if _fold(name) in folded)
+        place = next((place for place in found if place not in places.values()), None)
         if place is not None:
             places[meaning] = place
     return places

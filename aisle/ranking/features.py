@@ -19,7 +19,7 @@ from aisle.ranking import feature_values as values
 from aisle.ranking.feature_values import RatingPrior, ShopperContext
 from aisle.ranking.listed import Scored
 from aisle.ranking.pool_bm25 import Segmenter
-from aisle.types import Array, Index, Product, Record, SearchRequest, Shopper
+from aisle.types import Array, Index, Part, Product, Record, SearchRequest, Shopper, Stage
 
 Sign = Literal[-1, 0, 1]
 Doubles = NDArray[np.float64]
@@ -278,11 +278,13 @@ def _of_group(reads: Collection[str], group: str) -> bool:
 # --- parts ---------------------------------------------------------------------------------------------------
 
 
+def before_identifiers(parts: Mapping[Stage, Part]) -> float:
+    """A score without the lift of an exact identifier, which comes after and is its own feature."""
+    return sum(part.contribution for stage, part in parts.items() if stage != IDENTIFIER)
+
+
 def _fused(scored: Sequence[Scored]) -> Doubles:
-    """Without the lift of an exact identifier, which comes after and is its own feature."""
-    return np.array(
-        [sum(part.contribution for stage, part in parts.items() if stage != IDENTIFIER) for _, _, parts in scored]
-    )
+    return np.array([before_identifiers(parts) for _, _, parts in scored])
 
 
 def _score(item: Scored, stage: str) -> float:

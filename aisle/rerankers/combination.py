@@ -172,9 +172,9 @@ class CombinationReranker:
 
     def score_texts(self, query: str, texts: Sequence[str]) -> Array:
         """Score texts into ``(n,)`` float32."""
-        cosine, vectors = self._encoded(query, texts)
-        near = vectors @ mean_of_neighbours(cosine, vectors) if self.together else None
-        return self._score(query, texts, cosine, near)
+        found = self._encoded(query, texts)
+        near = found.vectors @ mean_of_neighbours(found.cosine, found.vectors) if self.together else None
+        return self._score(query, texts, found, near)
 
     def among(self, query: str, products: Sequence[Product]) -> Reranker:
         """The same re-ranker for products that stand, one by one, in a list that stays as it is.
@@ -183,41 +183,34 @@ class CombinationReranker:
             query: Whose list it is.
             products: The list.
         """
-        return _Among(self, mean_of_neighbours(*self._encoded(query, self._texts(query, products))))
+        found = self._encoded(query, self._texts(query, products))
+        return _Among(self, mean_of_neighbours(found.cosine, found.vectors))
 
     def score_beside(self, query: str, products: Sequence[Product], mean: Array) -> Array:
         """Score products into ``(n,)`` float32, the mean of their neighbours being this one, ``(dim,)``."""
         texts = self._texts(query, products)
-        cosine, vectors = self._encoded(query, texts)
-        return self._score(query, texts, cosine, vectors @ mean if self.together else None)
+        found = self._encoded(query, texts)
+        return self._score(query, texts, found, found.vectors @ mean if self.together else None)
 
     def _texts(self, query: str, products: Sequence[Product]) -> list[str]:
         return [product_text(query, product, self.combination.description) for product in products]
 
-    def _read(self, query: str) -> str:
-        return self._speller.corrected(query) if self._speller is not None else query
-
-    def _of_texts(self, query: str, texts: Sequence[str]) -> Sequence[str]:
-        """What is read of texts, by all but a cross-encoder."""
-        if self.combination.echoes is None:
-            return texts
-        without, asked = self.combination.echoes.without, self._read(query)
-        return [without(asked, text) for text in texts]
-
-    def _encoded(self, query: str, texts: Sequence[str]) -> tuple[Array, Array]:
-        """Cosines ``(n,)`` and vectors ``(n, dim)``."""
+    def _encoded(self, query: str, texts: Sequence[str]) -> _Encoded:
+        """A query and texts as all but a cross-encoder read them, with vectors."""
+        asked = self._speller.corrected(query) if self._speller is not None else query
         if not texts:
-            return np.empty(0, np.float32), np.empty((0, self.encoder.dim), np.float32)
-        vectors = self.encoder.encode(self._of_texts(query, texts), "product")
-        return np.asarray(vectors @ self.encoder.encode([self._read(query)], "query")[0]), vectors
+            return _Encoded(asked, [], np.empty(0, np.float32), np.empty((0, self.encoder.dim), np.float32))
+        echoes = self.combination.echoes
+        read = texts if echoes is None else [echoes.without(asked, text) for text in texts]
+        vectors = self.encoder.encode(read, "product")
+        return _Encoded(asked, read, np.asarray(vectors @ self.encoder.encode([asked], "query")[0]), vectors)
 
-    def _score(self, query: str, texts: Sequence[str], cosine: Array, near: Array | None) -> Array:
+    def _score(self, query: str, texts: Sequence[str], found: _Encoded, near: Array | None) -> Array:
         """``near``: of the neighbours; None where they do not count."""
         if not texts:
             return np.empty(0, np.float32)
-        asked, words, weights = self._read(query), self.combination.words, self.combination.weights
-        read = self._of_texts(query, texts)
-        signals = dict(zip(SIGNALS, (cosine, *word_signals(words, asked, read).T), strict=True))
+        asked, read, words, weights = found.asked, found.read, self.combination.words, self.combination.weights
+        signals = dict(zip(SIGNALS, (found.cosine, *word_signals(words, asked, read).T), strict=True))
         if self._trees is not None:
             signals[TREES] = self._trees.score(asked, read, words).astype(np.float32)
         if near is not None:
@@ -225,6 +218,16 @@ class CombinationReranker:
         if self.cross is not None:
             signals[CROSS] = self.cross.score_texts(query, texts)
         return np.asarray(np.column_stack([*signals.values()]) @ [weights[name] for name in signals], np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """A query and ``n`` texts as they are read, the cosines ``(n,)`` and the texts' vectors ``(n, dim)``."""
+
+    asked: str
+    read: Sequence[str]
+    cosine: Array
+    vectors: Array
 
 
 @dataclass(frozen=True, slots=True)

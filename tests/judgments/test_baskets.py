@@ -20,16 +20,6 @@ order_id,product_id,price
 """
 
 
-@pytest.fixture
-def file(tmp_path):
-    def write(content):
-        path = tmp_path / "orders"
-        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
-        return path
-
-    return write
-
-
 @pytest.mark.parametrize(
     "content",
     [

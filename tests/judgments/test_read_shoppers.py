@@ -30,16 +30,6 @@ JSONL = [
 ]
 
 
-@pytest.fixture
-def file(tmp_path):
-    def write(content, name="shoppers"):
-        path = tmp_path / name
-        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8"))
-        return path
-
-    return write
-
-
 @pytest.mark.parametrize(
     "content",
     [
